@@ -1,0 +1,1 @@
+"""An int8 network in, a C library out."""

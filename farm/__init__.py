@@ -1,0 +1,1 @@
+"""Firmware in, measurements out: boards, leases, jobs and their results."""

@@ -1,0 +1,1 @@
+"""The virtual board: an emulated Cortex-M behind a debug port."""

@@ -1,0 +1,1 @@
+"""The entry point through which pyOCD finds virtual boards."""

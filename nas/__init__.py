@@ -1,0 +1,1 @@
+"""A task and a budget in, a deployable network out."""
