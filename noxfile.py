@@ -1,0 +1,108 @@
+"""Everything that can be run: `nox -l` lists it. All sessions share one environment, `.venv`."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.sessions = ["tests", "lint", "types"]
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".venv"
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+STAMP = ENVIRONMENT / "installed.sha256"
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no board."""
+    run(session, "python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    run(session, "python", "-m", "ruff", "check", *session.posargs, ".")
+    run(session, "python", "-m", "ruff", "format", "--check", ".")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    run(session, "python", "-m", "mypy", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def hil(session: nox.Session) -> None:
+    """Run the hardware-in-the-loop suite on the boards of boards.yaml."""
+    with rack(session):
+        arguments = session.posargs or ["--boards", "all"]
+        run(session, "python", "-m", "pytest", "hil_tests", *arguments)
+
+
+@nox.session(venv_backend="none", default=False)
+def calibrate(session: nox.Session) -> None:
+    """Fit the latency model of each board type and print its held-out error."""
+    with rack(session):
+        run(session, "tinyrack", "calibrate", *(session.posargs or ["--boards", "all"]))
+
+
+@nox.session(venv_backend="none", default=False)
+def search(session: nox.Session) -> None:
+    """Search a network for the rack, measure it and export it as a C library."""
+    with rack(session):
+        run(session, "tinyrack", "search", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Measure networks on the rack."""
+    with rack(session):
+        run(session, "tinyrack", "bench", *session.posargs)
+
+
+def run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run `program` of the shared environment, which is made or brought up to date first."""
+    prepare(session)
+    session.run(str(BIN / program), *arguments, external=True)
+
+
+def prepare(session: nox.Session) -> None:
+    """Install the pinned set into the shared environment, unless it already holds it."""
+    if STAMP.is_file() and STAMP.read_text() == fingerprint():
+        return
+    python = str(BIN / "python")
+    session.run(sys.executable, "-m", "virtualenv", "--quiet", str(ENVIRONMENT), external=True)
+    session.run(
+        *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--constraint", "constraints.txt", "--editable", ".[nas,dev]"),
+        external=True,
+    )
+    STAMP.write_text(fingerprint())
+
+
+def fingerprint() -> str:
+    """Return the hash of all that decides what the environment holds."""
+    sources = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+@contextmanager
+def rack(session: nox.Session) -> Iterator[None]:
+    """Leave the virtual rack as it was found: what a session starts on demand, it takes down."""
+    prepare(session)
+    status = session.run(
+        str(BIN / "tinyrack"), "rack", "status", "--json", external=True, silent=True, log=False
+    )
+    found_up = {board["board"] for board in json.loads(str(status))["results"] if board["alive"]}
+    try:
+        yield
+    finally:
+        if not found_up:
+            run(session, "tinyrack", "rack", "down")
