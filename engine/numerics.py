@@ -1,0 +1,119 @@
+"""The one definition of requantisation: TFLite's double rounding, to the bit.
+
+A real factor is a 31-bit fraction and a power of two. Scaling an int32 by it rounds twice, as
+gemmlowp's fixedpoint.h does: SaturatingRoundingDoublingHighMul (half up), then
+RoundingDivideByPOT (half away from zero). The reference executor, the emitter and the tests
+all take their multipliers from here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import GraphError
+
+if TYPE_CHECKING:
+    from engine.graph import Op, Quant
+
+Ints = NDArray[Any] | int
+
+INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
+ADD_LEFT_SHIFT = 20  # head room that TFLite gives both inputs of an int8 add
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """(multiplier, shift) with real ~ multiplier * 2**(shift - 31); shift > 0 is a left shift.
+
+    `multiplier` is 0 or of 2**30 .. 2**31 - 1. Factors under 2**-32 become 0, as in TFLite.
+    Raises `GraphError` for a negative, infinite or larger than 2**30 factor.
+    """
+    if not (math.isfinite(real) and 0 <= real < 1 << 30):
+        raise GraphError(f"a scale factor of {real!r} is not in 0..2**30")
+    fraction, shift = math.frexp(real)
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier, shift = 1 << 30, shift + 1
+    return (multiplier, shift) if multiplier and shift >= -31 else (0, 0)
+
+
+def high_mul(a: Ints, b: Ints) -> NDArray[np.int64]:
+    """round(a * b / 2**31) of int32 values, half up, saturated: gemmlowp's SRDHM."""
+    product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
+    rounded: NDArray[np.int64] = (product + (1 << 30)) >> 31
+    return np.minimum(rounded, INT32_MAX)
+
+
+def divide_by_pot(value: Ints, exponent: Ints) -> NDArray[np.int64]:
+    """round(value / 2**exponent), half away from zero, exponent of 0..31: gemmlowp's RDBPOT."""
+    wide, power = np.asarray(value, np.int64), np.asarray(exponent, np.int64)
+    mask = (np.int64(1) << power) - 1
+    threshold = (mask >> 1) + (wide < 0)
+    return (wide >> power) + ((wide & mask) > threshold)
+
+
+def wrap_int32(value: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The low 32 bits, signed: what a C accumulator holds after an overflow."""
+    return ((value + (1 << 31)) & 0xFFFF_FFFF) - (1 << 31)
+
+
+def requantize(acc: Ints, multiplier: Ints, shift: Ints) -> NDArray[np.int32]:
+    """Scale int32 `acc` by multiplier * 2**(shift - 31), broadcasting over all three.
+
+    A left shift wraps at 32 bits, as the C does; a sane network never gets there.
+    """
+    power = np.asarray(shift, np.int64)
+    shifted = wrap_int32(np.asarray(acc, np.int64) << np.maximum(power, 0))
+    scaled = divide_by_pot(high_mul(shifted, multiplier), np.maximum(-power, 0))
+    return scaled.astype(np.int32)
+
+
+def output_multipliers(
+    op: Op, input_quant: Quant, output_quant: Quant
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(multiplier, shift), each int32 [Cout], of an operator with weights.
+
+    TFLite multiplies the scales of a fully connected operator in single precision when its
+    weights have one scale, and in double precision everywhere else.
+    """
+    if op.weight_scales is None:
+        raise GraphError(f"operator {op.name!r} ({op.kind}) has no weights to scale")
+    products = input_quant.scale * op.weight_scales
+    if op.kind == "fully_connected" and (op.weight_scales == op.weight_scales[0]).all():
+        products = (np.float32(input_quant.scale) * op.weight_scales.astype(np.float32)).astype(
+            np.float64
+        )
+    pairs = [quantize_multiplier(float(p) / output_quant.scale) for p in products]
+    multipliers, shifts = np.array(pairs, np.int32).T
+    return np.ascontiguousarray(multipliers), np.ascontiguousarray(shifts)
+
+
+@dataclass(frozen=True)
+class AddParameters:
+    """TFLite's three factors of an int8 add, each (multiplier, shift)."""
+
+    left_shift: int
+    input1: tuple[int, int]
+    input2: tuple[int, int]
+    output: tuple[int, int]
+
+
+def add_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
+    """Both inputs are brought to twice the larger scale, added, and scaled to the output.
+
+    Raises `GraphError` when the output's scale is too small (under 2**-20 of that).
+    """
+    twice_max = 2 * max(first.scale, second.scale)
+    factor = twice_max / ((1 << ADD_LEFT_SHIFT) * output.scale)
+    if factor >= 1:
+        raise GraphError(f"an add cannot go to the output scale {output.scale!r}: too small")
+    return AddParameters(
+        ADD_LEFT_SHIFT,
+        quantize_multiplier(first.scale / twice_max),
+        quantize_multiplier(second.scale / twice_max),
+        quantize_multiplier(factor),
+    )

@@ -1,0 +1,203 @@
+"""The executor against loops over single elements, in whole numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import reference
+from engine.errors import GraphError
+from engine.graph import Graph, Op, Padding, Quant, Tensor
+from engine.numerics import add_parameters, output_multipliers
+from engine.reference import run, run_all
+
+
+def high(a, b):
+    """gemmlowp's SaturatingRoundingDoublingHighMul, as its C++ is written."""
+    product = a * b
+    nudge = 2**30 if product >= 0 else 1 - 2**30
+    total = product + nudge
+    return total // 2**31 if total >= 0 else -(-total // 2**31)
+
+
+def by_pot(value, exponent):
+    """gemmlowp's RoundingDivideByPOT, as its C++ is written."""
+    remainder = value & ((1 << exponent) - 1)
+    threshold = (((1 << exponent) - 1) >> 1) + (value < 0)
+    return (value >> exponent) + (remainder > threshold)
+
+
+def rescaled(value, multiplier, shift):
+    left, right = max(int(shift), 0), max(-int(shift), 0)
+    return by_pot(high(int(value) << left, int(multiplier)), right)
+
+
+def expected_conv(graph, op, x):
+    """A weighted operator, one multiplication at a time; conv and depthwise."""
+    source, output = graph.tensor(op.inputs[0]), graph.tensor(op.output)
+    multipliers, shifts = output_multipliers(op, source.quant, output.quant)
+    out = np.empty(output.shape, np.int8)
+    for row, column, channel in np.ndindex(output.shape):
+        acc = int(op.bias[channel])
+        for i, j in np.ndindex(op.kernel):
+            y = row * op.stride[0] - op.padding.top + i
+            z = column * op.stride[1] - op.padding.left + j
+            if not (0 <= y < source.shape[0] and 0 <= z < source.shape[1]):
+                continue
+            pixel = x[y, z].astype(int) - source.quant.zero_point
+            if op.kind == "conv2d":
+                acc += sum(int(p) * int(w) for p, w in zip(pixel, op.weights[channel, i, j]))
+            else:
+                acc += int(pixel[channel]) * int(op.weights[i, j, channel])
+        value = rescaled(acc, multipliers[channel], shifts[channel]) + output.quant.zero_point
+        out[row, column, channel] = min(max(value, op.clamp[0]), op.clamp[1])
+    return out
+
+
+def weighted(kind, shape, channels, rng, **attributes):
+    return Op(
+        kind, "op", ("in",), "out",
+        weights=rng.integers(-127, 128, shape).astype(np.int8),
+        weight_scales=rng.uniform(0.001, 0.02, channels),
+        bias=rng.integers(-3000, 3000, channels).astype(np.int32),
+        **attributes,
+    )  # fmt: skip
+
+
+def one_op(op, source, output):
+    tensors = (*(Tensor(name, *part) for name, part in source.items()), Tensor("out", *output))
+    return Graph("net", tensors, (op,), "in", "out")
+
+
+def random_quant(rng):
+    return Quant(float(rng.uniform(0.01, 0.1)), int(rng.integers(-128, 128)))
+
+
+windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
+strides = st.tuples(st.integers(1, 3), st.integers(1, 3))
+seeds = st.integers(0, 2**32 - 1)
+
+
+def drawn_window(data, rng):
+    """Kernel, stride, padding that fit, and the input and output sizes they give."""
+    kernel, stride = data.draw(windows), data.draw(strides)
+    pads = [int(rng.integers(0, k)) for k in (kernel[0], kernel[0], kernel[1], kernel[1])]
+    size = [int(rng.integers(k, k + 5)) for k in kernel]
+    out = [
+        (size[a] + pads[2 * a] + pads[2 * a + 1] - kernel[a]) // stride[a] + 1 for a in (0, 1)
+    ]  # fmt: skip
+    return kernel, stride, Padding(*pads), size, out
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), seeds, st.sampled_from(["conv2d", "depthwise_conv2d"]))
+def test_windows_of_any_kernel_stride_and_padding(data, seed, kind):
+    rng = np.random.default_rng(seed)
+    kernel, stride, padding, size, out = drawn_window(data, rng)
+    channels, outputs = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    outputs = outputs if kind == "conv2d" else channels
+    shape = (outputs, *kernel, channels) if kind == "conv2d" else (*kernel, channels)
+    clamp = (int(rng.integers(-128, 0)), int(rng.integers(0, 128)))
+    op = weighted(kind, shape, outputs, rng, kernel=kernel, stride=stride, padding=padding,
+                  clamp=clamp)  # fmt: skip
+    graph = one_op(
+        op, {"in": ((*size, channels), random_quant(rng))}, ((*out, outputs), random_quant(rng))
+    )
+    x = rng.integers(-128, 128, (*size, channels)).astype(np.int8)
+    assert run(graph, x).tolist() == expected_conv(graph, op, x).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.booleans())
+def test_fully_connected_flattens_rows_columns_channels(seed, per_tensor):
+    rng = np.random.default_rng(seed)
+    op = weighted("fully_connected", (5, 24), 5, rng)
+    if per_tensor:
+        op = Op(**(vars(op) | {"weight_scales": np.full(5, 0.004)}))
+    source, output = ((2, 3, 4), random_quant(rng)), ((1, 1, 5), random_quant(rng))
+    graph = one_op(op, {"in": source}, output)
+    x = rng.integers(-128, 128, (2, 3, 4)).astype(np.int8)
+    multipliers, shifts = output_multipliers(op, source[1], output[1])
+    centred = x.astype(int).ravel() - source[1].zero_point
+    for channel in range(5):
+        acc = int(op.bias[channel]) + int(centred @ op.weights[channel].astype(int))
+        value = rescaled(acc, multipliers[channel], shifts[channel]) + output[1].zero_point
+        assert run(graph, x)[0, 0, channel] == min(max(value, -128), 127)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), seeds)
+def test_average_pool_leaves_padding_out_and_rounds_away_from_zero(data, seed):
+    rng = np.random.default_rng(seed)
+    kernel, stride, padding, size, out = drawn_window(data, rng)
+    quant = random_quant(rng)
+    op = Op("average_pool2d", "op", ("in",), "out", kernel, stride, padding, clamp=(-120, 100))
+    graph = one_op(op, {"in": ((*size, 2), quant)}, ((*out, 2), quant))
+    x = rng.integers(-128, 128, (*size, 2)).astype(np.int8)
+    got = run(graph, x)
+    for row, column, channel in np.ndindex(got.shape):
+        top = row * stride[0] - padding.top
+        left = column * stride[1] - padding.left
+        cells = x[max(top, 0) : top + kernel[0], max(left, 0) : left + kernel[1], channel]
+        total, count = int(cells.sum(dtype=int)), cells.size
+        # C division truncates
+        mean = (total + count // 2) // count if total > 0 else -((count // 2 - total) // count)
+        assert got[row, column, channel] == min(max(mean, -120), 100)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_add_follows_the_scheme_of_left_shift_20(seed):
+    rng = np.random.default_rng(seed)
+    first, second, out = random_quant(rng), random_quant(rng), random_quant(rng)
+    shape = (4, 16, 8)
+    scale_in = Op("average_pool2d", "same", ("in",), "mid")
+    to_second = weighted("depthwise_conv2d", (1, 1, 8), 8, rng, kernel=(1, 1))
+    to_second = Op(**(vars(to_second) | {"output": "other", "name": "dw"}))
+    add = Op("add", "add", ("mid", "other"), "out", clamp=(-100, 127))
+    tensors = [("in", first), ("mid", first), ("other", second), ("out", out)]
+    graph = Graph("net", tuple(Tensor(name, shape, quant) for name, quant in tensors),
+                  (scale_in, to_second, add), "in", "out")  # fmt: skip
+    values = run_all(graph, rng.integers(-128, 128, shape).astype(np.int8))
+    p = add_parameters(first, second, out)
+    for a, b, y in zip(*(values[name].ravel().tolist() for name in ("mid", "other", "out"))):
+        left = rescaled((a - first.zero_point) << 20, *p.input1)
+        right = rescaled((b - second.zero_point) << 20, *p.input2)
+        assert y == min(max(rescaled(left + right, *p.output) + out.zero_point, -100), 127)
+
+
+def small_net(rng):
+    op = weighted("conv2d", (3, 3, 3, 2), 3, rng, kernel=(3, 3), padding=Padding(1, 1, 1, 1))
+    return one_op(op, {"in": ((6, 6, 2), random_quant(rng))}, ((6, 6, 3), random_quant(rng)))
+
+
+def test_a_batch_gives_what_single_images_give(monkeypatch):
+    rng = np.random.default_rng(1)
+    graph = small_net(rng)
+    batch = rng.integers(-128, 128, (7, 6, 6, 2)).astype(np.int8)
+    single = np.stack([run(graph, x) for x in batch])
+    assert (run(graph, batch) == single).all()
+    monkeypatch.setattr(reference, "CHUNK_ELEMENTS", 1500)  # two images at once
+    assert (run(graph, batch) == single).all()
+
+
+def test_large_sums_stay_exact():
+    # 255 * 127 * 40000 = 1.3e9 is far beyond what float32 counts exactly
+    count = 40_000
+    op = Op(
+        "fully_connected", "op", ("in",), "out",
+        weights=np.full((1, count), 127, np.int8),
+        weight_scales=np.array([0.5]),
+        bias=np.array([-255 * 127 * count + 1], np.int32),
+    )  # fmt: skip
+    source, output = ((1, 1, count), Quant(1.0, -128)), ((1, 1, 1), Quant(0.5, 0))
+    graph = one_op(op, {"in": source}, output)
+    assert run(graph, np.full((1, 1, count), 127, np.int8))[0, 0, 0] == 1
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((6, 6, 3), np.int8), np.zeros((6, 6, 2)), np.zeros((6, 2), np.int8)]
+)
+def test_a_wrong_input_is_refused(x):
+    with pytest.raises(GraphError, match="takes int8"):
+        run(small_net(np.random.default_rng(0)), x)
