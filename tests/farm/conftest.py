@@ -1,0 +1,75 @@
+"""Every farm test has its own state and cache folders, and leaves no daemon behind."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from farm.inventory import Board, Rack, load_rack
+from farm.measure import Measurement
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def private_dirs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TINYRACK_BOARDS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def rack() -> Rack:
+    return load_rack(ROOT / "boards.yaml")
+
+
+@pytest.fixture
+def board(rack) -> Board:
+    return rack.boards[0]
+
+
+@pytest.fixture
+def write_rack(tmp_path):
+    """Write the text as a rack file and return its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "boards.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def scripted_path(monkeypatch):
+    """Let worker processes import the scripted job runner of these tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    return sys.path[0]
+
+
+def measurement(**changes) -> Measurement:
+    values = {
+        "name": "net",
+        "status": "ok",
+        "board": "f412-01",
+        "board_type": "nucleo-f412zg",
+        "virtual": True,
+        "output_ok": True,
+        "samples": (100, 100, 101),
+        "cycles": 100,
+        "cold_cycles": 120,
+        "clock_hz": 100_000_000,
+        "image_key": "k",
+        "input_sha256": hashlib.sha256(b"in").hexdigest(),
+        "expected_sha256": hashlib.sha256(b"out").hexdigest(),
+        "timing_model": "m4-v1",
+    }
+    return Measurement(**(values | changes))
+
+
+@pytest.fixture(name="measurement")
+def measurement_fixture():
+    return measurement
