@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.errors import GraphError
+from engine.numerics import add_parameters, output_multipliers
 
 if TYPE_CHECKING:
-    from engine.graph import Graph, Op, Tensor
+    from engine.graph import Graph, Op, Quant, Tensor
 
 WEIGHT_RANK = {"conv2d": 4, "depthwise_conv2d": 3, "fully_connected": 2}
 WINDOW_KINDS = ("conv2d", "depthwise_conv2d", "average_pool2d")
@@ -135,6 +136,18 @@ def _check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
         )
     if op.kind == "average_pool2d" and inputs[0].quant != output.quant:
         raise GraphError(f"operator {op.name!r}: an average pool keeps its input's quantisation")
+    try:
+        _check_factors(op, [tensor.quant for tensor in inputs], output.quant)
+    except GraphError as error:
+        raise GraphError(f"operator {op.name!r}: {error}") from error
+
+
+def _check_factors(op: Op, inputs: list[Quant], output: Quant) -> None:
+    """Make the factors of the requantisation once, so that nobody meets a bad one later."""
+    if op.kind == "add":
+        add_parameters(inputs[0], inputs[1], output)
+    elif op.kind in WEIGHT_RANK:
+        output_multipliers(op, inputs[0], output)
 
 
 def _output_shape(op: Op, inputs: list[Tensor]) -> tuple[int, int, int]:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from engine.errors import GraphError
 from engine.graph import Graph, Op, Tensor
 from engine.numerics import add_parameters, output_multipliers, requantize, wrap_int32
+from engine.windows import windows
 
 Int8s = NDArray[np.int8]
 Floats = NDArray[np.floating[Any]]
@@ -87,8 +87,8 @@ def _work_elements(op: Op, source: Tensor, output: Tensor) -> int:
 def _conv_sums(op: Op, x: Floats, output: Tensor) -> Floats:
     # weights [Cout, KH, KW, Cin]; windows [N, H, W, C, KH, KW]
     assert op.weights is not None
-    windows = _windows(op, x).transpose(0, 1, 2, 4, 5, 3)
-    matrix = windows.reshape(-1, op.weights[0].size)
+    patches = _windows(op, x).transpose(0, 1, 2, 4, 5, 3)
+    matrix = patches.reshape(-1, op.weights[0].size)
     weights = op.weights.reshape(len(op.weights), -1).astype(x.dtype)
     sums: Floats = matrix @ weights.T
     return sums.reshape(len(x), *output.shape)
@@ -96,10 +96,10 @@ def _conv_sums(op: Op, x: Floats, output: Tensor) -> Floats:
 
 def _depthwise_sums(op: Op, x: Floats, output: Tensor) -> Floats:
     assert op.weights is not None
-    windows = _windows(op, x)
+    cells = _windows(op, x)
     total = np.zeros((len(x), *output.shape), x.dtype)
     for row, column in np.ndindex(op.kernel):
-        total += windows[..., row, column] * op.weights[row, column].astype(x.dtype)
+        total += cells[..., row, column] * op.weights[row, column].astype(x.dtype)
     return total
 
 
@@ -110,11 +110,7 @@ def _dense_sums(op: Op, x: Floats, output: Tensor) -> Floats:
 
 
 def _windows(op: Op, x: NDArray[Any]) -> NDArray[Any]:
-    """[N, Ho, Wo, C, KH, KW] of `x`, padded with zeros (the zero point is already taken off)."""
-    pad = op.padding
-    padded = np.pad(x, ((0, 0), (pad.top, pad.bottom), (pad.left, pad.right), (0, 0)))
-    windows = sliding_window_view(padded, op.kernel, axis=(1, 2))
-    return windows[:, :: op.stride[0], :: op.stride[1]]
+    return windows(x, op.kernel, op.stride, op.padding)
 
 
 def _average(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
@@ -123,10 +119,10 @@ def _average(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor)
     inside = np.ones((1, *tensors[0].shape[:2], 1), np.int64)
     total = np.zeros((len(x), *output.shape), np.int64)
     count = np.zeros((1, *output.shape[:2], 1), np.int64)
-    windows, cells = _windows(op, x), _windows(op, inside)
+    cells, present = _windows(op, x), _windows(op, inside)
     for row, column in np.ndindex(op.kernel):
-        total += windows[..., row, column]
-        count += cells[..., row, column]
+        total += cells[..., row, column]
+        count += present[..., row, column]
     rounded = (np.abs(total) + count // 2) // count
     return _clamped(op, np.where(total > 0, rounded, -rounded))
 

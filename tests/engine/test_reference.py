@@ -46,7 +46,9 @@ def expected_conv(graph, op, x):
                 continue
             pixel = x[y, z].astype(int) - source.quant.zero_point
             if op.kind == "conv2d":
-                acc += sum(int(p) * int(w) for p, w in zip(pixel, op.weights[channel, i, j]))
+                acc += sum(
+                    int(p) * int(w) for p, w in zip(pixel, op.weights[channel, i, j], strict=True)
+                )
             else:
                 acc += int(pixel[channel]) * int(op.weights[i, j, channel])
         value = rescaled(acc, multipliers[channel], shifts[channel]) + output.quant.zero_point
@@ -160,7 +162,8 @@ def test_add_follows_the_scheme_of_left_shift_20(seed):
                   (scale_in, to_second, add), "in", "out")  # fmt: skip
     values = run_all(graph, rng.integers(-128, 128, shape).astype(np.int8))
     p = add_parameters(first, second, out)
-    for a, b, y in zip(*(values[name].ravel().tolist() for name in ("mid", "other", "out"))):
+    names = ("mid", "other", "out")
+    for a, b, y in zip(*(values[name].ravel().tolist() for name in names), strict=True):
         left = rescaled((a - first.zero_point) << 20, *p.input1)
         right = rescaled((b - second.zero_point) << 20, *p.input2)
         assert y == min(max(rescaled(left + right, *p.output) + out.zero_point, -100), 127)
