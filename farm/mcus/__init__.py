@@ -1,1 +1,5 @@
-"""Facts of each microcontroller, as data."""
+"""Facts about each microcontroller, as data: memories, clock recipe, UART."""
+
+from farm.mcus.mcu import ClockRecipe, Mcu, Memory, Register, Step, Uart, load_mcu
+
+__all__ = ["ClockRecipe", "Mcu", "Memory", "Register", "Step", "Uart", "load_mcu"]

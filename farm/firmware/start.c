@@ -1,0 +1,44 @@
+/* From reset to main: vector table, FPU, memories. */
+#include "core.h"
+#include "fault.h"
+#include "harness.h"
+#include "memory.h"
+
+void Reset_Handler(void);
+
+typedef void (*vector)(void);
+
+struct vector_table {
+    uint32_t *initial_stack;
+    vector handlers[15];
+};
+
+/* Only exceptions of the core: the harness takes no interrupt. */
+__attribute__((section(".vectors"), used)) const struct vector_table vectors = {
+    stack_top,
+    {
+        Reset_Handler, fault_handler, fault_handler, fault_handler, fault_handler, fault_handler,
+        0, 0, 0, 0, fault_handler, fault_handler, 0, fault_handler, fault_handler,
+    },
+};
+
+__attribute__((section(".image_id"), used)) const volatile uint8_t image_id[IMAGE_ID_BYTES] = {0};
+
+static void enable_fpu(void) {
+    SCB_CPACR |= 0xFu << 20; /* CP10 and CP11: full access */
+    core_barrier();
+}
+
+static void load_memories(void) {
+    uint32_t *from = data_load;
+    for (uint32_t *to = data_start; to < data_end; ++to) *to = *from++;
+    for (uint32_t *to = bss_start; to < bss_end; ++to) *to = 0;
+}
+
+void Reset_Handler(void) {
+    core_mask_interrupts();
+    SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* an F7 boots through the flash alias at 0x00200000 */
+    enable_fpu();
+    load_memories();
+    harness_main();
+}

@@ -1,0 +1,244 @@
+"""Image: the harness built around one network for one board type; reproducible, and cached."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import platformdirs
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from engine import toolchain
+from engine.cmodel import CModel, Layer
+from engine.errors import ToolchainError
+from farm.board_header import board_header
+from farm.errors import ImageError
+from farm.mcus import Mcu
+
+ID_BYTES = 32
+HARNESS_FLAGS = ("-Os",)
+# Nothing in the C library's stand-in may be compiled into a call of itself.
+RUNTIME_FLAGS = ("-fno-builtin",)
+_RAM_SECTIONS = (".data", ".bss")
+_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Image:
+    """An ELF for one board type, and what it takes: sizes in bytes.
+
+    image_sha256 is over the loadable bytes with the identity field zeroed; the field then holds
+    it. static_ram_bytes is .data and .bss (arena, input, output and harness), without the
+    reserved stack.
+    """
+
+    name: str
+    elf: bytes
+    image_sha256: str
+    image_key: str
+    flash_bytes: int
+    static_ram_bytes: int
+    arena_bytes: int
+    stack_bytes: int
+    sections: Mapping[str, int]
+    compiler: str
+    flags: tuple[str, ...]
+    board_type: str
+    mcu: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    def segments(self) -> list[tuple[int, bytes]]:
+        """(load address, bytes) of everything that goes into flash, by rising address."""
+        return load_segments(self.elf)
+
+
+def load_segments(elf: bytes) -> list[tuple[int, bytes]]:
+    """(load address, bytes) of each part of an ELF that is programmed; ImageError if it is none."""
+    try:
+        parts = [
+            (int(segment["p_paddr"]), bytes(segment.data()))
+            for segment in ELFFile(io.BytesIO(elf)).iter_segments("PT_LOAD")
+            if segment["p_filesz"]
+        ]
+    except (ELFError, ValueError, IndexError) as error:
+        raise ImageError(f"not an ELF file that can be flashed: {error}") from error
+    return sorted(parts)
+
+
+def image_key(model: CModel, mcu: Mcu, board_type: str) -> str:
+    """Hash over every input of the build, as 64 hex digits; needs no build."""
+    inputs = {
+        "model": dict(model.files),
+        "arena_bytes": model.arena_bytes,
+        "harness": dict(_harness_files()),
+        "board": board_header(mcu, board_type),
+        "memories": [mcu.name, mcu.core, mcu.flash.base, mcu.ram.base, mcu.stack_bytes],
+        "compiler": toolchain.compiler_version(),
+        "flags": _flags(mcu),
+        "toolchain": Path(toolchain.__file__).read_text(encoding="utf-8"),
+        "format": 1,
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def build_image(model: CModel, mcu: Mcu, board_type: str) -> Image:
+    """The image of a network, from the cache when every input is the same.
+
+    Raises ImageError when it does not compile, or does not fit (too_big, with the sizes).
+    """
+    key = image_key(model, mcu, board_type)
+    elf = _cached_elf(key)
+    if elf is None:
+        elf = _identify(_link(model, mcu, board_type))
+        _keep(key, elf)
+    image = _describe(elf, key, model, mcu, board_type)
+    _check_fit(image, mcu)
+    return image
+
+
+@lru_cache(maxsize=1)
+def _harness_files() -> Mapping[str, str]:
+    folder = Path(__file__).parent / "firmware"
+    paths = sorted(path for path in folder.iterdir() if path.suffix in (".c", ".h", ".ld"))
+    return {path.name: path.read_text(encoding="utf-8") for path in paths}
+
+
+def _flags(mcu: Mcu) -> tuple[str, ...]:
+    return (*toolchain.CPUS[mcu.core], *toolchain.COMMON_FLAGS, *toolchain.TARGET_FLAGS)
+
+
+def _link(model: CModel, mcu: Mcu, board_type: str) -> bytes:
+    harness = _harness_files()
+    headers = {**harness, "board.h": board_header(mcu, board_type), **model.files}
+    try:
+        objects = [_compile(name, model.files, mcu, ()) for name in _sources(model.files)]
+        for name in _sources(harness):
+            flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
+            objects.append(_compile(name, headers, mcu, flags))
+        return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core)
+    except ToolchainError as error:
+        raise ImageError(f"{model.name} for {mcu.name} could not be built: {error}") from error
+
+
+def _sources(files: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in files if name.endswith(".c"))
+
+
+def _compile(name: str, files: Mapping[str, str], mcu: Mcu, flags: tuple[str, ...]) -> Path:
+    """Compile with only the headers it reads, so that kernels stay cached across networks."""
+    headers = {header: files[header] for header in _included(files[name], files)}
+    return toolchain.compile_object(name, files[name], headers, mcu.core, flags)
+
+
+def _included(text: str, files: Mapping[str, str]) -> set[str]:
+    seen: set[str] = set()
+    todo = [text]
+    while todo:
+        new = {name for name in _INCLUDE.findall(todo.pop()) if name in files} - seen
+        seen |= new
+        todo += [files[name] for name in new]
+    return seen
+
+
+def _script(mcu: Mcu) -> str:
+    script = _harness_files()["harness.ld"]
+    values = {
+        "@FLASH_BASE@": f"{mcu.flash.base:#010x}",
+        "@RAM_BASE@": f"{mcu.ram.base:#010x}",
+        "@STACK_BYTES@": str(mcu.stack_bytes),
+    }
+    for mark, value in values.items():
+        script = script.replace(mark, value)
+    return script
+
+
+def _identify(elf: bytes) -> bytes:
+    """The ELF with its identity field filled in."""
+    section = ELFFile(io.BytesIO(elf)).get_section_by_name(".image_id")
+    if section is None or section["sh_size"] != ID_BYTES or any(section.data()):
+        raise ImageError("the linked harness has no empty identity field; check harness.ld")
+    start = section["sh_offset"]
+    return elf[:start] + _loadable_sha256(elf).digest() + elf[start + ID_BYTES :]
+
+
+def _loadable_sha256(elf: bytes) -> "hashlib._Hash":
+    section = ELFFile(io.BytesIO(elf)).get_section_by_name(".image_id")
+    start = section["sh_offset"]
+    blank = elf[:start] + bytes(ID_BYTES) + elf[start + ID_BYTES :]
+    return hashlib.sha256(b"".join(data for _, data in load_segments(blank)))
+
+
+def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) -> Image:
+    sections = {s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name}
+    return Image(
+        name=model.name,
+        elf=elf,
+        image_sha256=_loadable_sha256(elf).hexdigest(),
+        image_key=key,
+        flash_bytes=max(start + len(data) for start, data in load_segments(elf)) - mcu.flash.base,
+        static_ram_bytes=sum(sections.get(name, 0) for name in _RAM_SECTIONS),
+        arena_bytes=model.arena_bytes,
+        stack_bytes=mcu.stack_bytes,
+        sections=sections,
+        compiler=toolchain.compiler_version(),
+        flags=_flags(mcu),
+        board_type=board_type,
+        mcu=mcu.name,
+        layers=model.layers,
+    )
+
+
+def _check_fit(image: Image, mcu: Mcu) -> None:
+    ram_bytes = image.static_ram_bytes + image.stack_bytes
+    over = []
+    if image.flash_bytes > mcu.flash.bytes:
+        over.append(_excess("flash", image.flash_bytes, mcu.flash.bytes))
+    if ram_bytes > mcu.ram.bytes:
+        over.append(_excess(f"RAM (with {image.stack_bytes} of stack)", ram_bytes, mcu.ram.bytes))
+    if over:
+        raise ImageError(
+            f"{image.name} does not fit {mcu.name}: {' and '.join(over)}; use a smaller network",
+            too_big=True,
+            flash_bytes=image.flash_bytes,
+            static_ram_bytes=image.static_ram_bytes,
+        )
+
+
+def _excess(memory: str, needed: int, size: int) -> str:
+    return f"{memory} needs {needed} bytes, {needed - size} more than the {size} there are"
+
+
+def _cache_path(key: str) -> Path:
+    return platformdirs.user_cache_path("tinyrack") / "images" / f"{key}.image"
+
+
+def _cached_elf(key: str) -> bytes | None:
+    """The ELF kept under the key; None when there is none or it is not what was written."""
+    try:
+        content = _cache_path(key).read_bytes()
+    except OSError:
+        return None
+    digest, elf = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return elf if elf and hashlib.sha256(elf).digest() == digest else None
+
+
+def _keep(key: str, elf: bytes) -> None:
+    path = _cache_path(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="writing-")
+    with os.fdopen(handle, "wb") as file:
+        file.write(hashlib.sha256(elf).digest() + elf)
+    Path(temporary).replace(path)
