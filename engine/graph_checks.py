@@ -33,6 +33,8 @@ def check_op(op: Op) -> None:
     wanted = 2 if op.kind == "add" else 1
     if not isinstance(op.inputs, tuple) or len(op.inputs) != wanted:
         raise GraphError(f"{where} ({op.kind}) has inputs {op.inputs!r}, needs {wanted}")
+    if not all(isinstance(name, str) for name in (*op.inputs, op.output)):
+        raise GraphError(f"{where} has a tensor name that is not a string")
     _check_pair(f"{where}: kernel", op.kernel, 1, 4096)
     _check_pair(f"{where}: stride", op.stride, 1, 4096)
     _check_pair(f"{where}: clamp", op.clamp, -128, 127)
@@ -120,7 +122,7 @@ def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
     if len(tensors) != len(graph.tensors):
         raise GraphError(f"network {graph.name!r} has two tensors of one name")
     for name in (graph.input, graph.output):
-        if name not in tensors:
+        if not isinstance(name, str) or name not in tensors:
             raise GraphError(f"network {graph.name!r} has no tensor {name!r}")
     if graph.input == graph.output:
         raise GraphError(f"network {graph.name!r} has one tensor as input and output")

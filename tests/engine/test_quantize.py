@@ -125,10 +125,10 @@ def test_activations_become_the_clamp(activation, low, high):
 
 def test_weights_are_symmetric_with_a_scale_for_each_channel():
     x = np.ones((1, 1, 1, 2), np.float32)
-    graph = quantize(one_dense([[1.0, -2.0], [0.01, 0.005]], [0.0, 0.0]), x)
+    graph = quantize(one_dense([[1.0, -2.01], [0.01, 0.004]], [0.0, 0.0]), x)
     op = graph.ops[0]
-    assert op.weights.tolist() == [[64, -127], [127, 64]]
-    assert op.weight_scales == pytest.approx([2 / 127, 0.01 / 127])
+    assert op.weights.tolist() == [[63, -127], [127, 51]]
+    assert op.weight_scales == pytest.approx([2.01 / 127, 0.01 / 127])
 
 
 def test_a_channel_without_weights_still_gives_its_bias():
