@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib as mpl
@@ -37,7 +38,7 @@ def overview_png(run: Run) -> bytes:
 def picture_svg(name: str, run: Run, theme: Theme) -> bytes:
     """One of PICTURES as SVG with all letters as outlines, the same bytes for the same run."""
     with mpl.rc_context(dict(theme.rc)):
-        size = (11, 4.6) if name == "layers" else (7.2, 5.4)
+        size = (11, 4.6) if name == "layers" else (6.2, 5.0)
         figure = Figure(figsize=size, layout="constrained")
         PICTURES[name](figure, run, theme)
         return _rendered(figure, "svg")
@@ -83,8 +84,10 @@ def draw_tradeoff(part: Any, run: Run, theme: Theme) -> None:
     axes.set_ylabel("accuracy (%)")
     rows = [r for r in run.candidates if r.latency_ms and r.accuracy is not None]
     styles = marks(run.board_types, theme)
-    for row in sorted(rows, key=lambda each: each.measured):
-        _mark_candidate(axes, row, styles[row.board_type])
+    for name, group in _by_type(rows).items():
+        for measured, feasible in product((False, True), repeat=2):
+            alike = [r for r in group if r.measured is measured and r.feasible is feasible]
+            _mark_candidates(axes, alike, styles[name], measured=measured, feasible=feasible)
     right = [result for result in run.winner.results if result.status == "ok"]
     for result in right:
         spot = (result.latency_ms, 100 * run.winner.int8_accuracy)
@@ -134,34 +137,30 @@ def _rendered(figure: Figure, kind: str) -> bytes:
 
 
 def _scatter_predictions(axes: Any, rows: Sequence[Candidate], styles: dict[str, Mark]) -> None:
-    for row in rows:
-        mark = styles[row.board_type]
-        axes.errorbar(
-            row.measured_cycles,
-            row.predicted_cycles,
-            yerr=[[0.0], [row.upper_cycles - row.predicted_cycles]],
-            fmt=mark.shape,
-            color=mark.colour,
-            markersize=5,
-            elinewidth=1.1,
-            capsize=2.2,
-            alpha=0.85,
-        )
+    for name, group in _by_type(rows).items():
+        points = [(r.measured_cycles, r.predicted_cycles, r.upper_cycles) for r in group]
+        _with_bounds(axes, points, styles[name])
 
 
 def _scatter_errors(axes: Any, rows: Sequence[Candidate], styles: dict[str, Mark]) -> None:
+    for name, group in _by_type(rows).items():
+        points = [(r.measured_cycles, r.error_percent, r.upper_error_percent) for r in group]
+        _with_bounds(axes, points, styles[name])
+
+
+def _with_bounds(axes: Any, points: Sequence[tuple[Any, Any, Any]], mark: Mark) -> None:
+    """Draw (x, y, upper bound of y) as marks with a bar up to the bound."""
+    x, y, upper = zip(*points, strict=True)
+    bars = [[0.0] * len(y), [high - low for low, high in zip(y, upper, strict=True)]]
+    style: dict[str, Any] = {"color": mark.colour, "markersize": 4.5, "alpha": 0.85}
+    axes.errorbar(x, y, yerr=bars, fmt=mark.shape, elinewidth=1.1, capsize=2, **style)
+
+
+def _by_type(rows: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    groups: dict[str, list[Candidate]] = {}
     for row in rows:
-        mark = styles[row.board_type]
-        axes.errorbar(
-            row.measured_cycles,
-            row.error_percent,
-            yerr=[[0.0], [(row.upper_error_percent or 0.0) - (row.error_percent or 0.0)]],
-            fmt=mark.shape,
-            color=mark.colour,
-            markersize=4,
-            elinewidth=1.0,
-            alpha=0.85,
-        )
+        groups.setdefault(row.board_type, []).append(row)
+    return groups
 
 
 def _identity_and_bands(upper: Any, lower: Any, theme: Theme) -> None:
@@ -200,16 +199,19 @@ def _span(axes: Any, which: str, low: float, high: float) -> None:
         axis.set_minor_formatter(NullFormatter() if crowded else FuncFormatter(_two_and_five))
 
 
-def _mark_candidate(axes: Any, row: Candidate, mark: Mark) -> None:
+def _mark_candidates(
+    axes: Any, rows: Sequence[Candidate], mark: Mark, *, measured: bool, feasible: bool
+) -> None:
     axes.plot(
-        row.latency_ms,
-        100 * (row.accuracy or 0.0),
+        [row.latency_ms for row in rows],
+        [100 * (row.accuracy or 0.0) for row in rows],
         mark.shape,
-        markersize=6 if row.measured else 5,
-        markerfacecolor=mark.colour if row.measured else "none",
+        markersize=6 if measured else 5,
+        markerfacecolor=mark.colour if measured else "none",
         markeredgecolor=mark.colour,
         markeredgewidth=1.0,
-        alpha=0.9 if row.feasible else 0.35,
+        alpha=0.9 if feasible else 0.35,
+        zorder=3 if measured else 2,
     )
 
 
@@ -243,17 +245,11 @@ def _latency_limit(axes: Any, limit: float | None, theme: Theme) -> None:
 
 
 def _bars(axes: Any, rows: Sequence[LayerRow], styles: dict[str, Mark], theme: Theme) -> None:
-    for index, row in enumerate(rows):
-        mark = styles[row.kernel]
-        axes.bar(
-            index,
-            row.measured_cycles,
-            width=0.72,
-            color=mark.colour,
-            hatch=mark.hatch,
-            edgecolor=theme.background,
-            linewidth=0.5,
-        )
+    for kernel, mark in styles.items():
+        own = [(index, r.measured_cycles) for index, r in enumerate(rows) if r.kernel == kernel]
+        places, heights = zip(*own, strict=True) if own else ((), ())
+        edge: dict[str, Any] = {"edgecolor": theme.background, "linewidth": 0.5}
+        axes.bar(places, heights, width=0.72, color=mark.colour, hatch=mark.hatch, **edge)
     predicted = [row.predicted_cycles for row in rows]
     axes.hlines(
         predicted,

@@ -69,9 +69,8 @@ def verdict(run: Run) -> tuple[bool, str]:
     """Whether the winner is what was asked for, and the sentence that says so."""
     failing = [card for card in cards(run) if not card.within]
     if not failing:
-        types = len({row.board_type for row in run.winner.results})
-        where = "the board type" if types == 1 else f"all {types} board types"
-        return True, f"Within every limit, as measured on {where}."
+        types = sorted({row.board_type for row in run.winner.results})
+        return True, f"Within every limit, as measured on {' and '.join(types)}."
     wrong = [card.board for card in failing if not card.right]
     if wrong:
         return False, f"No valid measurement on {', '.join(wrong)}; see the reason below."
