@@ -1,0 +1,151 @@
+"""The text of generated C: templates, tables, and names made safe."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_NAME = 40
+BYTES_A_LINE = 24
+
+HEADER = """\
+/* {name}: an int8 neural network. */
+#ifndef TINYRACK_MODEL_H
+#define TINYRACK_MODEL_H
+
+#include <stdint.h>
+
+#define TINYRACK_INPUT_BYTES {input_bytes} /* {input_text} */
+#define TINYRACK_OUTPUT_BYTES {output_bytes} /* {output_text} */
+#define TINYRACK_ARENA_BYTES {arena_bytes} /* static RAM inside of model.c */
+#define TINYRACK_LAYER_COUNT {layer_count}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* One inference; `in` is only read. Not reentrant: the arena is shared. */
+void tinyrack_invoke(const int8_t *in, int8_t *out);
+
+/* The same, calling after(i) behind layer i. */
+void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer));
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+SOURCE = """\
+/* {name}
+ *
+ * {macs} MACs an inference
+ * {arena_bytes} bytes of arena (RAM)
+ * {const_bytes} bytes of tables (flash)
+ */
+#include "model.h"
+
+#include "kernels.h"
+
+{tables}
+{arena}
+static void done(void (*after)(uint32_t layer), uint32_t layer)
+{{
+    if (after)
+        after(layer);
+}}
+
+static void run(const int8_t *in, int8_t *out, void (*after)(uint32_t layer))
+{{
+{calls}
+}}
+
+void tinyrack_invoke(const int8_t *in, int8_t *out)
+{{
+    run(in, out, 0);
+}}
+
+void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer))
+{{
+    run(in, out, after);
+}}
+"""
+
+ARENA = """\
+/* Activations between layers, and scratch memory of kernels. */
+static int8_t arena[TINYRACK_ARENA_BYTES] __attribute__((aligned(8)));
+"""
+
+CALL = """\
+    {kernel}({arguments}); /* {note} */
+    done(after, {index});"""
+
+
+class Names(Mapping[str, str]):
+    """Names of a model -> C identifiers, unique and made of letters, digits and underscores."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._safe: dict[str, str] = {}
+        taken: set[str] = set()
+        for name in names:
+            base = safe = identifier(name)
+            count = 1
+            while safe in taken:
+                count += 1
+                safe = f"{base}_{count}"
+            taken.add(safe)
+            self._safe[name] = safe
+
+    def __getitem__(self, name: str) -> str:
+        return self._safe[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._safe)
+
+    def __len__(self) -> int:
+        return len(self._safe)
+
+
+def identifier(name: str) -> str:
+    """A C identifier like ``name``; callers add a suffix, which keeps it from being a keyword."""
+    safe = re.sub(r"[^A-Za-z0-9_]+", "_", name, flags=re.ASCII)[:MAX_NAME]
+    return safe if re.match(r"[A-Za-z]", safe, flags=re.ASCII) else f"l{safe}"
+
+
+def comment(text: str) -> str:
+    """``text`` without anything that could end a comment or a line."""
+    return re.sub(r"[^A-Za-z0-9_.+ -]+", "_", text, flags=re.ASCII)[:MAX_NAME]
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``8x8x16``."""
+    return "x".join(map(str, sizes))
+
+
+def bytes_table(name: str, rows: NDArray[np.int8]) -> str:
+    """An int8 array, filled to word alignment so that rows can be loaded as words."""
+    flat = rows.reshape(-1).tolist()
+    lines = [flat[at : at + BYTES_A_LINE] for at in range(0, len(flat), BYTES_A_LINE)]
+    body = ",\n".join("    " + ", ".join(map(str, line)) for line in lines)
+    head = f"static const int8_t {name}[{len(flat)}] __attribute__((aligned(4))) = {{"
+    return f"{head}\n{body}\n}};\n"
+
+
+def channel_table(name: str, columns: Sequence[NDArray[np.int64]]) -> str:
+    """An array of tr_channel; columns: bias, multiplier, shift, addend, each [Cout]."""
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    body = ",\n".join("    {" + ", ".join(map(_int32, row)) + "}" for row in rows)
+    return f"static const tr_channel {name}[{len(columns[0])}] = {{\n{body}\n}};\n"
+
+
+def struct(c_type: str, name: str, fields: Mapping[str, int | str]) -> str:
+    """A constant struct ``<name>_op`` with named fields."""
+    body = "\n".join(f"    .{field} = {value}," for field, value in fields.items())
+    return f"static const {c_type} {name}_op = {{\n{body}\n}};\n"
+
+
+def _int32(value: int) -> str:
+    """A literal of type int: -2147483648 would be a long."""
+    return "-2147483647 - 1" if value == -(1 << 31) else str(value)

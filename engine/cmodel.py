@@ -1,0 +1,55 @@
+"""CModel: a network as a C library that stands alone, and what each of its layers is."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of a kernel.
+
+    index: position in execution order, the argument of ``after`` in tinyrack_trace.
+    features: the work of the kernel's loops, all >= 0; inputs of the latency model.
+    """
+
+    index: int
+    name: str
+    kind: str
+    kernel: str
+    input_shape: Shape
+    output_shape: Shape
+    macs: int
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class CModel:
+    """C files by name, with no dependency but the compiler's own headers.
+
+    arena_bytes: static RAM for activations and scratch; const_bytes: tables in flash on a 32-bit
+    machine, without code; input_shape, output_shape: int8 [H, W, C].
+    """
+
+    name: str
+    files: Mapping[str, str]
+    arena_bytes: int
+    const_bytes: int
+    input_bytes: int
+    output_bytes: int
+    layers: tuple[Layer, ...]
+    sha256: str
+    input_shape: Shape
+    output_shape: Shape
+
+
+def files_sha256(files: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over names and texts, whatever their order in the mapping."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        for text in (name, files[name]):
+            data = text.encode("utf-8")
+            digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()

@@ -1,0 +1,173 @@
+"""How much work each kernel does: counts that mirror its loops, one function a kernel.
+
+A latency model multiplies each count by cycles that it learns; nothing here knows a cycle. Read
+each function beside its kernel in ``engine/kernels``: a loop that changes there changes here.
+"""
+
+from dataclasses import dataclass
+
+from engine.graph import Graph, Op, op_macs
+from engine.tables import padded
+
+Features = dict[str, float]
+UNROLLED_WIDTHS = (3, 5, 7)
+"""Kernel widths for which tr_depthwise has a loop of its own."""
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+
+    @property
+    def pixels(self) -> int:
+        return self.out_h * self.out_w
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """Taps of all windows along one axis: inside of the input, windows that are wholly inside."""
+
+    inside: int
+    whole: int
+    outside: int
+
+
+def pointwise(graph: Graph, op: Op) -> Features:
+    """tr_pointwise: pixels in pairs, each expanded once, then 2 x 2 tiles over the channels."""
+    size = _sizes(graph, op)
+    pairs, odd = divmod(size.pixels, 2)
+    tiles, steps = (size.out_c + 1) // 2, padded(size.in_c) // 4
+    return {
+        "calls": 1,
+        "pairs": pairs + odd,
+        "expand_steps": size.pixels * steps,
+        "tiles": pairs * tiles,
+        "tile_steps": pairs * tiles * steps,
+        "half_tiles": odd * tiles,
+        "half_steps": odd * tiles * steps,
+        "clamped": _clamped(op, size),
+    }
+
+
+def conv2d(graph: Graph, op: Op) -> Features:
+    """tr_conv2d: each patch is gathered row by row, expanded, then multiplied as above."""
+    size = _sizes(graph, op)
+    rows, columns = _reaches(op, size)
+    row_bytes = [n * size.in_c for n in _row_taps(op, size)]
+    pairs, odd = divmod(size.pixels, 2)
+    patch = op.kernel[0] * op.kernel[1] * size.in_c
+    tiles, steps = (size.out_c + 1) // 2, padded(patch) // 4
+    work = pairs + odd * 11 / 16  # half a tile loads and expands as many weights as a whole one
+    return {
+        "calls": 1,
+        "pixels": size.pixels,
+        "patch_rows": size.pixels * op.kernel[0],
+        "copied_words": rows.inside * sum(n // 4 for n in row_bytes),
+        "copied_bytes": rows.inside * sum(n % 4 for n in row_bytes),
+        "filled_bytes": size.pixels * patch - rows.inside * columns.inside * size.in_c,
+        "expand_steps": size.pixels * steps,
+        "tiles": work * tiles,
+        "tile_steps": work * tiles * steps,
+        "clamped": _clamped(op, size),
+    }
+
+
+def depthwise(graph: Graph, op: Op) -> Features:
+    """tr_depthwise: four channels at a time, apart for pixels that touch the padding."""
+    size = _sizes(graph, op)
+    rows, columns = _reaches(op, size)
+    quads, tail = divmod(size.in_c, 4)
+    whole = rows.whole * columns.whole
+    taps = op.kernel[0] * op.kernel[1]
+    unrolled = op.kernel[1] in UNROLLED_WIDTHS
+    return {
+        "calls": 1,
+        "pixels": size.pixels,
+        "quads": size.pixels * quads,
+        "quad_rows": size.pixels * quads * op.kernel[0],
+        "unrolled_taps": whole * quads * taps if unrolled else 0,
+        "looped_taps": 0 if unrolled else whole * quads * taps,
+        "border_taps": (size.pixels - whole) * quads * taps,
+        "tail_outputs": size.pixels * tail,
+        "tail_taps": size.pixels * tail * taps,
+        "clamped": _clamped(op, size),
+    }
+
+
+def fully_connected(graph: Graph, op: Op) -> Features:
+    """tr_fully_connected: two channels at a time, four inputs a step."""
+    size = _sizes(graph, op)
+    steps, tail = divmod(graph.tensor(op.inputs[0]).size, 4)
+    pairs = (size.out_c + 1) // 2
+    return {
+        "calls": 1,
+        "pairs": pairs,
+        "pair_steps": pairs * steps,
+        "pair_tails": pairs * tail,
+        "clamped": _clamped(op, size),
+    }
+
+
+def average_pool(graph: Graph, op: Op) -> Features:
+    """tr_average_pool: four channels at a time over the part of a window that is inside."""
+    size = _sizes(graph, op)
+    rows, columns = _reaches(op, size)
+    quads, tail = divmod(size.in_c, 4)
+    return {
+        "calls": 1,
+        "pixels": size.pixels,
+        "quads": size.pixels * quads,
+        "quad_rows": rows.inside * size.out_w * quads,
+        "quad_taps": rows.inside * columns.inside * quads,
+        "tail_outputs": size.pixels * tail,
+        "tail_taps": rows.inside * columns.inside * tail,
+    }
+
+
+def add(graph: Graph, op: Op) -> Features:
+    """tr_add: one element at a time."""
+    size = _sizes(graph, op)
+    return {"calls": 1, "elements": size.pixels * size.out_c, "clamped": _clamped(op, size)}
+
+
+def plain(graph: Graph, op: Op) -> Features:
+    """Any plain twin: outputs, and the products or sums behind them."""
+    size = _sizes(graph, op)
+    outputs = size.pixels * size.out_c
+    taps = op_macs(graph, op) or outputs * op.kernel[0] * op.kernel[1]
+    return {"calls": 1, "outputs": outputs, "rows": outputs * op.kernel[0], "taps": taps}
+
+
+def _sizes(graph: Graph, op: Op) -> _Sizes:
+    return _Sizes(*graph.tensor(op.inputs[0]).shape, *graph.tensor(op.output).shape)
+
+
+def _clamped(op: Op, size: _Sizes) -> int:
+    """Bytes that tr_clamp visits: none where the clamp is all of int8."""
+    return 0 if op.clamp == (-128, 127) else size.pixels * size.out_c
+
+
+def _reaches(op: Op, size: _Sizes) -> tuple[_Reach, _Reach]:
+    height = _reach(size.in_h, size.out_h, op.kernel[0], op.stride[0], op.padding.top)
+    width = _reach(size.in_w, size.out_w, op.kernel[1], op.stride[1], op.padding.left)
+    return height, width
+
+
+def _reach(inputs: int, outputs: int, kernel: int, stride: int, before: int) -> _Reach:
+    taps = [_inside(at * stride - before, kernel, inputs) for at in range(outputs)]
+    whole = sum(count == kernel for count in taps)
+    return _Reach(sum(taps), whole, outputs * kernel - sum(taps))
+
+
+def _row_taps(op: Op, size: _Sizes) -> list[int]:
+    starts = [x * op.stride[1] - op.padding.left for x in range(size.out_w)]
+    return [_inside(start, op.kernel[1], size.in_w) for start in starts]
+
+
+def _inside(start: int, count: int, limit: int) -> int:
+    return max(0, min(start + count, limit) - max(start, 0))

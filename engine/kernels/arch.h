@@ -1,0 +1,169 @@
+/* The few machine instructions that the kernels are made of.
+ *
+ * With the Cortex-M DSP extension each function is one or two instructions; without it, portable C
+ * that gives the same bits, so that what runs on a host proves what runs on a board.
+ */
+#ifndef TINYRACK_ARCH_H
+#define TINYRACK_ARCH_H
+
+#include <stdint.h>
+
+/* A word in scratch memory, whatever the type that the arena was declared with. */
+typedef int32_t __attribute__((may_alias)) tr_word;
+
+#define TR_INLINE static inline __attribute__((always_inline, unused))
+
+/* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap. */
+#if defined(__clang__)
+#define TR_NO_LIBRARY __attribute__((no_builtin))
+#else
+#define TR_NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))
+#endif
+
+/* Four bytes from any address: one LDR. */
+TR_INLINE int32_t tr_load4(const int8_t *from)
+{
+    int32_t word;
+    __builtin_memcpy(&word, from, 4);
+    return word;
+}
+
+/* Four bytes to any address: one STR. */
+TR_INLINE void tr_store4(int8_t *to, int32_t word)
+{
+    __builtin_memcpy(to, &word, 4);
+}
+
+/* Bytes b0..b3 of one word, b0 lowest. */
+TR_INLINE int32_t tr_pack4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    return (int32_t)((uint32_t)(b0 & 255) | (uint32_t)(b1 & 255) << 8 | (uint32_t)(b2 & 255) << 16 |
+                     (uint32_t)b3 << 24);
+}
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+
+/* Bytes 0 and 2, sign-extended to two halves. */
+TR_INLINE int32_t tr_even(int32_t word)
+{
+    int32_t halves;
+    __asm__("sxtb16 %0, %1" : "=r"(halves) : "r"(word));
+    return halves;
+}
+
+/* Bytes 1 and 3, sign-extended to two halves. */
+TR_INLINE int32_t tr_odd(int32_t word)
+{
+    int32_t halves;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
+    return halves;
+}
+
+/* acc with bytes 0 and 2 added to its halves. */
+TR_INLINE int32_t tr_add_even(int32_t acc, int32_t word)
+{
+    __asm__("sxtab16 %0, %0, %1" : "+r"(acc) : "r"(word));
+    return acc;
+}
+
+/* acc with bytes 1 and 3 added to its halves. */
+TR_INLINE int32_t tr_add_odd(int32_t acc, int32_t word)
+{
+    __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(acc) : "r"(word));
+    return acc;
+}
+
+/* acc + a.low * b.low + a.high * b.high */
+TR_INLINE int32_t tr_dot2(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* acc + a.low * b.low */
+TR_INLINE int32_t tr_mla_low(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* acc + a.high * b.high */
+TR_INLINE int32_t tr_mla_high(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* addend + round(a * b / 2**32), half up */
+TR_INLINE int32_t tr_high_mla(int32_t a, int32_t b, int32_t addend)
+{
+    int32_t sum;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(addend));
+    return sum;
+}
+
+/* value clamped to -128 .. 127 */
+TR_INLINE int32_t tr_saturate8(int32_t value)
+{
+    int32_t byte;
+    __asm__("ssat %0, #8, %1" : "=r"(byte) : "r"(value));
+    return byte;
+}
+
+#else
+
+TR_INLINE int32_t tr_halves(int32_t low, int32_t high)
+{
+    return (int32_t)(((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16);
+}
+
+TR_INLINE int32_t tr_even(int32_t word)
+{
+    return tr_halves((int8_t)word, (int8_t)(word >> 16));
+}
+
+TR_INLINE int32_t tr_odd(int32_t word)
+{
+    return tr_halves((int8_t)(word >> 8), (int8_t)(word >> 24));
+}
+
+TR_INLINE int32_t tr_add_even(int32_t acc, int32_t word)
+{
+    return tr_halves(acc + (int8_t)word, (acc >> 16) + (int8_t)(word >> 16));
+}
+
+TR_INLINE int32_t tr_add_odd(int32_t acc, int32_t word)
+{
+    return tr_halves(acc + (int8_t)(word >> 8), (acc >> 16) + (int8_t)(word >> 24));
+}
+
+TR_INLINE int32_t tr_mla_low(int32_t a, int32_t b, int32_t acc)
+{
+    return (int32_t)((uint32_t)acc + (uint32_t)((int16_t)a * (int16_t)b));
+}
+
+TR_INLINE int32_t tr_mla_high(int32_t a, int32_t b, int32_t acc)
+{
+    return (int32_t)((uint32_t)acc + (uint32_t)((a >> 16) * (b >> 16)));
+}
+
+TR_INLINE int32_t tr_dot2(int32_t a, int32_t b, int32_t acc)
+{
+    return tr_mla_high(a, b, tr_mla_low(a, b, acc));
+}
+
+TR_INLINE int32_t tr_high_mla(int32_t a, int32_t b, int32_t addend)
+{
+    return addend + (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
+}
+
+TR_INLINE int32_t tr_saturate8(int32_t value)
+{
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+#endif
+#endif
