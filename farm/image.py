@@ -182,7 +182,9 @@ def _loadable_sha256(elf: bytes) -> "hashlib._Hash":
 
 
 def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) -> Image:
-    sections = {s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name}
+    sections = {
+        s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name
+    }
     return Image(
         name=model.name,
         elf=elf,

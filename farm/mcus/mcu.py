@@ -1,5 +1,6 @@
 """One microcontroller as data, read from `farm/mcus/<name>.yaml` and checked key by key."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -223,7 +224,7 @@ class _Reader:
         if not names or not all(name in by_name for name in names):
             raise self.error("data_rams", f"must name some of: {', '.join(by_name)}")
         parts = [by_name[str(name)] for name in names]
-        if any(a.end != b.base for a, b in zip(parts, parts[1:], strict=False)):
+        if any(a.end != b.base for a, b in itertools.pairwise(parts)):
             raise self.error("data_rams", "must follow one another without a gap")
         return Memory("ram", parts[0].base, sum(part.bytes for part in parts))
 

@@ -1,0 +1,317 @@
+"""One image measured on one board: flash, verify, reset, banner, inferences, stack, clock.
+
+Real and virtual boards take the same way. The one difference: the emulated time of a virtual
+board is not the host's, so its clock cannot be held against the host's.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from farm.errors import BenchError
+from farm.image import Image
+from farm.inventory import Board
+from farm.link import Banner, ClockMark, ClockSource, Link, Run, StackDepth
+from farm.mcus import Mcu
+from farm.measure import Measurement, latency_ms, median_cycles, spread_percent
+from farm.probe import open_probe
+from farm.serial_port import open_port
+from farm.virtual import rack
+
+SPREAD_LIMIT_PERCENT = 0.5
+CLOCK_LIMIT_PERCENT = 2.0
+INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
+WARM_RUNS = 1  # behind the cold inference, which warms the caches too
+BANNER_S = 5.0
+CLOCK_MARKS = 5
+CLOCK_WINDOW_S = 0.5  # 1 ms of jitter on USB in it is 0.2 %, far from the limit
+VIRTUAL_SPACING_CYCLES = 2_000
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Everything that the harness was asked for on one input."""
+
+    cold: Run
+    samples: tuple[int, ...]
+    layer_cycles: tuple[int, ...]
+    stacks: tuple[StackDepth, StackDepth]
+
+
+class _Stages:
+    """Names each stage to whoever watches and divides one deadline among them."""
+
+    def __init__(self, board: Board, deadline_s: float, on_stage: Callable[[str], None]) -> None:
+        self._board, self._on_stage = board, on_stage
+        self._deadline_s = deadline_s
+        self._started_s = time.monotonic()
+        self.seconds: dict[str, float] = {}
+        self._stage, self._stage_started_s = "", self._started_s
+
+    def enter(self, stage: str) -> float:
+        """Begin a stage; the seconds left for it, BenchError when there are none."""
+        now_s = time.monotonic()
+        if self._stage:
+            self.seconds[f"{self._stage}_s"] = round(now_s - self._stage_started_s, 4)
+        left_s = self._deadline_s - (now_s - self._started_s)
+        if left_s <= 0:
+            raise BenchError(
+                f"its {self._deadline_s:.1f} s were over after the stage {self._stage}, before "
+                f"{stage}; allow more time",
+                self._board.id,
+            )
+        self._stage, self._stage_started_s = stage, now_s
+        self._on_stage(stage)
+        return left_s
+
+    def named(self, error: BenchError) -> BenchError:
+        """The same error, saying in which stage it came."""
+        return BenchError(f"{self._board.id}: in stage {self._stage}: {error}", self._board.id)
+
+
+def measure_on_board(
+    board: Board,
+    mcu: Mcu,
+    image: Image,
+    job_input: bytes,
+    expected: bytes,
+    repeats: int,
+    deadline_s: float,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Measurement:
+    """The image's cost on the board for one input, `repeats` (1..61) timed inferences.
+
+    job_input and expected are the bytes of the network's input and output. A wrong output is a
+    result (status), not an error. Raises BenchError, naming board and stage, when the bench
+    fails or `deadline_s` is over.
+    """
+    stages = _Stages(board, deadline_s, on_stage)
+    try:
+        _program(board, mcu, image, stages)
+        with open_port(board, mcu.uart.baud) as port:
+            link = Link(port, board.id)
+            banner = link.banner(min(BANNER_S, stages.enter("banner")))
+            _check_banner(board, mcu, image, banner)
+            _check_sizes(board, banner, job_input, expected)
+            runs = _run(link, banner, job_input, repeats, stages)
+            clock_hz = _clock(board, mcu, link, stages)
+        stages.enter("result")
+    except BenchError as error:
+        raise stages.named(error) from error
+    facts = _provenance(board, mcu, image, banner, runs, link) | stages.seconds
+    return _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
+
+
+def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
+    """Flash, verify, reset; then let go of the probe: nothing may halt the core while it is timed."""
+    stages.enter("connect")
+    with open_probe(board, mcu) as probe:
+        stages.enter("flash")
+        probe.flash(image)
+        stages.enter("verify")
+        probe.verify(image)
+        stages.enter("reset")
+        probe.reset()
+
+
+def _run(link: Link, banner: Banner, job_input: bytes, repeats: int, stages: _Stages) -> _Runs:
+    stages.enter("load")
+    link.load(job_input)
+    cold = link.run(banner.output_bytes, stages.enter("cold"), cold=True)
+    samples = link.time(repeats, stages.enter("time"), warm=WARM_RUNS)
+    layer_cycles = link.trace(banner.layer_count, stages.enter("trace"))
+    return _Runs(cold, samples, layer_cycles, link.stack(stages.enter("stack")))
+
+
+def _check_banner(board: Board, mcu: Mcu, image: Image, banner: Banner) -> None:
+    """Refuse to measure another image, another type of board or another clock."""
+    if banner.image_sha256 != image.image_sha256:
+        raise BenchError(
+            f"it runs image {banner.image_sha256[:12]}, not {image.image_sha256[:12]} of "
+            f"{image.name}; is the console wired to this board?",
+            board.id,
+        )
+    if banner.board_type != board.type.name:
+        raise BenchError(f"it says it is a {banner.board_type}, not {board.type.name}", board.id)
+    if banner.clock_source == ClockSource.RESET or banner.clock_hz != mcu.clock_hz:
+        raise BenchError(
+            f"its clock recipe failed: it runs at {banner.clock_hz} Hz, not {mcu.clock_hz}; "
+            "power-cycle it",
+            board.id,
+        )
+    _check_registers(board, mcu, banner)
+
+
+def _check_registers(board: Board, mcu: Mcu, banner: Banner) -> None:
+    if len(banner.checks) != len(mcu.checks):
+        raise BenchError(f"it reports {len(banner.checks)} registers", board.id)
+    for check, value in zip(mcu.checks, banner.checks, strict=True):
+        if value & check.mask != check.value:
+            raise BenchError(
+                f"{check.name} is {value:#010x}; under the mask {check.mask:#x} it must be "
+                f"{check.value:#x}, so its clock, wait states or caches are not as they should be",
+                board.id,
+            )
+
+
+def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes) -> None:
+    sizes = (len(job_input), len(expected))
+    if sizes != (banner.input_bytes, banner.output_bytes):
+        raise BenchError(
+            f"the job has {sizes[0]} input and {sizes[1]} output bytes, its network takes "
+            f"{banner.input_bytes} and gives {banner.output_bytes}",
+            board.id,
+        )
+
+
+def _clock(board: Board, mcu: Mcu, link: Link, stages: _Stages) -> float | None:
+    """The core clock in Hz against the host's; None on a virtual board."""
+    spacing = int(mcu.clock_hz * CLOCK_WINDOW_S / (CLOCK_MARKS - 1))
+    if board.virtual:
+        spacing = VIRTUAL_SPACING_CYCLES
+    left_s = min(stages.enter("clock"), CLOCK_WINDOW_S * 4 + BANNER_S)
+    marks = link.clock(CLOCK_MARKS, spacing, left_s)
+    _check_spacing(board, marks, spacing)
+    if board.virtual:
+        return None
+    measured_hz = clock_from_marks(marks)
+    off_percent = abs(measured_hz / mcu.clock_hz - 1) * 100
+    if off_percent > CLOCK_LIMIT_PERCENT:
+        raise BenchError(
+            f"its clock measures {measured_hz / 1e6:.2f} MHz, {off_percent:.1f} % off the "
+            f"{mcu.clock_hz / 1e6:.0f} MHz it should have; check the clock source",
+            board.id,
+        )
+    return measured_hz
+
+
+def _check_spacing(board: Board, marks: Sequence[ClockMark], spacing_cycles: int) -> None:
+    steps = [step for step, _ in _steps(marks)]
+    if min(steps) < spacing_cycles // 2:
+        raise BenchError(f"its cycle counter stands still or jumps: {steps}", board.id)
+
+
+def _steps(marks: Sequence[ClockMark]) -> list[tuple[int, float]]:
+    """(cycles, seconds) from each mark to the next; the counter has 32 bits."""
+    pairs = zip(marks[:-1], marks[1:], strict=True)
+    return [((b.cycles - a.cycles) % (1 << 32), b.host_s - a.host_s) for a, b in pairs]
+
+
+def clock_from_marks(marks: Sequence[ClockMark]) -> float:
+    """Cycles a second: the least-squares slope through marks less than a counter wrap apart."""
+    cycles, seconds = [0.0], [0.0]
+    for step, took_s in _steps(marks):
+        cycles.append(cycles[-1] + step)
+        seconds.append(seconds[-1] + took_s)
+    mean_cycles, mean_s = sum(cycles) / len(cycles), sum(seconds) / len(seconds)
+    spread = sum((s - mean_s) ** 2 for s in seconds)
+    together = sum((c - mean_cycles) * (s - mean_s) for c, s in zip(cycles, seconds, strict=True))
+    return together / spread if spread else float("inf")
+
+
+def _provenance(
+    board: Board, mcu: Mcu, image: Image, banner: Banner, runs: _Runs, link: Link
+) -> dict[str, str | int | float]:
+    flags = [f"spread over {SPREAD_LIMIT_PERCENT} %"] if _is_spread(runs.samples) else []
+    if banner.clock_source == ClockSource.INTERNAL:
+        flags.append("internal oscillator")
+    registers = zip(mcu.checks, banner.checks, strict=True)
+    return {
+        "compiler": image.compiler,
+        "compiler_flags": " ".join(image.flags),
+        "pyocd": version("pyocd"),
+        "tinyrack": version("tinyrack"),
+        "probe": board.probe,
+        "mcu": mcu.name,
+        "unique_id": banner.unique_id,
+        "cpuid": f"{banner.cpuid:#010x}",
+        "clock_source": banner.clock_source.name.lower(),
+        "timer_overhead_cycles": banner.overhead_cycles,
+        "warm_runs": WARM_RUNS,
+        "stack_reserved_bytes": banner.stack_bytes,
+        "stack_intact_bytes": min(stack.intact_bytes for stack in runs.stacks),
+        "console_retries": link.retries,
+        "damaged_frames": link.damaged_frames,
+        "flags": ", ".join(flags),
+        **{check.name: f"{value:#010x}" for check, value in registers},
+    }
+
+
+def _is_spread(samples: Sequence[int]) -> bool:
+    return spread_percent(samples) > SPREAD_LIMIT_PERCENT
+
+
+def _measurement(
+    board: Board,
+    mcu: Mcu,
+    image: Image,
+    job_input: bytes,
+    expected: bytes,
+    runs: _Runs,
+    clock_measured_hz: float | None,
+    provenance: dict[str, str | int | float],
+) -> Measurement:
+    stack_bytes = _stack_bytes(board, runs.stacks)
+    output = runs.cold.output
+    found = rack.find(board.probe_uid) if board.virtual else None
+    common = {
+        "name": image.name,
+        "board": board.id,
+        "board_type": board.type.name,
+        "virtual": board.virtual,
+        "image_sha256": image.image_sha256,
+        "image_key": image.image_key,
+        "input_sha256": hashlib.sha256(job_input).hexdigest(),
+        "expected_sha256": hashlib.sha256(expected).hexdigest(),
+        "output_sha256": hashlib.sha256(output).hexdigest(),
+        "clock_hz": mcu.clock_hz,
+        "clock_measured_hz": clock_measured_hz,
+        "arena_bytes": image.arena_bytes,
+        "static_ram_bytes": image.static_ram_bytes,
+        "stack_bytes": stack_bytes,
+        "peak_sram_bytes": image.static_ram_bytes + stack_bytes,
+        "flash_bytes": image.flash_bytes,
+        "macs": image.macs,
+        "timing_model": found.timing_model if found else None,
+        "provenance": provenance,
+    }
+    if output != expected:
+        return Measurement(status="wrong_output", message=_difference(output, expected), **common)
+    cycles = median_cycles(runs.samples)
+    return Measurement(
+        status="ok",
+        message=str(provenance["flags"]),
+        output_ok=True,
+        samples=runs.samples,
+        cold_cycles=runs.cold.cycles,
+        cycles=cycles,
+        layer_cycles=runs.layer_cycles,
+        latency_ms=latency_ms(cycles, mcu.clock_hz),
+        cycles_per_mac=cycles / max(1, image.macs),
+        spread_percent=spread_percent(runs.samples),
+        **common,
+    )
+
+
+def _stack_bytes(board: Board, stacks: Sequence[StackDepth]) -> int:
+    intact_bytes = min(stack.intact_bytes for stack in stacks)
+    if intact_bytes < INTACT_LIMIT_BYTES:
+        raise BenchError(
+            f"only {intact_bytes} bytes of its reserved stack stayed untouched, so the depth is "
+            "unknown; raise stack_bytes of the MCU",
+            board.id,
+        )
+    return max(stack.used_bytes for stack in stacks)
+
+
+def _difference(output: bytes, expected: bytes) -> str:
+    wrong = [i for i, pair in enumerate(zip(output, expected, strict=True)) if len(set(pair)) > 1]
+    signed = [
+        int.from_bytes(data[wrong[0] : wrong[0] + 1], signed=True) for data in (output, expected)
+    ]
+    return (
+        f"{len(wrong)} of {len(expected)} output bytes are wrong, the first at {wrong[0]}: "
+        f"{signed[0]} instead of {signed[1]}"
+    )

@@ -1,0 +1,295 @@
+"""Link: what the host asks a harness over its console, each exchange within a deadline.
+
+Every request may be repeated, so a lost or damaged frame costs a bounded number of retries;
+see farm/firmware/protocol.h for the requests.
+"""
+
+import struct
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from farm.errors import BenchError
+from farm.frame import PAYLOAD_BYTES, VERSION, Frame, Splitter, Status, encode
+
+ATTEMPTS = 4
+EXCHANGE_S = 1.0  # for a request that computes nothing
+WORDS_LIMIT = PAYLOAD_BYTES // 4
+LOAD_BYTES = PAYLOAD_BYTES - 4
+_REPLY = 0x80
+_FAULT = 0xFF
+_FACTS = struct.Struct("<12I32sI")
+
+
+class Command(IntEnum):
+    """The requests; the numbers of enum protocol_kind."""
+
+    HELLO = 1
+    LOAD = 2
+    RUN = 3
+    READ = 4
+    TIME = 5
+    TRACE = 6
+    STACK = 7
+    CLOCK = 8
+
+
+class ClockSource(IntEnum):
+    """Where the core clock comes from; RESET means that the clock recipe failed."""
+
+    RESET = 0
+    INTERNAL = 1
+    EXTERNAL = 2
+
+
+class Port(Protocol):
+    """The part of a pyserial port that a link needs; read() waits only a short time."""
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Up to size bytes, none when none came in the port's own short time-out."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send the bytes."""
+
+
+@dataclass(frozen=True)
+class Banner:
+    """Who answers: the image, the board type, and the clock and register values it runs with."""
+
+    cpuid: int
+    clock_hz: int
+    clock_source: ClockSource
+    input_bytes: int
+    output_bytes: int
+    arena_bytes: int
+    layer_count: int
+    stack_bytes: int
+    overhead_cycles: int
+    unique_id: str
+    image_sha256: str
+    checks: tuple[int, ...]
+    board_type: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One inference: its cycles (caches empty before it if cold) and its output."""
+
+    cycles: int
+    output: bytes
+
+
+@dataclass(frozen=True)
+class StackDepth:
+    """One painted run: bytes used from the top, and bytes left untouched below them."""
+
+    used_bytes: int
+    intact_bytes: int
+
+
+@dataclass(frozen=True)
+class ClockMark:
+    """The harness's cycle count (modulo 2^32) when it sent a mark, and the host's time of it."""
+
+    cycles: int
+    host_s: float
+
+
+class Link:
+    """The harness on one board; every method raises BenchError when it does not answer well."""
+
+    def __init__(self, port: Port, board_id: str = "") -> None:
+        self._port, self._board_id = port, board_id
+        self._splitter = Splitter()
+        self._sequence = 0
+        self.retries = 0
+        self._input_crc = 0
+
+    @property
+    def damaged_frames(self) -> int:
+        """How many damaged frames have arrived so far."""
+        return self._splitter.damaged
+
+    def banner(self, deadline_s: float = 5.0) -> Banner:
+        """Wait until the harness says who it is; asks again all the time, as it may be booting."""
+        attempts = max(ATTEMPTS, int(deadline_s / 0.25))
+        payload = self._ask(Command.HELLO, b"", deadline_s, attempts)
+        return self._parse_banner(payload)
+
+    def infer(self, data: bytes, deadline_s: float = 10.0, *, cold: bool = False) -> bytes:
+        """The network's output for this input."""
+        self.load(data)
+        return self.run(self.banner().output_bytes, deadline_s, cold=cold).output
+
+    def load(self, data: bytes) -> None:
+        """Put the input into the board's memory; later requests name it by its CRC."""
+        for offset in range(0, len(data), LOAD_BYTES):
+            part = data[offset : offset + LOAD_BYTES]
+            words = self._words(Command.LOAD, struct.pack("<I", offset) + part, EXCHANGE_S, 2)
+            if words != (offset, len(part)):
+                raise self._error(f"it took {words} for {len(part)} bytes of input at {offset}")
+        self._input_crc = zlib.crc32(data)
+
+    def run(self, output_bytes: int, deadline_s: float, *, cold: bool) -> Run:
+        """One inference on the loaded input; output_bytes is what the banner says."""
+        request = struct.pack("<II", self._input_crc, int(cold))
+        cycles, crc = self._words(Command.RUN, request, deadline_s, 2)
+        output = b"".join(
+            self._read(offset, min(PAYLOAD_BYTES, output_bytes - offset))
+            for offset in range(0, output_bytes, PAYLOAD_BYTES)
+        )
+        if zlib.crc32(output) != crc:
+            raise self._error("the output changed while it was read; measure again")
+        return Run(cycles, output)
+
+    def time(self, count: int, deadline_s: float, *, warm: int = 1) -> tuple[int, ...]:
+        """Cycles of `count` inferences (1..61), behind `warm` (0..16) that are not timed."""
+        request = struct.pack("<III", self._input_crc, warm, count)
+        return self._words(Command.TIME, request, deadline_s, count)
+
+    def trace(self, layer_count: int, deadline_s: float) -> tuple[int, ...]:
+        """Cycles of each layer, in a pass of its own for every 61 layers."""
+        ends_at = time.monotonic() + deadline_s
+        cycles: tuple[int, ...] = ()
+        while len(cycles) < layer_count:
+            count = min(WORDS_LIMIT, layer_count - len(cycles))
+            request = struct.pack("<III", self._input_crc, len(cycles), count)
+            cycles += self._words(Command.TRACE, request, ends_at - time.monotonic(), count)
+        return cycles
+
+    def stack(self, deadline_s: float) -> tuple[StackDepth, StackDepth]:
+        """The stack's depth in two inferences, painted with a pattern and with its complement."""
+        request = struct.pack("<I", self._input_crc)
+        words = self._words(Command.STACK, request, deadline_s, 4)
+        return StackDepth(*words[:2]), StackDepth(*words[2:])
+
+    def clock(self, marks: int, spacing_cycles: int, deadline_s: float) -> tuple[ClockMark, ...]:
+        """Marks (2..64) that the harness sends every spacing_cycles, with the host's time.
+
+        Not repeated when one is lost: the times of a repetition would be as good, but the first
+        series may still be on its way.
+        """
+        request = struct.pack("<II", marks, spacing_cycles)
+        ends_at = time.monotonic() + deadline_s
+        self._send(Command.CLOCK, request)
+        found: list[ClockMark] = []
+        while len(found) < marks:
+            frame = self._reply(Command.CLOCK, ends_at)
+            if frame is None:
+                raise self._error(f"only {len(found)} of {marks} clock marks came in time")
+            index, cycles = self._unpack(self._payload(Command.CLOCK, frame), 2, Command.CLOCK)
+            if index != len(found):
+                raise self._error(f"clock mark {len(found)} was lost on the line")
+            found.append(ClockMark(cycles, time.monotonic()))
+        return tuple(found)
+
+    def _read(self, offset: int, count: int) -> bytes:
+        request = struct.pack("<II", offset, count)
+        data = self._ask(Command.READ, request, EXCHANGE_S)
+        if len(data) != count:
+            raise self._error(f"it sent {len(data)} bytes of output at {offset}, not {count}")
+        return data
+
+    def _words(
+        self, command: Command, request: bytes, deadline_s: float, count: int
+    ) -> tuple[int, ...]:
+        return self._unpack(self._ask(command, request, deadline_s), count, command)
+
+    def _unpack(self, payload: bytes, count: int, command: Command) -> tuple[int, ...]:
+        if len(payload) != 4 * count:
+            raise self._error(f"it answered {command.name} with {len(payload)} bytes")
+        return struct.unpack(f"<{count}I", payload)
+
+    def _ask(
+        self, command: Command, request: bytes, deadline_s: float, attempts: int = ATTEMPTS
+    ) -> bytes:
+        """The reply's payload. All attempts share the deadline evenly; BenchError past it."""
+        ends_at = time.monotonic() + deadline_s
+        for attempt in range(attempts):
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                break
+            self.retries += attempt > 0
+            self._send(command, request)
+            frame = self._reply(command, time.monotonic() + left_s / (attempts - attempt))
+            if frame is not None and frame.status != Status.DAMAGED:
+                return self._payload(command, frame)
+        raise self._error(
+            f"no answer to {command.name} in {deadline_s:.1f} s "
+            f"({self.damaged_frames} damaged frames); check the console and reset the board"
+        )
+
+    def _send(self, command: Command, request: bytes) -> None:
+        self._sequence = self._sequence % 255 + 1  # 0 is what a damaged request is answered with
+        # The zero in front ends whatever part of a frame the board may still hold.
+        data = b"\0" + encode(Frame(command, self._sequence, request))
+        try:
+            self._port.write(data)
+        except OSError as error:
+            raise self._error(f"the console cannot be written: {error}") from error
+
+    def _reply(self, command: Command, ends_at: float) -> Frame | None:
+        """The reply to the last request, or the word that it arrived damaged; None when late."""
+        while time.monotonic() < ends_at:
+            for frame in self._splitter.feed(self._receive()):
+                if frame.kind == _FAULT:
+                    raise self._fault(frame)
+                is_reply = (frame.kind, frame.sequence) == (command | _REPLY, self._sequence)
+                if is_reply or (frame.kind == _REPLY and frame.status == Status.DAMAGED):
+                    return frame
+        return None
+
+    def _receive(self) -> bytes:
+        try:
+            return self._port.read(max(1, self._port.in_waiting))
+        except OSError as error:
+            raise self._error(f"the console is gone: {error}; is the board connected?") from error
+
+    def _payload(self, command: Command, frame: Frame) -> bytes:
+        if frame.version != VERSION:
+            raise self._error(f"it speaks protocol version {frame.version}, this is {VERSION}")
+        if frame.status not in (Status.OK, Status.MORE):
+            names = {status.value: status.name for status in Status}
+            why = names.get(frame.status, str(frame.status))
+            raise self._error(f"it refused {command.name}: {why.lower().replace('_', ' ')}")
+        return frame.payload
+
+    def _parse_banner(self, payload: bytes) -> Banner:
+        if len(payload) < _FACTS.size:
+            raise self._error(f"its banner has only {len(payload)} bytes")
+        *facts, image_id, count = _FACTS.unpack_from(payload)
+        end = _FACTS.size + 4 * count
+        if end > len(payload) or facts[2] not in set(ClockSource):
+            raise self._error("its banner makes no sense")
+        return Banner(
+            facts[0],
+            facts[1],
+            ClockSource(facts[2]),
+            *facts[3:9],
+            unique_id="".join(f"{word:08x}" for word in facts[9:12]),
+            image_sha256=image_id.hex(),
+            checks=struct.unpack_from(f"<{count}I", payload, _FACTS.size),
+            board_type=payload[end:].decode("ascii", "backslashreplace"),
+        )
+
+    def _fault(self, frame: Frame) -> BenchError:
+        words = _padded_words(frame.payload, 6)
+        names = ("CFSR", "HFSR", "BFAR", "SP", "PC", "LR")
+        shown = ", ".join(f"{name} {word:#010x}" for name, word in zip(names, words, strict=True))
+        return self._error(f"the core faulted ({shown}); reset it and measure again")
+
+    def _error(self, problem: str) -> BenchError:
+        return BenchError(
+            f"the harness on {self._board_id or 'the board'}: {problem}", self._board_id
+        )
+
+
+def _padded_words(payload: bytes, count: int) -> Sequence[int]:
+    return struct.unpack(f"<{count}I", payload[: 4 * count].ljust(4 * count, b"\0"))

@@ -1,0 +1,132 @@
+"""The debug probe of one board, through pyOCD: connect, flash, verify, reset, read.
+
+pyOCD is imported only when a probe is opened: it takes about a second, and its session is
+global, so that a process must drive one board only.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from farm.errors import BenchError, ImageError
+from farm.image import Image
+from farm.inventory import Board, normal_uid
+from farm.mcus import Mcu
+
+_READ_BYTES = 16_384
+
+
+class Probe:
+    """A halted or running board behind an open debug session; BenchError when it fails."""
+
+    def __init__(self, board: Board, mcu: Mcu, session: Any) -> None:
+        self._board, self._mcu, self._session = board, mcu, session
+
+    def flash(self, image: Image) -> None:
+        """Program the image; what is there already is left alone. Says nothing about success."""
+        for address, data in image.segments():
+            if address < self._mcu.flash.base or address + len(data) > self._mcu.flash.end:
+                raise ImageError(f"{image.name} has bytes at {address:#x}, outside the flash")
+        with self._errors("flashing", "try again; if it goes on, erase the chip"):
+            # The algorithms set the flash to no wait states: only safe at the clock of reset.
+            self._session.target.reset_and_halt()
+            loader = _pyocd("flash.loader").MemoryLoader(self._session)
+            for address, data in image.segments():
+                loader.add_data(address, data)
+            loader.commit()
+
+    def verify(self, image: Image) -> None:
+        """Read every byte of the image back and compare; pyOCD itself never does."""
+        for address, data in image.segments():
+            found = self.read(address, len(data))
+            if found != data:
+                at = next(
+                    i for i, pair in enumerate(zip(found, data, strict=True)) if len(set(pair)) > 1
+                )
+                raise BenchError(
+                    f"its flash at {address + at:#010x} holds {found[at]:#04x} instead of "
+                    f"{data[at]:#04x} after flashing {image.name}; flash it again",
+                    self._board.id,
+                )
+
+    def reset(self) -> None:
+        """Reset the board and let it run."""
+        with self._errors("the reset", "power-cycle the board"):
+            self._session.target.reset()
+
+    def reset_and_halt(self) -> None:
+        """Reset the board and stop it before its first instruction."""
+        with self._errors("the reset", "power-cycle the board"):
+            self._session.target.reset_and_halt()
+
+    def read(self, address: int, count: int) -> bytes:
+        """Bytes of the board's memory as its bus sees them, past every cache."""
+        parts = []
+        with self._errors(f"reading {count} bytes at {address:#010x}", "check the connection"):
+            for at in range(0, count, _READ_BYTES):
+                size = min(_READ_BYTES, count - at)
+                parts.append(bytes(self._session.target.read_memory_block8(address + at, size)))
+        data = b"".join(parts)
+        if len(data) != count:
+            raise BenchError(f"its probe returned {len(data)} bytes of {count}", self._board.id)
+        return data
+
+    @contextmanager
+    def _errors(self, doing: str, advice: str) -> Iterator[None]:
+        with _pyocd_errors(self._board, doing, advice):
+            yield
+
+
+@contextmanager
+def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
+    """The board's own probe, never another one's; BenchError when it is absent or in use."""
+    with _pyocd_errors(board, "connecting", "check cable and power, or who else uses the probe"):
+        session = _session(board)
+        session.open()
+    try:
+        yield Probe(board, mcu, session)
+    finally:
+        with _pyocd_errors(board, "disconnecting", "replug the probe"):
+            session.close()
+
+
+def _session(board: Board) -> Any:
+    # Never ConnectHelper: it matches parts of an id, and waits for ever for one that is absent.
+    probe = _pyocd("probe.aggregator").DebugProbeAggregator.get_probe_with_id(board.probe)
+    if probe is None or normal_uid(probe.unique_id) != normal_uid(board.probe):
+        advice = "run `tinyrack rack up`" if board.virtual else "check cable and power"
+        raise BenchError(f"no probe {board.probe} is connected; {advice}", board.id)
+    return _pyocd("core.session").Session(
+        probe,
+        options={
+            "target_override": board.type.target,
+            "project_dir": str(Path.cwd()),  # a session changes to it: stay here
+            "no_config": True,
+            "user_script": os.devnull,  # else pyocd_user.py of the folder would be run
+            "hide_programming_progress": True,
+            "chip_erase": "sector",
+            "smart_flash": True,
+            "keep_unwritten": False,
+            "connect_mode": "under-reset",  # whatever the flash holds, even a core asleep
+            "reset.hold_time": 0.01,
+            "reset.post_delay": 0.01,
+        },
+    )
+
+
+def _pyocd(module: str) -> Any:
+    """A module of pyOCD, imported now."""
+    return importlib.import_module(f"pyocd.{module}")
+
+
+@contextmanager
+def _pyocd_errors(board: Board, doing: str, advice: str) -> Iterator[None]:
+    """Turn what pyOCD and USB raise into a BenchError that names the board."""
+    try:
+        yield
+    except (_pyocd("core.exceptions").Error, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise BenchError(f"{doing} failed: {reason}; {advice}", board.id) from error

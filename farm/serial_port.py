@@ -1,0 +1,93 @@
+"""The console of a board: which device it is, and that device opened."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import serial
+from serial.tools import list_ports
+
+from farm.errors import BenchError
+from farm.inventory import Board, normal_uid
+from farm.virtual import rack
+
+READ_TIMEOUT_S = 0.02  # how long a read waits; deadlines are kept above it
+WRITE_TIMEOUT_S = 5.0
+
+
+class PortInfo(Protocol):
+    """The part of pyserial's port description that pairing looks at."""
+
+    device: str
+    serial_number: str | None
+    location: str | None
+
+
+def find_port(board: Board) -> str:
+    """The device path of the board's console; BenchError when there is none or more than one."""
+    if board.virtual:
+        return _virtual_port(board)
+    if board.serial.by == "path":
+        return _existing(board, board.serial.value)
+    return choose_port(board, list(list_ports.comports()))
+
+
+def choose_port(board: Board, ports: list[PortInfo]) -> str:
+    """The one port among these that the board's SerialSpec means; BenchError otherwise."""
+    found = [port for port in ports if _matches(board, port)]
+    if board.serial.interface is not None:
+        found = [port for port in found if _interface(port) == board.serial.interface]
+    if len(found) != 1:
+        names = ", ".join(port.device for port in found) or "none"
+        raise BenchError(
+            f"one console expected by {board.serial.by}, found {names}; "
+            "check the cable and the board's serial entry in boards.yaml",
+            board.id,
+        )
+    return found[0].device
+
+
+@contextmanager
+def open_port(board: Board, baud: int) -> Iterator[serial.Serial]:
+    """The board's console, opened for this process alone; BenchError when that fails."""
+    device = find_port(board)
+    try:
+        port = serial.Serial(
+            device, baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+        )
+    except (OSError, ValueError) as error:
+        raise BenchError(
+            f"its console {device} cannot be opened: {error}; is another program using it?",
+            board.id,
+        ) from error
+    with port:
+        yield port
+
+
+def _virtual_port(board: Board) -> str:
+    found = rack.find(board.probe_uid)
+    if found is None or not found.alive:
+        raise BenchError("its daemon is not up; run `tinyrack rack up`", board.id)
+    return found.tty
+
+
+def _existing(board: Board, path: str) -> str:
+    if not Path(path).exists():
+        raise BenchError(f"its console {path} does not exist; is the board plugged in?", board.id)
+    return path
+
+
+def _matches(board: Board, port: PortInfo) -> bool:
+    spec = board.serial
+    if spec.by == "location":
+        return port.location == spec.value
+    wanted = board.probe if spec.by == "probe" else spec.value
+    return port.serial_number is not None and normal_uid(port.serial_number) == normal_uid(wanted)
+
+
+def _interface(port: PortInfo) -> int | None:
+    """The USB interface number behind the last dot of a location such as 1-1.4:1.2."""
+    _, _, last = (port.location or "").rpartition(".")
+    has_interface = ":" in (port.location or "") and last.isdigit()
+    return int(last) if has_interface else None
