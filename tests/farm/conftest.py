@@ -10,6 +10,8 @@ from farm.inventory import Board, Rack, load_rack
 from farm.measure import Measurement
 
 ROOT = Path(__file__).parents[2]
+HERE = str(Path(__file__).parent)
+sys.path.append(HERE)  # for `scripted`, which worker processes import too
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +47,7 @@ def write_rack(tmp_path):
 @pytest.fixture
 def scripted_path(monkeypatch):
     """Let worker processes import the scripted job runner of these tests."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    return sys.path[0]
+    monkeypatch.setenv("PYTHONPATH", HERE)
 
 
 def measurement(**changes) -> Measurement:

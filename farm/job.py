@@ -1,0 +1,105 @@
+"""Job: one network to be measured on one type of board; Event: what became of it so far."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from engine.cmodel import CModel, Layer
+from farm.measure import Measurement
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Measure `model` on a board of `board_type`, with `repeats` timed runs.
+
+    `input` and `expected` are the raw int8 bytes, [H, W, C], of the network's input and of
+    the output that the reference computes for it.
+    """
+
+    name: str
+    model: CModel
+    board_type: str
+    input: bytes
+    expected: bytes
+    repeats: int = 5
+
+    def __post_init__(self) -> None:
+        for what, data, size in (
+            ("input", self.input, self.model.input_bytes),
+            ("expected output", self.expected, self.model.output_bytes),
+        ):
+            if len(data) != size:
+                raise ValueError(f"{self.name}: {what} has {len(data)} bytes, the model {size}")
+        if not 1 <= self.repeats <= 1000:
+            raise ValueError(f"{self.name}: repeats is {self.repeats}, not from 1 to 1000")
+
+    @property
+    def input_sha256(self) -> str:
+        """SHA-256 of the input bytes."""
+        return hashlib.sha256(self.input).hexdigest()
+
+    @property
+    def expected_sha256(self) -> str:
+        """SHA-256 of the expected output bytes."""
+        return hashlib.sha256(self.expected).hexdigest()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.model.layers)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress of one job; `board` is empty until one took it.
+
+    detail is the stage's name, or why the job failed or is tried again.
+    """
+
+    kind: Literal["queued", "started", "stage", "done", "failed", "retried"]
+    job: str
+    board: str = ""
+    detail: str = ""
+    measurement: Measurement | None = None
+
+
+def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
+    """The job as JSON values and the bytes of input and expected output behind each other."""
+    header = {
+        "name": job.name,
+        "board_type": job.board_type,
+        "repeats": job.repeats,
+        "input_bytes": len(job.input),
+        "model": _shallow(job.model)
+        | {
+            "files": dict(job.model.files),
+            "layers": [_shallow(v) | {"features": dict(v.features)} for v in job.model.layers],
+        },
+    }
+    return header, job.input + job.expected
+
+
+def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
+    """Inverse of job_to_message."""
+    model = dict(header["model"])
+    model |= {key: tuple(model[key]) for key in ("input_shape", "output_shape")}
+    model["layers"] = tuple(_layer(row) for row in model["layers"])
+    size = header["input_bytes"]
+    return Job(
+        header["name"],
+        CModel(**model),
+        header["board_type"],
+        blob[:size],
+        blob[size:],
+        header["repeats"],
+    )
+
+
+def _shallow(value: CModel | Layer) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _layer(row: Mapping[str, Any]) -> Layer:
+    shapes = {key: tuple(row[key]) for key in ("input_shape", "output_shape")}
+    return Layer(**(dict(row) | shapes))

@@ -1,0 +1,350 @@
+"""BoardManager: jobs in, measurements out, over all boards of the rack at once.
+
+A job is looked up in the store first; else it waits in the queue of its board type. Every
+board has a driver thread with a worker process of its own, started at the first job of its
+type. A bench failure (probe, console, dead worker, deadline) costs a retry, if possible on
+another board; a wrong output or an image too big is a result. Results are stored before
+anybody sees them.
+"""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from farm.board_worker import DEFAULT_RUNNER
+from farm.driver import Driver
+from farm.errors import BenchError, BoardsBusyError, FarmError, InventoryError, NoBoardError
+from farm.image import image_key
+from farm.inventory import Board, Rack
+from farm.job import Event, Job
+from farm.lease import quarantine_reason
+from farm.mcus import load_mcu
+from farm.measure import Measurement
+from farm.store import Store
+from farm.tickets import Key, Ticket, TicketQueue
+
+__all__ = ["BoardManager", "Event", "Job"]
+
+_CLOSE_S = 0.8
+
+
+class BoardManager:
+    """Measures jobs on `boards`; a context manager whose end frees every board at once.
+
+    wait_s bounds the wait for boards that others hold (then BoardsBusyError), retries the
+    further attempts after a bench failure (then BenchError), job_deadline_s each attempt.
+    `progress` is called from several threads, one call at a time.
+    """
+
+    def __init__(
+        self,
+        rack: Rack,
+        boards: Sequence[Board],
+        store: Store | None = None,
+        wait_s: float = 60.0,
+        retries: int = 2,
+        progress: Callable[[Event], None] | None = None,
+        *,
+        job_deadline_s: float = 120.0,
+        runner: str = DEFAULT_RUNNER,
+    ) -> None:
+        self.rack, self.boards = rack, tuple(boards)
+        self.runner, self.job_deadline_s = runner, job_deadline_s
+        self._wait_s, self._retries, self._progress = wait_s, retries, progress
+        self._own_store = store is None
+        self.store = Store() if store is None else store
+        self._changed = threading.Condition()
+        self._progress_lock = threading.RLock()
+        self._queues = {board.type.name: TicketQueue() for board in self.boards}
+        self._tickets: dict[Key, Ticket] = {}
+        self._open: set[Ticket] = set()
+        self._drivers: dict[str, Driver] = {}
+        self._working: dict[str, Ticket] = {}
+        self._aside: dict[str, str] = {}
+        self._closed = False
+        for board_type in self._queues:
+            self._refuse_mixed(board_type)
+
+    def __enter__(self) -> "BoardManager":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def measure(self, jobs: Sequence[Job], *, again: bool = False) -> list[Measurement]:
+        """Return one Measurement a job, in the order of the jobs; raises the first error."""
+        futures = [self.submit(job, again=again) for job in jobs]
+        return [future.result() for future in futures]  # bounded: each attempt has a deadline
+
+    def submit(self, job: Job, *, again: bool = False) -> "Future[Measurement]":
+        """Queue a job, unless its result is stored or on its way (`again` measures anyway).
+
+        The future raises BenchError, BoardsBusyError or ImageError; a wrong output or an
+        image too big is a status. NoBoardError at once when no board could ever do it.
+        """
+        queue = self._queues.get(job.board_type)
+        if queue is None:
+            have = ", ".join(self._queues) or "none"
+            raise NoBoardError(f"no board of type {job.board_type!r} is selected (have: {have})")
+        key = self._key(job)
+        stored = None if again else self._stored(job, key)
+        with self._changed:
+            if self._closed:
+                raise FarmError("the board manager is closed")
+            known = None if again or stored else self._tickets.get(key)
+            ticket = known or Ticket(job, key)
+            future = ticket.join(job.name)
+            if known is None and stored is None:
+                self._enqueue(queue, ticket, key)
+        if stored is not None:
+            future.set_result(stored)
+            self._emit(Event("done", job.name, stored.board, "stored", stored))
+        elif known is None:
+            self._emit(Event("queued", job.name))
+        return future
+
+    def close(self) -> None:
+        """Kill all workers, which frees their boards; open futures raise FarmError."""
+        with self._changed:
+            self._closed = True
+            drivers = list(self._drivers.values())
+            self._changed.notify_all()
+        for driver in drivers:
+            driver.stop()
+        deadline = time.monotonic() + _CLOSE_S
+        for driver in drivers:
+            if driver is not threading.current_thread():
+                driver.join(max(0.0, deadline - time.monotonic()))
+        for ticket in tuple(self._open):
+            self._resolve(ticket, FarmError(f"{ticket.job.name}: the board manager was closed"))
+        if self._own_store:
+            self.store.close()
+
+    # What drivers call; see farm.driver.Desk.
+
+    def wait_for_work(self, board: Board) -> bool:
+        """Block until there is a job that this board may take; False when closed."""
+        with self._changed:
+            while not self._closed:
+                queue = self._queues[board.type.name]
+                if queue.peek(board.id, self._siblings(board)) is not None:
+                    return True
+                # A ticket kept for another board becomes free by time alone.
+                self._changed.wait(1.0 if any(queue) else None)
+            return False
+
+    def take(self, board: Board) -> Ticket | None:
+        """Take the job that wait_for_work promised; None when another board was faster."""
+        with self._changed:
+            ticket = self._queues[board.type.name].take(board.id, self._siblings(board))
+            if ticket is not None and not ticket.abandoned():
+                self._working[board.id] = ticket
+            elif ticket is not None:
+                self._forget(ticket)
+                ticket = None
+        if ticket is not None:
+            self._emit(Event("started", ticket.job.name, board.id))
+        return ticket
+
+    def stage(self, ticket: Ticket, board: Board, stage: str) -> None:
+        """Tell the progress of a job."""
+        self._emit(Event("stage", ticket.job.name, board.id, stage))
+
+    def board_busy(self, board: Board, why: str) -> None:
+        """Give up on jobs that waited long enough while no board of their type could work."""
+        with self._changed:
+            siblings = {b.id for b in self.boards if b.type.name == board.type.name}
+            if self._working.keys() & siblings:
+                return
+            queue = self._queues[board.type.name]
+            late = [t for t in queue if t.age_s() >= self._wait_s and queue.remove(t)]
+        for ticket in late:
+            self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
+
+    def set_aside(self, board: Board, why: str) -> None:
+        """Use a board no more; without any board left, its type's jobs fail."""
+        with self._changed:
+            self._aside.setdefault(board.id, why)
+            siblings = [b for b in self.boards if b.type.name == board.type.name]
+            if self._closed or any(b.id not in self._aside for b in siblings):
+                self._changed.notify_all()
+                return
+            stranded = self._queues[board.type.name].drain()
+        for ticket in stranded:
+            self._resolve(ticket, self._none_left(board.type.name, ticket))
+
+    def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
+        """Complete a result, store it, and only then hand it out."""
+        complete = _complete(ticket, board, m)
+        if complete.status == "bench_failure":
+            raise BenchError(complete.message or "unexplained bench failure", board.id)
+        self.store.add(complete)
+        self._done_with(board)
+        self._resolve(ticket, complete)
+
+    def bench_failed(self, ticket: Ticket, board: Board, error: BenchError) -> None:
+        """Store the failure; queue the job again, first in line, while attempts are left."""
+        self._done_with(board)
+        if self._closed:
+            return
+        self.store.add(_failure(ticket, board, str(error)))
+        ticket.failures.append(str(error))
+        ticket.failed_on.add(board.id)
+        if len(ticket.failures) > self._retries:
+            advice = f"`tinyrack boards` shows its health (failure {len(ticket.failures)})"
+            self._resolve(ticket, BenchError(f"{ticket.job.name}: {error}; {advice}", board.id))
+            return
+        self._emit(Event("retried", ticket.job.name, board.id, str(error)))
+        with self._changed:
+            self._queues[ticket.job.board_type].put(ticket, first=True)
+            self._changed.notify_all()
+
+    def refused(self, ticket: Ticket, board: Board, error: Exception) -> None:
+        """End a job that can never work; nothing when this board no longer has it."""
+        with self._changed:
+            if self._working.get(board.id) is not ticket:
+                return
+        self._done_with(board)
+        self._resolve(ticket, error)
+
+    # Inner works.
+
+    def _enqueue(self, queue: TicketQueue, ticket: Ticket, key: Key) -> None:
+        usable = [b for b in self.boards if b.type.name == key[1] and self._usable(b)]
+        if not usable:
+            raise self._none_left(key[1], ticket)
+        self._tickets[key] = ticket
+        self._open.add(ticket)
+        queue.put(ticket)
+        for board in usable:
+            if board.id not in self._drivers:
+                self._drivers[board.id] = Driver(board, self)
+                self._drivers[board.id].start()
+        self._changed.notify_all()
+
+    def _usable(self, board: Board) -> bool:
+        if board.id not in self._aside and board.id not in self._drivers:
+            reason = quarantine_reason(board)
+            if reason is not None:
+                self._aside[board.id] = f"quarantined: {reason}"
+        return board.id not in self._aside
+
+    def _none_left(self, board_type: str, ticket: Ticket) -> FarmError:
+        ids = [b.id for b in self.boards if b.type.name == board_type]
+        why = "; ".join(f"{i} {self._aside[i]}" for i in ids if i in self._aside)
+        message = f"{ticket.job.name}: no {board_type} board is left in service ({why})"
+        quarantined = all(self._aside.get(i, "").startswith("quarantined") for i in ids)
+        return NoBoardError(message) if quarantined else BenchError(message)
+
+    def _siblings(self, board: Board) -> list[str]:
+        same = (b.id for b in self.boards if b.type.name == board.type.name)
+        return [i for i in same if i != board.id and i not in self._aside]
+
+    def _done_with(self, board: Board) -> None:
+        with self._changed:
+            self._working.pop(board.id, None)
+            for ticket in self._queues[board.type.name]:
+                ticket.since_s = max(ticket.since_s, time.monotonic())
+
+    def _forget(self, ticket: Ticket) -> None:
+        self._open.discard(ticket)
+        if self._tickets.get(ticket.key) is ticket:
+            del self._tickets[ticket.key]
+
+    def _resolve(self, ticket: Ticket, outcome: Measurement | Exception) -> None:
+        with self._changed:
+            if ticket not in self._open:
+                return
+            self._forget(ticket)
+            waiting = tuple(ticket.waiting)
+        for name, future in waiting:
+            self._tell(name, future, outcome)
+
+    def _tell(
+        self, name: str, future: "Future[Measurement]", outcome: Measurement | Exception
+    ) -> None:
+        if isinstance(outcome, Exception):
+            event = Event("failed", name, detail=str(outcome))
+        else:
+            outcome = dataclasses.replace(outcome, name=name)
+            event = Event("done", name, outcome.board, outcome.status, outcome)
+        try:
+            self._emit(event)
+        finally:  # a progress display that fails must not keep the result
+            _settle(future, outcome)
+
+    def _emit(self, event: Event) -> None:
+        if self._progress is not None and not self._closed:
+            with self._progress_lock:
+                self._progress(event)
+
+    def _key(self, job: Job) -> Key:
+        mcu = load_mcu(self.rack.types[job.board_type].mcu)
+        key = image_key(job.model, mcu, job.board_type)
+        return key, job.board_type, job.input_sha256, job.expected_sha256
+
+    def _stored(self, job: Job, key: Key) -> Measurement | None:
+        virtual = next(b.virtual for b in self.boards if b.type.name == job.board_type)
+        found = self.store.find(*key, virtual=virtual)
+        return dataclasses.replace(found, name=job.name) if found else None
+
+    def _refuse_mixed(self, board_type: str) -> None:
+        kinds = {board.virtual for board in self.boards if board.type.name == board_type}
+        if len(kinds) > 1:
+            raise InventoryError(
+                f"the selected {board_type} boards are both real and virtual; select one kind, "
+                "because their results must not mix"
+            )
+
+
+def _settle(future: "Future[Measurement]", outcome: Measurement | Exception) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _complete(ticket: Ticket, board: Board, m: Measurement) -> Measurement:
+    """Fill in what the manager knows best, and refuse a result that contradicts itself."""
+    job = ticket.job
+    if m.status == "ok" and m.output_sha256 != job.expected_sha256:
+        raise BenchError("reported a right output with a wrong checksum", board.id)
+    return dataclasses.replace(
+        m,
+        **_identity(ticket, board),
+        arena_bytes=job.model.arena_bytes,
+        macs=job.macs,
+        cycles_per_mac=m.cycles / job.macs if job.macs else 0.0,
+        provenance=dict(m.provenance)
+        | {"model_sha256": job.model.sha256, "attempt": len(ticket.failures) + 1},
+    )
+
+
+def _failure(ticket: Ticket, board: Board, message: str) -> Measurement:
+    return Measurement(
+        **_identity(ticket, board),
+        status="bench_failure",
+        message=message,
+        provenance={
+            "model_sha256": ticket.job.model.sha256,
+            "attempt": len(ticket.failures) + 1,
+        },
+    )
+
+
+def _identity(ticket: Ticket, board: Board) -> dict[str, Any]:
+    image, board_type, input_sha256, expected_sha256 = ticket.key
+    return {
+        "name": ticket.job.name,
+        "board": board.id,
+        "board_type": board_type,
+        "virtual": board.virtual,
+        "image_key": image,
+        "input_sha256": input_sha256,
+        "expected_sha256": expected_sha256,
+    }

@@ -1,0 +1,173 @@
+"""The process that drives one board: holds its lease, builds, flashes, measures.
+
+One process a board, because pyOCD keeps its session in globals and because a hung probe can
+only be ended by killing whoever waits for it. It is started by farm.board_worker, obeys the
+messages on its standard input, and ends when its manager does.
+"""
+
+import dataclasses
+import importlib
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol, cast
+
+from engine.errors import EngineError
+from farm import wire
+from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.inventory import Board, BoardType, SerialSpec
+from farm.job import Job, job_from_message
+from farm.lease import Lease, lease, renewing
+from farm.measure import Measurement
+
+EXIT_LEASE_LOST = 75
+_IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
+_PARENT_CHECK_S = 1.0
+
+
+class Runner(Protocol):
+    """What a worker calls for one job; tests name another one."""
+
+    def __call__(
+        self, board: Board, job: Job, deadline_s: float, on_stage: Callable[[str], None]
+    ) -> Measurement:
+        """Measure one job on one board within the deadline."""
+
+
+def board_to_json(board: Board) -> dict[str, Any]:
+    """The board as plain JSON values."""
+    return dataclasses.asdict(board) | {"tags": dict(board.tags)}
+
+
+def board_from_json(row: dict[str, Any]) -> Board:
+    """Inverse of board_to_json."""
+    parts = {"type": BoardType(**row["type"]), "serial": SerialSpec(**row["serial"])}
+    return Board(**(row | parts))
+
+
+class _Worker:
+    """Obeys one message after the other; the lease outlives a job by _IDLE_S."""
+
+    def __init__(self, board: Board, runner: Runner, reply: int) -> None:
+        self._board, self._runner, self._reply = board, runner, reply
+        self._held = ExitStack()
+        self._lease: Lease | None = None
+
+    def hold(self, wait_s: float) -> None:
+        """Hold the board's lease, if not held already, and say how it went."""
+        try:
+            token = self._acquire(wait_s).token
+        except BoardsBusyError as error:
+            self._say("busy", message=str(error))
+        except FarmError as error:
+            self._say("refused", message=str(error))
+        else:
+            self._say("held", token=token)
+
+    def _acquire(self, wait_s: float) -> Lease:
+        if self._lease is None:
+            self._lease = self._held.enter_context(lease(self._board, wait_s))
+            lost = self._held.enter_context(renewing(self._lease))
+            threading.Thread(target=_exit_when_lost, args=(lost,), daemon=True).start()
+        self._lease.check()
+        return self._lease
+
+    def let_go(self) -> None:
+        """Give the board back to the others."""
+        self._held.close()
+        self._lease = None
+
+    def measure(self, header: dict[str, Any], blob: bytes) -> None:
+        """Run one job and send its measurement or its error."""
+        try:
+            held = self._acquire(_IDLE_S)
+            job = job_from_message(header["job"], blob)
+            m = self._runner(self._board, job, header["deadline_s"], self._stage)
+            held.check()  # a board taken away in mid-measurement measured for someone else
+            self._say("measurement", measurement=_signed(m, held).to_json())
+        except (FarmError, EngineError) as error:
+            kind = "BenchError" if isinstance(error, BenchError) else type(error).__name__
+            self._say("error", kind=kind, message=str(error))
+
+    def _stage(self, stage: str) -> None:
+        self._say("stage", stage=stage)
+
+    def _say(self, what: str, **values: object) -> None:
+        wire.send(self._reply, {"is": what} | values)
+
+
+def _signed(m: Measurement, held: Lease) -> Measurement:
+    who = {"lease_token": held.token, "host": socket.gethostname(), "pid": os.getpid()}
+    return dataclasses.replace(m, provenance=dict(m.provenance) | who)
+
+
+def _exit_when_lost(lost: threading.Event) -> None:
+    """End at once when an operator took the board; nothing may touch it any more."""
+    lost.wait()  # ends with the process at the latest: a daemon thread
+    os._exit(EXIT_LEASE_LOST)
+
+
+def _end_with_children() -> None:
+    """Kill this process and the compilers it started (it leads its own process group)."""
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _listen(inbox: "queue.Queue[wire.Message]") -> None:
+    """Pass messages on; the end of the pipe is the end of the manager, and so of this."""
+    receiver = wire.Receiver(0)
+    try:
+        while True:
+            inbox.put(receiver.receive(None))
+    finally:
+        _end_with_children()
+
+
+def _watch_parent(parent: int) -> None:
+    """The pipe of a killed manager can stay open in a process that it forked; its id cannot."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_CHECK_S)  # ends with the process: a daemon thread
+    _end_with_children()
+
+
+def _private_output() -> int:
+    """Keep the message pipe apart from whatever libraries print to standard output."""
+    reply = os.dup(1)
+    os.dup2(2, 1)
+    return reply
+
+
+def _load(path: str) -> Runner:
+    module, _, name = path.partition(":")
+    return cast(Runner, getattr(importlib.import_module(module), name))
+
+
+def main() -> None:
+    """Serve until the manager ends; the first message names the board and the runner."""
+    reply = _private_output()
+    inbox: queue.Queue[wire.Message] = queue.Queue()
+    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
+    first, _ = inbox.get()
+    worker = _Worker(board_from_json(first["board"]), _load(first["runner"]), reply)
+    while True:
+        try:
+            header, blob = inbox.get(timeout=_IDLE_S)
+        except queue.Empty:
+            worker.let_go()
+            continue
+        if header["do"] == "hold":
+            worker.hold(header["wait_s"])
+        else:
+            worker.measure(header, blob)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
