@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas.network import INPUT, OUTPUT, LayerSpec
@@ -51,6 +53,14 @@ class PlainNet(nn.Module):
     def norm(self, spec: LayerSpec) -> nn.BatchNorm2d:
         """The batch normalisation behind a convolution."""
         return cast(nn.BatchNorm2d, self.norms[spec.name])
+
+    @torch.no_grad()
+    def folded_norm(self, spec: LayerSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Gain and bias, each [C], that do to the convolution what the batch norm does."""
+        norm = self.norm(spec)
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        gain = norm.weight / torch.sqrt(variance + norm.eps)
+        return gain.numpy(), (norm.bias - mean * gain).numpy()
 
     def set_norm(
         self, spec: LayerSpec, gain: Tensor, bias: Tensor, mean: Tensor, variance: Tensor

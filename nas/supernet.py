@@ -6,6 +6,7 @@ blocks. `net(x, arch)` reads no state but the weights, so it is re-entrant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -116,7 +117,9 @@ class Supernet(nn.Module):
             return functional.linear(inputs[0], self._weight(spec), self.biases[spec.name])
         groups = spec.out_channels if spec.kind == "depthwise_conv2d" else 1
         half = spec.kernel // 2
-        y = functional.conv2d(inputs[0], self._weight(spec), None, spec.stride, half, groups=groups)
+        y: Tensor = functional.conv2d(
+            inputs[0], self._weight(spec), None, spec.stride, half, groups=groups
+        )
         y = self._norm(spec, y, statistics, record)
         return functional.relu(y) if spec.relu else y
 
@@ -130,12 +133,13 @@ class Supernet(nn.Module):
         gain = self.gains[spec.name][: spec.out_channels]
         bias = self.biases[spec.name][: spec.out_channels]
         if record is not None:
-            variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
-            record[spec.name] = (mean, variance)
+            var_mean = torch.var_mean(y, (0, 2, 3), correction=0)
+            record[spec.name] = (var_mean[1], var_mean[0])
         if statistics is None:
             normal: Tensor = functional.batch_norm(y, None, None, gain, bias, training=True)
         else:
-            normal = functional.batch_norm(y, *statistics[spec.name], gain, bias)
+            mean, variance = statistics[spec.name]
+            normal = functional.batch_norm(y, mean, variance, gain, bias)
         return normal
 
 
@@ -148,4 +152,4 @@ def _initial(spec: LayerSpec, generator: torch.Generator) -> Tensor:
         inputs = 1 if spec.kind == "depthwise_conv2d" else spec.in_channels
         shape = (spec.out_channels, inputs, spec.kernel, spec.kernel)
         fan_in = inputs * spec.kernel**2
-    return torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+    return torch.randn(shape, generator=generator) * math.sqrt(2 / fan_in)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas.candidate import Score
 from nas.data import Split
 from nas.plain import PlainNet
 from nas.space import Arch
@@ -42,14 +43,6 @@ class Epoch:
     epochs: int
     loss: float  # of the largest network, mean over the steps
     skipped_steps: int  # whose loss or gradient was not finite
-
-
-@dataclass(frozen=True)
-class Score:
-    """Quality on images that were not trained on; the loss (nats) tells equal accuracies apart."""
-
-    accuracy: float
-    loss: float
 
 
 @dataclass(frozen=True, eq=False)

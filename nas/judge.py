@@ -1,0 +1,124 @@
+"""Decides which networks are better, with the boards asked about those near a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nas.budget import Budget, Measured
+from nas.candidate import Candidate, Limits, Score
+from nas.space import Arch
+
+Evaluate = Callable[[Arch], Score]
+
+
+class Rig(Protocol):
+    """Measures networks; `nas.rig.BoardRig` does it on boards."""
+
+    def measure(self, archs: Sequence[Arch]) -> Measured:
+        """Each network on every board type."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Bounds of a search: no loop runs past them."""
+
+    measured: int  # networks, in all
+    measured_at_once: int
+    evaluated: int  # networks whose accuracy is looked at, in all
+
+
+class Judge:
+    """Scores, costs and the order of networks; remembers everything that it has looked at.
+
+    Its answers depend only on the calls made to it, so the same search asks the same again.
+    """
+
+    def __init__(
+        self, budget: Budget, limits: Limits, evaluate: Evaluate, rig: Rig, quota: Quota
+    ) -> None:
+        self.budget = budget
+        self.limits = limits
+        self._evaluate = evaluate
+        self._rig = rig
+        self._quota = quota
+        self._scores: dict[Arch, Score] = {}
+        self._stages: dict[Arch, str] = {}
+        self._measured = 0
+
+    def see(self, archs: Iterable[Arch], stage: str) -> list[Arch]:
+        """Note networks as candidates; each once, in order."""
+        distinct = list(dict.fromkeys(archs))
+        for arch in distinct:
+            self._stages.setdefault(arch, stage)
+        return distinct
+
+    def settle(self, archs: Sequence[Arch]) -> None:
+        """Measure the networks near a limit, best first, and refit before anything is decided."""
+        near = [arch for arch in archs if self._is_near(arch)]
+        self.measure(sorted(near, key=self._promise))
+
+    def _promise(self, arch: Arch) -> tuple[float, float, str]:
+        """Sorts first the network that would be best if it kept within the limits."""
+        score = self.score(arch) or Score(0.0, 0.0)
+        return -score.accuracy, score.loss, arch.id
+
+    def measure(self, archs: Sequence[Arch]) -> None:
+        """Measure what was not measured yet, as far as the quota goes, and refit."""
+        room = min(self._quota.measured - self._measured, self._quota.measured_at_once)
+        chosen = [arch for arch in archs if arch not in self.budget.measured][: max(0, room)]
+        if chosen:
+            self._measured += len(chosen)
+            self.budget = self.budget.observe(self._rig.measure(chosen))
+
+    def _is_near(self, arch: Arch) -> bool:
+        costs = self.budget.costs(arch)
+        hopeless = any(
+            cost.violation(self.limits) and not cost.is_near(self.limits) for cost in costs
+        )
+        return not hopeless and any(cost.is_near(self.limits) for cost in costs)
+
+    def violation(self, arch: Arch) -> float:
+        """0 where the network keeps within every limit on every board type."""
+        return sum(cost.violation(self.limits) for cost in self.budget.costs(arch))
+
+    def is_measured(self, arch: Arch) -> bool:
+        """Whether boards have measured this network."""
+        return arch in self.budget.measured
+
+    def score(self, arch: Arch) -> Score | None:
+        """Quality with the supernet's weights; None once the quota is spent."""
+        if arch not in self._scores:
+            if len(self._scores) >= self._quota.evaluated:
+                return None
+            self._scores[arch] = self._evaluate(arch)
+        return self._scores[arch]
+
+    def order(self, arch: Arch) -> tuple[float, float, float, float, str]:
+        """Sorts the better network first: within the limits, then accuracy, then speed.
+
+        Networks over a limit come last, ordered by how far (constraint domination); their
+        accuracy is not looked at.
+        """
+        violation = self.violation(arch)
+        cycles = sum(cost.cycles.value for cost in self.budget.costs(arch))
+        score = self._scores.get(arch) if violation else self.score(arch)
+        if violation or score is None:
+            return violation, 1.0, 0.0, -cycles, arch.id
+        return 0.0, -score.accuracy, score.loss, cycles, arch.id
+
+    def rank(self, archs: Iterable[Arch]) -> list[Arch]:
+        """Distinct networks, the best first."""
+        return sorted(dict.fromkeys(archs), key=self.order)
+
+    def feasible(self, archs: Iterable[Arch]) -> list[Arch]:
+        """Those within every limit."""
+        return [arch for arch in archs if self.violation(arch) == 0]
+
+    def candidates(self) -> list[Candidate]:
+        """Everything looked at, in the order of first sight, with the newest costs."""
+        return [
+            Candidate(arch, stage, self._scores.get(arch), self.budget.costs(arch))
+            for arch, stage in self._stages.items()
+        ]
