@@ -8,6 +8,8 @@ from typing import Any, Literal
 from engine.cmodel import CModel, Layer
 from farm.measure import Measurement
 
+MAX_REPEATS = 61  # the samples that one frame of the harness holds
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -31,8 +33,8 @@ class Job:
         ):
             if len(data) != size:
                 raise ValueError(f"{self.name}: {what} has {len(data)} bytes, the model {size}")
-        if not 1 <= self.repeats <= 1000:
-            raise ValueError(f"{self.name}: repeats is {self.repeats}, not from 1 to 1000")
+        if not 1 <= self.repeats <= MAX_REPEATS:
+            raise ValueError(f"{self.name}: repeats is {self.repeats}, not 1 to {MAX_REPEATS}")
 
     @property
     def input_sha256(self) -> str:

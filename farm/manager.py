@@ -25,6 +25,7 @@ from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.store import Store
 from farm.tickets import Key, Ticket, TicketQueue
+from farm.virtual.parts import load_part
 
 __all__ = ["BoardManager", "Event", "Job"]
 
@@ -288,7 +289,8 @@ class BoardManager:
 
     def _stored(self, job: Job, key: Key) -> Measurement | None:
         virtual = next(b.virtual for b in self.boards if b.type.name == job.board_type)
-        found = self.store.find(*key, virtual=virtual)
+        table = load_part(self.rack.types[job.board_type].mcu).timing_model if virtual else None
+        found = self.store.find(*key, virtual=virtual, timing_model=table)
         return dataclasses.replace(found, name=job.name) if found else None
 
     def _refuse_mixed(self, board_type: str) -> None:

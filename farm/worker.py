@@ -11,7 +11,6 @@ import os
 import queue
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.job import Job, job_from_message
 from farm.lease import Lease, lease, renewing
-from farm.measure import Measurement
+from farm.measure import Measurement, Scalar
 
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
@@ -103,7 +102,11 @@ class _Worker:
 
 
 def _signed(m: Measurement, held: Lease) -> Measurement:
-    who = {"lease_token": held.token, "host": socket.gethostname(), "pid": os.getpid()}
+    who: dict[str, Scalar] = {
+        "lease_token": held.token,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
     return dataclasses.replace(m, provenance=dict(m.provenance) | who)
 
 
@@ -170,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,12 +6,14 @@ Everything around it is real: the worker process, its lease, the pipes, the stor
 import hashlib
 import os
 import signal
+import sys
 import time
 
 import platformdirs
 
 from farm.errors import BenchError, ImageError, NoBoardError
 from farm.measure import Measurement
+from farm.virtual.parts import load_part
 
 
 def log_path():
@@ -31,7 +33,7 @@ def run(board, job, deadline_s, on_stage):
     with log_path().open("a") as log:
         log.write(f"{job.name} {board.id} {os.getpid()}\n")
     on_stage("flash")
-    print("noise on standard output")
+    sys.stdout.write("noise on standard output\n")
     what = job.name.split("-")[0]
     if what == "slow":
         time.sleep(0.3)
@@ -70,6 +72,6 @@ def _result(board, job, what):
         cold_cycles=1100,
         clock_hz=100_000_000,
         latency_ms=0.01,
-        timing_model="scripted",
+        timing_model=load_part(board.type.mcu).timing_model,
         **common,
     )
