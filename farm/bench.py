@@ -5,9 +5,10 @@ board is not the host's, so its clock cannot be held against the host's.
 """
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from farm.errors import BenchError
@@ -105,7 +106,7 @@ def measure_on_board(
 
 
 def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
-    """Flash, verify, reset; then let go of the probe: nothing may halt the core while it is timed."""
+    """Flash, verify, reset; then let go of the probe, so that nothing halts the timed core."""
     stages.enter("connect")
     with open_probe(board, mcu) as probe:
         stages.enter("flash")
@@ -195,7 +196,7 @@ def _check_spacing(board: Board, marks: Sequence[ClockMark], spacing_cycles: int
 
 def _steps(marks: Sequence[ClockMark]) -> list[tuple[int, float]]:
     """(cycles, seconds) from each mark to the next; the counter has 32 bits."""
-    pairs = zip(marks[:-1], marks[1:], strict=True)
+    pairs = itertools.pairwise(marks)
     return [((b.cycles - a.cycles) % (1 << 32), b.host_s - a.host_s) for a, b in pairs]
 
 
@@ -256,42 +257,47 @@ def _measurement(
     stack_bytes = _stack_bytes(board, runs.stacks)
     output = runs.cold.output
     found = rack.find(board.probe_uid) if board.virtual else None
-    common = {
-        "name": image.name,
-        "board": board.id,
-        "board_type": board.type.name,
-        "virtual": board.virtual,
-        "image_sha256": image.image_sha256,
-        "image_key": image.image_key,
-        "input_sha256": hashlib.sha256(job_input).hexdigest(),
-        "expected_sha256": hashlib.sha256(expected).hexdigest(),
-        "output_sha256": hashlib.sha256(output).hexdigest(),
-        "clock_hz": mcu.clock_hz,
-        "clock_measured_hz": clock_measured_hz,
-        "arena_bytes": image.arena_bytes,
-        "static_ram_bytes": image.static_ram_bytes,
-        "stack_bytes": stack_bytes,
-        "peak_sram_bytes": image.static_ram_bytes + stack_bytes,
-        "flash_bytes": image.flash_bytes,
-        "macs": image.macs,
-        "timing_model": found.timing_model if found else None,
-        "provenance": provenance,
-    }
+    untimed = Measurement(
+        name=image.name,
+        status="wrong_output",
+        board=board.id,
+        board_type=board.type.name,
+        virtual=board.virtual,
+        image_sha256=image.image_sha256,
+        image_key=image.image_key,
+        input_sha256=hashlib.sha256(job_input).hexdigest(),
+        expected_sha256=hashlib.sha256(expected).hexdigest(),
+        output_sha256=hashlib.sha256(output).hexdigest(),
+        clock_hz=mcu.clock_hz,
+        clock_measured_hz=clock_measured_hz,
+        arena_bytes=image.arena_bytes,
+        static_ram_bytes=image.static_ram_bytes,
+        stack_bytes=stack_bytes,
+        peak_sram_bytes=image.static_ram_bytes + stack_bytes,
+        flash_bytes=image.flash_bytes,
+        macs=image.macs,
+        timing_model=found.timing_model if found else None,
+        provenance=provenance,
+    )
     if output != expected:
-        return Measurement(status="wrong_output", message=_difference(output, expected), **common)
+        return replace(untimed, message=_difference(output, expected))
+    return _timed(untimed, runs)
+
+
+def _timed(untimed: Measurement, runs: _Runs) -> Measurement:
     cycles = median_cycles(runs.samples)
-    return Measurement(
+    return replace(
+        untimed,
         status="ok",
-        message=str(provenance["flags"]),
+        message=str(untimed.provenance["flags"]),
         output_ok=True,
         samples=runs.samples,
         cold_cycles=runs.cold.cycles,
         cycles=cycles,
         layer_cycles=runs.layer_cycles,
-        latency_ms=latency_ms(cycles, mcu.clock_hz),
-        cycles_per_mac=cycles / max(1, image.macs),
+        latency_ms=latency_ms(cycles, untimed.clock_hz),
+        cycles_per_mac=cycles / max(1, untimed.macs),
         spread_percent=spread_percent(runs.samples),
-        **common,
     )
 
 

@@ -269,10 +269,15 @@ class Link:
         if end > len(payload) or facts[2] not in set(ClockSource):
             raise self._error("its banner makes no sense")
         return Banner(
-            facts[0],
-            facts[1],
-            ClockSource(facts[2]),
-            *facts[3:9],
+            cpuid=facts[0],
+            clock_hz=facts[1],
+            clock_source=ClockSource(facts[2]),
+            input_bytes=facts[3],
+            output_bytes=facts[4],
+            arena_bytes=facts[5],
+            layer_count=facts[6],
+            stack_bytes=facts[7],
+            overhead_cycles=facts[8],
             unique_id="".join(f"{word:08x}" for word in facts[9:12]),
             image_sha256=image_id.hex(),
             checks=struct.unpack_from(f"<{count}I", payload, _FACTS.size),

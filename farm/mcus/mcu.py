@@ -220,10 +220,10 @@ class _Reader:
 
     def _data_ram(self, rams: tuple[Memory, ...]) -> Memory:
         by_name = {memory.name: memory for memory in rams}
-        names = self.items("data_rams")
+        names = [str(name) for name in self.items("data_rams")]
         if not names or not all(name in by_name for name in names):
             raise self.error("data_rams", f"must name some of: {', '.join(by_name)}")
-        parts = [by_name[str(name)] for name in names]
+        parts = [by_name[name] for name in names]
         if any(a.end != b.base for a, b in itertools.pairwise(parts)):
             raise self.error("data_rams", "must follow one another without a gap")
         return Memory("ram", parts[0].base, sum(part.bytes for part in parts))

@@ -1,0 +1,92 @@
+import os
+from dataclasses import dataclass
+
+import pytest
+
+from farm.errors import BenchError
+from farm.inventory import Board, BoardType, SerialSpec
+from farm.serial_port import choose_port, find_port, open_port
+
+TYPE = BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg")
+
+
+@dataclass
+class Port:
+    device: str
+    serial_number: str | None = None
+    location: str | None = None
+
+
+PORTS = [
+    Port("/dev/ttyS0"),
+    Port("/dev/ttyACM0", "0670FF", "1-1.4:1.2"),
+    Port("/dev/ttyACM1", "0671AA", "1-1.5:1.0"),
+    Port("/dev/ttyACM2", "0671AA", "1-1.5:1.2"),
+    Port("/dev/ttyUSB0", "FTX1", "2-1"),
+]
+
+
+def board(serial: SerialSpec = SerialSpec(), probe: str = "stlink:0670ff") -> Board:
+    return Board("b1", TYPE, probe, serial)
+
+
+def chosen(found: Board) -> str:
+    return choose_port(found, list(PORTS))
+
+
+def test_a_console_is_found_by_the_probe_it_belongs_to() -> None:
+    assert chosen(board()) == "/dev/ttyACM0"
+    assert chosen(board(probe="jlink:000670FF")) == "/dev/ttyACM0"
+
+
+def test_an_interface_picks_one_of_several_ports() -> None:
+    with pytest.raises(BenchError, match="b1.*ttyACM1, /dev/ttyACM2"):
+        chosen(board(probe="stlink:0671AA"))
+    assert chosen(board(SerialSpec(interface=2), "stlink:0671AA")) == "/dev/ttyACM2"
+    assert chosen(board(SerialSpec(interface=0), "stlink:0671AA")) == "/dev/ttyACM1"
+
+
+def test_a_console_is_found_by_location_or_serial_number() -> None:
+    assert chosen(board(SerialSpec("location", "2-1"))) == "/dev/ttyUSB0"
+    assert chosen(board(SerialSpec("serial", "ftx1"))) == "/dev/ttyUSB0"
+
+
+def test_no_other_console_is_taken_instead() -> None:
+    for spec in (
+        SerialSpec("location", "1-1"),
+        SerialSpec("serial", "FTX"),
+        SerialSpec("serial", "FTX1", interface=0),
+    ):
+        with pytest.raises(BenchError, match="found none"):
+            chosen(board(spec))
+
+
+def test_a_missing_path_or_a_virtual_board_that_is_down_says_what_to_do() -> None:
+    with pytest.raises(BenchError, match="plugged in"):
+        find_port(board(SerialSpec("path", "/dev/no-such-console")))
+    with pytest.raises(BenchError, match="rack up"):
+        find_port(board(probe="virtual:TR-NO-SUCH-BOARD"))
+
+
+def test_a_console_is_opened_for_one_process_alone() -> None:
+    far, near = os.openpty()
+    named = board(SerialSpec("path", os.ttyname(near)))
+    try:
+        with open_port(named, 1_000_000) as port:
+            os.write(far, b"hello")
+            assert port.read(5) == b"hello"
+            with pytest.raises(BenchError, match="another program"), open_port(named, 1_000_000):
+                pass
+        with open_port(named, 1_000_000):
+            pass
+    finally:
+        os.close(far)
+        os.close(near)
+
+
+def test_what_is_no_console_is_refused(tmp_path: object) -> None:
+    with (
+        pytest.raises(BenchError, match="cannot be opened"),
+        open_port(board(SerialSpec("path", str(tmp_path))), 1_000_000),
+    ):
+        pass
