@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -21,8 +22,12 @@ def main() -> int:
     try:
         serve(settings, lambda: _report(arguments.ready_fd, READY))
     except AlreadyRunningError as error:
-        _report(arguments.ready_fd, RUNNING)
+        with contextlib.suppress(BrokenPipeError):
+            _report(arguments.ready_fd, RUNNING)
         sys.stderr.write(f"{error}\n")
+        return 1
+    except BrokenPipeError:  # a daemon that is not waited for would never be asked to stop
+        sys.stderr.write("nobody waits for this board any more\n")
         return 1
     return 0
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from farm.virtual.machine import BusFault
+from farm.virtual.parts import Part
 
 DPIDR, ABORT = 0x0, 0x0
 CTRL_STAT = 0x4
@@ -71,17 +72,19 @@ class DebugIds:
     wrap_bytes: int  # TAR counts up inside blocks of this size only
 
 
-# The M4's AHB-AP counts within 4 KiB, the M7's within 1 KiB; pyOCD splits its blocks to match.
-IDS: Mapping[str, DebugIds] = MappingProxyType(
+# csw_reset, csw_writable, wrap_bytes. The M4's AHB-AP counts within 4 KiB, the M7's within 1 KiB:
+# pyOCD tells them apart by their IDR and cuts its blocks to match.
+_ACCESS_PORTS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {
-        "cortex-m4": DebugIds(
-            0x2BA0_1477, 0x2477_0011, 0xE00F_F003, 0x2300_0042, 0x2200_0037, 0x1000
-        ),
-        "cortex-m7": DebugIds(
-            0x5BA0_2477, 0x7477_0001, 0xE00F_D003, 0x0B00_0042, 0x0F00_0037, 0x400
-        ),
+        "cortex-m4": (0x2300_0042, 0x2200_0037, 0x1000),
+        "cortex-m7": (0x0B00_0042, 0x0F00_0037, 0x400),
     }
 )
+
+
+def ids_of(part: Part) -> DebugIds:
+    """The ids of a microcontroller's debug port."""
+    return DebugIds(part.dpidr, part.ap_idr, part.rom_table | 3, *_ACCESS_PORTS[part.core])
 
 
 class MemAp:
@@ -172,7 +175,7 @@ class DebugPort:
             self._select = 0
 
     def read_dp(self, address: int) -> int:
-        """The DP register at 0x0, 0x4, 0x8 or 0xC; LinkFaultError, NoAcknowledgeError as on a wire."""
+        """The register at 0x0, 0x4, 0x8 or 0xC; LinkFaultError, NoAcknowledgeError as on a wire."""
         self._acknowledge(reads_id=address == DPIDR)
         if address == DPIDR:
             return self._ids.dpidr

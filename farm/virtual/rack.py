@@ -129,7 +129,11 @@ def _check_virtual(board: Board) -> None:
 def _is_ready(board: Board) -> bool:
     """Whether the right daemon answers; one that is out of date and unused is ended."""
     found = find(board.probe_uid)
-    if found is None or not found.alive:
+    if found is None:
+        return False
+    if not found.alive:
+        if registry.holder_pid(found.uid) == found.pid:  # it lives and does not answer
+            down([found.uid])
         return False
     same_part = (found.mcu, found.target) == (board.type.mcu, board.type.target)
     if same_part and found.current:
@@ -194,6 +198,7 @@ class _Start:
         if word == b"running":  # somebody else was faster
             self._wait_for_other(deadline)
         elif word == b"late":
+            # It ends by itself when it finds nobody at the pipe; this is for one that hangs.
             down([self._uid])
             raise BenchError(f"the virtual board did not start in time, see {self._log}", self._uid)
         else:

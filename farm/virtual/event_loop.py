@@ -1,0 +1,192 @@
+"""The event loop of a virtual board: its core, its clients, its console, on one thread.
+
+One thread does everything, so nothing needs a lock: it runs the core for a slice, answers whoever
+asked something, moves the console's bytes, and sleeps when the core waits or is halted.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import struct
+import time
+
+from farm.virtual.console import Console
+from farm.virtual.machine import Machine
+from farm.virtual.rpc import MAX_PAYLOAD_BYTES, ProtocolError, take_request
+from farm.virtual.service import Caller, Service
+
+_SLICE_S = 0.002  # how long a client or the console waits at most for the core
+_SLICE_START_CYCLES = 100_000
+_SLICE_MAX_CYCLES = 20_000_000
+_NAP_S = 0.05  # how often a waiting core looks at its own timers
+_REST_S = 1.0
+_QUIET_S = 120.0  # after this long unused, a busy core gets a slice a nap and no more
+_CLIENT_LIMIT = 16
+
+
+class Connection:
+    """One client's socket with what came in and what has not gone out yet."""
+
+    def __init__(self, sock: socket.socket, pid: int) -> None:
+        self.socket = sock
+        self.caller = Caller(pid)
+        self._inbox = bytearray()
+        self._outbox = bytearray()
+
+    def receive(self) -> bool:
+        """Take what has arrived; False when the client hung up."""
+        try:
+            data = self.socket.recv(MAX_PAYLOAD_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._inbox += data
+        return bool(data)
+
+    def serve(self, service: Service) -> None:
+        """Answer what is complete; a client that does not read its replies is not served on."""
+        self.send()
+        while not self._outbox and (request := take_request(self._inbox)) is not None:
+            self._outbox += service.answer(request, self.caller).encode()
+            self.send()
+
+    def send(self) -> None:
+        """Hand waiting replies to the socket."""
+        if self._outbox:
+            try:
+                del self._outbox[: self.socket.send(self._outbox)]
+            except BlockingIOError:
+                return
+
+    @property
+    def events(self) -> int:
+        """What to wait for: room for replies first, else requests."""
+        return selectors.EVENT_WRITE if self._outbox else selectors.EVENT_READ
+
+
+class EventLoop:
+    """The event loop over a machine, its service, its console and its clients."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        service: Service,
+        console: Console,
+        listener: socket.socket,
+        idle_timeout_s: float,
+    ) -> None:
+        self._machine = machine
+        self._service = service
+        self._console = console
+        self._listener = listener
+        self._idle_timeout_s = idle_timeout_s
+        self._last_use_s = time.monotonic()
+        self._budget_cycles = _SLICE_START_CYCLES
+        self._connections = 0
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._watching_console = False
+        self._console_moves = False  # the receiver took some input and more is waiting
+
+    def run(self, stop: socket.socket) -> None:
+        """Serve until `stop` becomes readable, a client says so, or nobody came for too long."""
+        self._selector.register(stop, selectors.EVENT_READ)
+        while not self._service.stopping:
+            self._watch_console()
+            for key, _ in self._selector.select(self._patience_s()):
+                if key.fileobj is stop:
+                    return
+                self._handle(key)
+            self._move_console()
+            self._run_core()
+            if self._forgotten():
+                return
+
+    def close(self) -> None:
+        """Hang up on every client."""
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.data, Connection):
+                self._drop(key.data)
+        self._selector.close()
+
+    def _handle(self, key: selectors.SelectorKey) -> None:
+        if key.fileobj is self._listener:
+            self._accept()
+        elif isinstance(key.data, Connection):
+            self._last_use_s = time.monotonic()
+            self._serve(key.data)
+
+    def _patience_s(self) -> float:
+        running = self._machine.state == "running"
+        if running and (self._console_moves or not (self._machine.idle or self._unwatched())):
+            return 0.0
+        return _NAP_S if running or self._console.has_output else _REST_S
+
+    def _run_core(self) -> None:
+        if self._machine.state != "running":
+            return
+        before_cycles, before_s = self._machine.cycles, time.perf_counter()
+        self._machine.run(self._budget_cycles)
+        took_s = time.perf_counter() - before_s
+        ran_cycles = self._machine.cycles - before_cycles
+        if took_s > 0 and ran_cycles >= self._budget_cycles // 2:
+            wanted = int(ran_cycles * _SLICE_S / took_s)
+            self._budget_cycles = max(1000, min(wanted, _SLICE_MAX_CYCLES))
+
+    def _watch_console(self) -> None:
+        """Read the terminal only while the receiver has taken everything so far."""
+        watch = not self._console.has_input
+        if watch and not self._watching_console:
+            self._selector.register(self._console, selectors.EVENT_READ)
+        elif self._watching_console and not watch:
+            self._selector.unregister(self._console)
+        self._watching_console = watch
+
+    def _move_console(self) -> None:
+        accepted = self._console.feed(self._machine.uart_in)
+        self._console_moves = bool(accepted) and self._console.has_input
+        if accepted + self._console.flush():
+            self._last_use_s = time.monotonic()
+
+    def _unwatched(self) -> bool:
+        return self._unused_s() > _QUIET_S
+
+    def _forgotten(self) -> bool:
+        return self._unused_s() > self._idle_timeout_s
+
+    def _unused_s(self) -> float:
+        return 0.0 if self._connections else time.monotonic() - self._last_use_s
+
+    def _accept(self) -> None:
+        sock, _ = self._listener.accept()
+        pid, user, _ = struct.unpack(
+            "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        )
+        if user != os.getuid() or self._connections >= _CLIENT_LIMIT:
+            sock.close()
+            return
+        sock.setblocking(False)
+        self._connections += 1
+        self._selector.register(sock, selectors.EVENT_READ, Connection(sock, pid))
+
+    def _serve(self, connection: Connection) -> None:
+        alive = True
+        if connection.events == selectors.EVENT_READ:
+            alive = connection.receive()
+        try:
+            connection.serve(self._service)
+        except (ProtocolError, OSError):
+            alive = False
+        if alive:
+            self._selector.modify(connection.socket, connection.events, connection)
+        else:
+            self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
+        self._connections -= 1
+        self._service.hung_up(connection.caller)
