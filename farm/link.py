@@ -7,6 +7,7 @@ see farm/firmware/protocol.h for the requests.
 import struct
 import time
 import zlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -108,6 +109,7 @@ class Link:
     def __init__(self, port: Port, board_id: str = "") -> None:
         self._port, self._board_id = port, board_id
         self._splitter = Splitter()
+        self._arrived: deque[Frame] = deque()
         self._sequence = 0
         self.retries = 0
         self._input_crc = 0
@@ -237,8 +239,10 @@ class Link:
 
     def _reply(self, command: Command, ends_at: float) -> Frame | None:
         """The reply to the last request, or the word that it arrived damaged; None when late."""
-        while time.monotonic() < ends_at:
-            for frame in self._splitter.feed(self._receive()):
+        while self._arrived or time.monotonic() < ends_at:
+            self._arrived.extend(self._splitter.feed(self._receive()) if not self._arrived else ())
+            while self._arrived:
+                frame = self._arrived.popleft()
                 if frame.kind == _FAULT:
                     raise self._fault(frame)
                 is_reply = (frame.kind, frame.sequence) == (command | _REPLY, self._sequence)
