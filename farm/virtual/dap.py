@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from farm.virtual.machine import BusFault
+from farm.virtual.bus import BusFault
 from farm.virtual.parts import Part
 
 DPIDR, ABORT = 0x0, 0x0

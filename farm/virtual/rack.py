@@ -24,7 +24,7 @@ _ANSWER_DEADLINE_S = 5.0
 _STOP_DEADLINE_S = 3.0
 _POLL_S = 0.02
 _LOG_LIMIT_BYTES = 64 * 1024
-_LOG_TAIL_CHARACTERS = 400
+_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -213,8 +213,9 @@ class _Start:
         raise BenchError(f"another start of the virtual board hangs, see {self._log}", self._uid)
 
     def _last_words(self) -> str:
-        text = self._log.read_text(encoding="utf-8", errors="replace").strip()
-        return text[-_LOG_TAIL_CHARACTERS:] or f"no reason in {self._log}"
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "no reason given")
+        return f"{last[:_REASON_CHARACTERS]} (log: {self._log})"
 
 
 def _ask_to_stop(uid: str) -> None:

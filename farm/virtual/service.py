@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from struct import pack, unpack
 from typing import Any, Literal, Protocol
 
+from farm.virtual.bus import BusFault
 from farm.virtual.dap import Bus, DebugPort, LinkFaultError, NoAcknowledgeError
-from farm.virtual.machine import BusFault
 from farm.virtual.rpc import MAX_PAYLOAD_BYTES, Op, Reply, Request, Status
 
 _ADDRESS_LIMIT = 1 << 32

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farm.virtual.bus import BusFault
 from farm.virtual.dap import (
     CTRL_STAT,
     DPIDR,
@@ -15,7 +16,6 @@ from farm.virtual.dap import (
     NoAcknowledgeError,
     ids_of,
 )
-from farm.virtual.machine import BusFault
 from farm.virtual.parts import load_part
 
 M4, M7 = "stm32f412zg", "stm32f767zi"
