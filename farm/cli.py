@@ -1,0 +1,197 @@
+"""The farm's part of the command line, and the one place where errors become exit codes."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from engine.errors import EngineError, ToolchainError
+from farm.errors import FarmError
+from farm.output import print_error
+
+EXIT_INTERRUPTED = 130
+_DEFAULTS = {"json": False, "debug": False, "boards_file": None}
+Run = Callable[[argparse.Namespace], int]
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One flag or argument of a sub-command."""
+
+    names: tuple[str, ...]
+    help: str
+    default: object = None
+    kind: Callable[[str], object] | None = None
+    metavar: str | None = None
+    required: bool = False
+
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the option on a parser; a default of False makes it a switch."""
+        if self.default is False:
+            parser.add_argument(*self.names, action="store_true", help=self.help)
+            return
+        options: dict[str, Any] = {"help": self.help, "metavar": self.metavar}
+        options |= {"default": self.default, "type": self.kind or str}
+        if self.names[0].startswith("-"):
+            options["required"] = self.required
+        parser.add_argument(*self.names, **options)
+
+
+def number(low: float, high: float, kind: Callable[[str], float] = float) -> Callable[[str], float]:
+    """A parser of numbers from low to high, for argparse."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every sub-command takes; absent flags leave the namespace alone."""
+    quiet = argparse.SUPPRESS
+    add = parser.add_argument
+    add("--json", action="store_true", default=quiet, help="print one JSON object")
+    add("--debug", action="store_true", default=quiet, help="show the traceback of an error")
+    add("--boards-file", default=quiet, metavar="FILE", help="the rack (default: boards.yaml)")
+
+
+def boards_option(default: str | None) -> Option:
+    """--boards SELECTOR, required without a default."""
+    text = "ids, type=..., tag=value, virtual or all, separated by commas"
+    return Option(
+        ("--boards",), text, default=default, metavar="SELECTOR", required=default is None
+    )
+
+
+MODEL = Option(("model",), "an exported network (.tinyrack.npz)", metavar="MODEL")
+WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
+SEED = Option(("--seed",), "of the random input", 0, int)
+BENCH = (
+    MODEL,
+    boards_option("all"),
+    Option(("--input",), "int8 or float32 input [H, W, C] (default: random int8)", metavar="NPY"),
+    SEED,
+    Option(("--repeats",), "timed inferences", 5, number(1, 61, int), "N"),
+    Option(("--retries",), "further attempts after a bench failure", 2, number(0, 20, int), "N"),
+    WAIT,
+    Option(("--each-board",), "measure on every board, not once a type", default=False),
+    Option(("--again",), "measure even what is stored", default=False),
+)
+COMPILE = (
+    MODEL,
+    Option(("--mcu",), "the microcontroller to build for", metavar="MCU", required=True),
+    Option(("--out",), "folder for the C library", metavar="DIR", required=True),
+)
+BOARD_ID = Option(("board",), "a board's id", metavar="ID")
+REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
+ELF = Option(("elf",), "the image to program", metavar="ELF")
+SECONDS = Option(("--seconds",), "stop after so long", None, number(0, 86400), "S")
+
+
+def add_commands(subparsers: Subparsers) -> None:
+    """Register the farm's sub-commands; each sets `run: Callable[[Namespace], int]`."""
+    boards = _add(subparsers, "boards", "what is there: state, health, holder, last measurement")
+    more = boards.add_subparsers(metavar="ACTION")
+    _add(more, "check", "validate the rack file", "boards:check")
+    _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
+    _add(more, "release", "take a board from its holder", "boards:release", BOARD_ID)
+    _add(more, "quarantine", "put a board out of service", "boards:quarantine", BOARD_ID, REASON)
+    _add(more, "restore", "put a board back into service", "boards:restore", BOARD_ID)
+    rack = subparsers.add_parser("rack", help="the virtual rack").add_subparsers(
+        metavar="ACTION", required=True
+    )
+    _add(rack, "up", "start virtual boards", "rack:up", boards_option("virtual"))
+    _add(rack, "down", "end virtual boards", "rack:down", boards_option(""))
+    _add(rack, "status", "which virtual boards are up", "rack:status")
+    _add(subparsers, "flash", "program an image and verify it", None, ELF, boards_option(None))
+    _add(subparsers, "monitor", "show consoles", None, boards_option(None), SECONDS, WAIT)
+    _add(subparsers, "compile", "a network as a C library, with its cost", None, *COMPILE)
+    _add(subparsers, "bench", "measure a network on the rack", None, *BENCH)
+
+
+def run_cli(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+    roots: tuple[type[Exception], ...] = (),
+) -> int:
+    """Parse, run, and turn every expected error into one line and an exit code.
+
+    `roots` are further error roots to expect; their `exit_code` is used (default 1).
+    """
+    args = parser.parse_args(argv, argparse.Namespace(**_DEFAULTS))
+    run = cast(Run | None, getattr(args, "run", None))
+    if run is None:
+        parser.print_help()
+        return 0
+    expected: tuple[type[Exception], ...] = (FarmError, EngineError, OSError, *roots)
+    try:
+        return run(args)
+    except KeyboardInterrupt:
+        print_error(args, "interrupted; every board is released", EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read the output has left
+        return 1
+    except expected as error:
+        if args.debug:
+            traceback.print_exc()
+        code = exit_code(error)
+        print_error(args, _sentence(error), code)
+        return code
+
+
+def exit_code(error: Exception) -> int:
+    """2 for a file or command that is wrong, 70 for tools that failed, else the error's own."""
+    if isinstance(error, ToolchainError):
+        return 70
+    if isinstance(error, EngineError | OSError):
+        return 2
+    return int(getattr(error, "exit_code", 1))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the farm's sub-commands alone (the `tinyrack` command adds the search's)."""
+    parser = argparse.ArgumentParser(prog="tinyrack", description=__doc__)
+    add_commands(parser.add_subparsers(metavar="COMMAND"))
+    return run_cli(parser, argv)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+
+
+def _add(
+    subparsers: Subparsers, name: str, text: str, target: str | None = None, *options: Option
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=text, description=text)
+    add_common(parser)
+    for option in options:
+        option.add_to(parser)
+    parser.set_defaults(run=_lazy(target or f"{name}:run"))
+    return parser
+
+
+def _lazy(target: str) -> Run:
+    """A command that imports its module when it runs, so that --help stays fast."""
+    module, _, function = target.partition(":")
+
+    def run(args: argparse.Namespace) -> int:
+        found = getattr(importlib.import_module(f"farm.commands.{module}"), function)
+        return cast(Run, found)(args)
+
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

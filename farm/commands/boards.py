@@ -1,0 +1,125 @@
+"""`tinyrack boards`: what is in the rack and how it is; check, release, quarantine, restore."""
+
+from argparse import Namespace
+from dataclasses import asdict
+from typing import Any
+
+from farm import lease
+from farm.errors import InventoryError
+from farm.inventory import Board, Rack, load_rack, warnings
+from farm.mcus import load_mcu
+from farm.measure import Measurement
+from farm.output import note, print_json, print_line, print_table
+from farm.store import Store
+from farm.virtual.parts import part_names
+
+
+def run(args: Namespace) -> int:
+    """Show every board."""
+    rack = load_rack(args.boards_file)
+    with Store() as store:
+        rows = [_row(board, store.last(board.id)) for board in rack.boards]
+    if args.json:
+        print_json({"results": rows})
+    else:
+        columns = ("id", "type", "state", "health", "holder", "last measurement")
+        print_table(str(rack.path), columns, [_cells(row) for row in rows])
+    return 0
+
+
+def check(args: Namespace) -> int:
+    """Validate the rack file and what it refers to."""
+    rack = load_rack(args.boards_file)
+    for board_type in rack.types.values():
+        load_mcu(board_type.mcu)
+    for board in rack.boards:
+        _check_virtual(board)
+    for warning in warnings(rack):
+        note(f"warning: {warning}")
+    if args.json:
+        print_json(_summary(rack))
+    else:
+        print_line(f"{rack.path}: {len(rack.boards)} boards of {len(rack.types)} types, in order")
+    return 0
+
+
+def release(args: Namespace) -> int:
+    """Take a board from whoever holds it."""
+    board = load_rack(args.boards_file).board(args.board)
+    held = lease.release(board)
+    row = {"board": board.id, "released": held is not None, "holder": held and asdict(held)}
+    _say(args, row, f"taken from process {held.pid}" if held else "nobody held it")
+    return 0
+
+
+def quarantine(args: Namespace) -> int:
+    """Put a board out of service."""
+    board = load_rack(args.boards_file).board(args.board)
+    lease.quarantine(board, args.reason)
+    row = {"board": board.id, "health": "quarantined", "reason": args.reason}
+    _say(args, row, f"quarantined; `tinyrack boards restore {board.id}` puts it back")
+    return 0
+
+
+def restore(args: Namespace) -> int:
+    """Put a board back into service."""
+    board = load_rack(args.boards_file).board(args.board)
+    was = lease.restore(board)
+    row = {"board": board.id, "health": "good", "restored": was}
+    _say(args, row, "back in service" if was else "was not quarantined")
+    return 0
+
+
+def _row(board: Board, last: Measurement | None) -> dict[str, Any]:
+    reason = lease.quarantine_reason(board)
+    held = lease.holder(board)
+    return {
+        "board": board.id,
+        "board_type": board.type.name,
+        "virtual": board.virtual,
+        "probe": board.probe,
+        "tags": dict(board.tags),
+        "state": board.state,
+        "health": "good" if reason is None else "quarantined",
+        "reason": reason or "",
+        "holder": asdict(held) if held else None,
+        "last": last.to_json() if last else None,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[object]:
+    kind = " (virtual)" if row["virtual"] else ""
+    health = f"{row['health']}: {row['reason']}" if row["reason"] else row["health"]
+    holder = row["holder"]
+    who = f"process {holder['pid']}{', expired' if holder['expired'] else ''}" if holder else None
+    return [row["board"], row["board_type"] + kind, row["state"], health, who, _last(row["last"])]
+
+
+def _last(m: dict[str, Any] | None) -> str | None:
+    if m is None:
+        return None
+    cost = f"{m['cycles']:,} cycles" if m["status"] == "ok" else m["status"]
+    return f"{m['name']}: {cost}, {m['utc']}"
+
+
+def _check_virtual(board: Board) -> None:
+    if board.virtual and board.type.mcu not in part_names():
+        names = ", ".join(part_names())
+        raise InventoryError(
+            f"board {board.id}: no virtual {board.type.mcu} exists (have: {names})"
+        )
+
+
+def _summary(rack: Rack) -> dict[str, Any]:
+    rows = [
+        {"board": b.id, "board_type": b.type.name, "virtual": b.virtual, "ok": True}
+        for b in rack.boards
+    ]
+    return {"file": str(rack.path), "results": rows, "warnings": warnings(rack)}
+
+
+def _say(args: Namespace, row: dict[str, Any], text: str) -> None:
+    if args.json:
+        print_json({"results": [row]})
+    else:
+        print_line(f"{row['board']}: {text}")

@@ -1,0 +1,73 @@
+"""`tinyrack rack up|down|status`: the virtual rack."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from farm.errors import InventoryError
+from farm.inventory import Board, load_rack, rack_path, select
+from farm.output import note, print_json, print_line, print_table
+from farm.virtual import rack
+
+
+def up(args: Namespace) -> int:
+    """Start virtual boards; those that are up stay as they are."""
+    boards = _virtual(select(load_rack(args.boards_file), args.boards), args.boards)
+    rack.up(boards)
+    return _show(args, boards, strays=False)
+
+
+def down(args: Namespace) -> int:
+    """End virtual boards: those selected, else every one, also of other rack files."""
+    uids = None
+    if args.boards:
+        boards = _virtual(select(load_rack(args.boards_file), args.boards), args.boards)
+        uids = [board.probe_uid for board in boards]
+    ended = rack.down(uids)
+    if args.json:
+        print_json({"results": [{"uid": uid, "alive": False} for uid in ended]})
+    else:
+        print_line(f"ended: {', '.join(ended) or 'none was up'}")
+    return 0
+
+
+def status(args: Namespace) -> int:
+    """Show the virtual boards of the rack file, and those that run without being in it."""
+    boards: Sequence[Board] = ()
+    if args.boards_file or rack_path().is_file():
+        boards = [board for board in load_rack(args.boards_file).boards if board.virtual]
+    else:
+        note(f"no rack file {rack_path()} here; showing what runs")
+    return _show(args, boards, strays=True)
+
+
+def _virtual(boards: Sequence[Board], selector: str) -> list[Board]:
+    found = [board for board in boards if board.virtual]
+    if not found:
+        raise InventoryError(f"no board of {selector!r} is virtual; real ones need no rack up")
+    return found
+
+
+def _show(args: Namespace, boards: Sequence[Board], *, strays: bool) -> int:
+    running = {found.uid: found for found in rack.status()}
+    rows: list[dict[str, Any]] = []
+    for board in boards:
+        found = running.pop(board.probe_uid, None)
+        facts = asdict(found) if found else {"uid": board.probe_uid, "alive": False}
+        rows.append({"board": board.id, "board_type": board.type.name, "virtual": True} | facts)
+    if strays:
+        rows += [
+            {"board": "", "board_type": "", "virtual": True} | asdict(f) for f in running.values()
+        ]
+    if args.json:
+        print_json({"results": rows})
+    else:
+        print_table("", ("board", "probe", "up", "process", "console", "cycle table"), _cells(rows))
+    return 0
+
+
+def _cells(rows: Sequence[dict[str, Any]]) -> list[list[object]]:
+    keys = ("uid", "alive", "pid", "tty", "timing_model")
+    named = ([row["board"] or "(not in the file)"] + [row.get(k) for k in keys] for row in rows)
+    return [["yes" if c is True else "no" if c is False else c for c in row] for row in named]

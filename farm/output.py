@@ -1,0 +1,100 @@
+"""What commands print: one JSON object or tables on standard output, the rest on error."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from farm.job import Event
+from farm.measure import Measurement
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on one line."""
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_error(args: Namespace, message: str, code: int) -> None:
+    """One line on standard error, and with --json an object on standard output."""
+    sys.stderr.write(f"tinyrack: {message}\n")
+    if args.json:
+        print_json({"error": message, "exit_code": code})
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table; columns whose name ends in a blank are aligned to the right."""
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column.strip(), justify="right" if column.endswith(" ") else "left")
+    for row in rows:
+        table.add_row(*(escape("-" if cell is None else str(cell)) for cell in row))
+    Console().print(table)
+
+
+def print_line(text: str) -> None:
+    """One plain line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """One line for the person at the terminal, on standard error."""
+    sys.stderr.write(text + "\n")
+
+
+class JobProgress:
+    """A bar for jobs, fed with the manager's events; a context manager on standard error."""
+
+    def __init__(self, total: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("measuring", total=total)
+
+    def __enter__(self) -> "JobProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if event.kind in ("started", "stage"):
+            what = escape(f"{event.job} on {event.board}: {event.detail or 'waiting'}")
+            self._progress.update(self._task, description=what)
+        elif event.kind in ("done", "failed"):
+            self._progress.advance(self._task)
+        elif event.kind == "retried":
+            self._progress.console.print(f"again: {escape(event.job)}: {escape(event.detail)}")
+
+
+def cost_row(m: Measurement) -> tuple[object, ...]:
+    """The cells of COST_COLUMNS for one result."""
+    size = (f"{m.peak_sram_bytes:,}", f"{m.flash_bytes:,}")
+    if m.status != "ok":
+        return (m.board_type, _place(m), m.status, None, None, None, *size)
+    costs = (f"{m.cycles:,}", f"{m.latency_ms:.3f}", f"{m.cycles_per_mac:.2f}")
+    return (m.board_type, _place(m), m.status, *costs, *size)
+
+
+COST_COLUMNS = (
+    *("type", "board", "status", "cycles ", "latency ms ", "cycles/MAC "),
+    *("peak SRAM B ", "flash B "),
+)
+
+
+def _place(m: Measurement) -> str:
+    kind = " (virtual)" if m.virtual else ""
+    return f"{m.board}{kind}" + (", stored" if m.source == "stored" else "")
