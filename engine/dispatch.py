@@ -12,7 +12,7 @@ from engine.cmodel import Layer
 from engine.errors import UnsupportedError
 from engine.features import Features
 from engine.graph import Graph, Op, Padding, op_macs
-from engine.tables import channels, padded
+from engine.tables import add_is_fast, channels, padded
 
 MAX_FAST_WINDOW = 255
 """Taps that 16-bit sums of tr_average_pool can hold: 255 * -128 > -2**15."""
@@ -75,6 +75,10 @@ def _conv2d_scratch(graph: Graph, op: Op) -> int:
     return 5 * padded(op.kernel[0] * op.kernel[1] * graph.tensor(op.inputs[0]).shape[2])
 
 
+def _depthwise_scratch(graph: Graph, op: Op) -> int:
+    return features.strips(graph, op).scratch_bytes
+
+
 def _plain(c_name: str, kind: str, source: str, accepts: Callable[[Graph, Op], bool]) -> KernelRow:
     return KernelRow(c_name, kind, source, accepts, features.plain, _no_scratch, plain=True)
 
@@ -86,12 +90,12 @@ KERNELS: tuple[KernelRow, ...] = (
     KernelRow("tr_conv2d", "conv2d", "conv2d.c",
               _is_fast, features.conv2d, _conv2d_scratch),
     KernelRow("tr_depthwise", "depthwise_conv2d", "depthwise.c",
-              _is_fast, features.depthwise, _no_scratch),
+              _is_fast, features.depthwise, _depthwise_scratch),
     KernelRow("tr_fully_connected", "fully_connected", "fully_connected.c",
               _is_fast, features.fully_connected, _no_scratch),
     KernelRow("tr_average_pool", "average_pool2d", "average_pool.c",
               _is_small_window, features.average_pool, _no_scratch),
-    KernelRow("tr_add", "add", "add.c", _always, features.add, _no_scratch),
+    KernelRow("tr_add", "add", "add.c", add_is_fast, features.add, _no_scratch),
     _plain("tr_pointwise_plain", "conv2d", "pointwise.c", _is_pointwise),
     _plain("tr_conv2d_plain", "conv2d", "conv2d.c", _always),
     _plain("tr_depthwise_plain", "depthwise_conv2d", "depthwise.c", _always),

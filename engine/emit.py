@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from engine import c_text
 from engine import plan as planner
 from engine.c_text import Names
@@ -13,7 +15,7 @@ from engine.dispatch import choose, layers
 from engine.graph import Graph, Op
 from engine.numerics import add_parameters
 from engine.plan import Plan
-from engine.tables import CHANNEL_BYTES, channels, weight_rows
+from engine.tables import CHANNEL_BYTES, channel_count, channels, sorted_inputs, weight_rows
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
 STRUCT_BYTES = {"tr_conv": 72, "tr_pool": 52, "tr_sum": 48}
@@ -53,7 +55,7 @@ def const_bytes(op: Op) -> int:
         return STRUCT_BYTES["tr_sum"]
     if op.bias is None:
         return STRUCT_BYTES["tr_pool"]
-    return weight_rows(op).size + CHANNEL_BYTES * len(op.bias) + STRUCT_BYTES["tr_conv"]
+    return weight_rows(op).size + CHANNEL_BYTES * channel_count(op) + STRUCT_BYTES["tr_conv"]
 
 
 def _kernel_files(graph: Graph, plain: bool) -> dict[str, str]:
@@ -97,8 +99,12 @@ def _tables(graph: Graph, op: Op, name: str) -> str:
     if op.kind == "average_pool2d":
         return c_text.struct("tr_pool", name, _pool_fields(graph, op))
     ends = channels(graph, op)
-    columns = (ends.bias, ends.multiplier, ends.shift, ends.addend)
-    fields = {
+    missing = channel_count(op) - len(ends.bias)
+    columns = [
+        np.pad(column, (0, missing))
+        for column in (ends.bias, ends.multiplier, ends.shift, ends.addend)
+    ]
+    fields: dict[str, int | str] = {
         **_conv_fields(graph, op),
         "weights": f"{name}_weights",
         "channels": f"{name}_channels",
@@ -142,7 +148,7 @@ def _window_fields(graph: Graph, op: Op) -> dict[str, int]:
 
 
 def _add_fields(graph: Graph, op: Op) -> dict[str, int | str]:
-    a, b, out = (graph.tensor(name) for name in (*op.inputs, op.output))
+    a, b, out = (graph.tensor(name) for name in (*sorted_inputs(graph, op), op.output))
     parameters = add_parameters(a.quant, b.quant, out.quant)
     return {
         "size": out.size,
@@ -162,7 +168,7 @@ def _factor(factor: tuple[int, int]) -> str:
 
 
 def _call(graph: Graph, op: Op, layer: Layer, arena: Plan, names: Mapping[str, str]) -> str:
-    places = [_place(graph, arena, tensor) for tensor in (*op.inputs, op.output)]
+    places = [_place(graph, arena, name) for name in (*sorted_inputs(graph, op), op.output)]
     if op.bias is not None:
         at = arena.scratch_offsets.get(op.name)
         places.append("0" if at is None else f"arena + {at}")

@@ -12,6 +12,8 @@ from engine.tables import padded
 Features = dict[str, float]
 UNROLLED_WIDTHS = (3, 5, 7)
 """Kernel widths for which tr_depthwise has a loop of its own."""
+STRIP_BYTES = 1536
+"""TR_STRIP_BYTES in depthwise.c."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +80,50 @@ def conv2d(graph: Graph, op: Op) -> Features:
 
 
 def depthwise(graph: Graph, op: Op) -> Features:
-    """tr_depthwise: four channels at a time, apart for pixels that touch the padding."""
+    """tr_depthwise: four channels at a time, strips of rows gathered first."""
     size = _sizes(graph, op)
-    rows, columns = _reaches(op, size)
+    strip = strips(graph, op)
     quads, tail = divmod(size.in_c, 4)
-    whole = rows.whole * columns.whole
+    every = quads + (tail > 0)
     taps = op.kernel[0] * op.kernel[1]
     unrolled = op.kernel[1] in UNROLLED_WIDTHS
     return {
         "calls": 1,
-        "pixels": size.pixels,
+        "gathered_rows": every * strip.gathered_rows,
+        "gathered_words": quads * strip.gathered_rows * strip.width,
+        "quad_lines": every * size.out_h,
         "quads": size.pixels * quads,
-        "quad_rows": size.pixels * quads * op.kernel[0],
-        "unrolled_taps": whole * quads * taps if unrolled else 0,
-        "looped_taps": 0 if unrolled else whole * quads * taps,
-        "border_taps": (size.pixels - whole) * quads * taps,
-        "tail_outputs": size.pixels * tail,
-        "tail_taps": size.pixels * tail * taps,
+        "quad_rows": size.pixels * every * op.kernel[0],
+        "unrolled_taps": size.pixels * quads * taps if unrolled else 0,
+        "looped_taps": size.pixels * taps * ((0 if unrolled else quads) + (tail > 0)),
+        "tail_words": (tail > 0) * (strip.gathered_rows * strip.width + size.pixels),
         "clamped": _clamped(op, size),
     }
+
+
+@dataclass(frozen=True)
+class Strips:
+    """How tr_depthwise cuts its output: rows of each full strip, width of a gathered row."""
+
+    width: int
+    rows: int
+    gathered_rows: int
+    scratch_bytes: int
+
+
+def strips(graph: Graph, op: Op) -> Strips:
+    """tr_strip_of in depthwise.c."""
+    size = _sizes(graph, op)
+    width = (size.out_w - 1) * op.stride[1] + op.kernel[1]
+    spare = STRIP_BYTES // (4 * width) - op.kernel[0]
+    rows = min(size.out_h, 1 if spare < 0 else spare // op.stride[0] + 1)
+    count = -(-size.out_h // rows)
+    return Strips(
+        width=width,
+        rows=rows,
+        gathered_rows=(size.out_h - count) * op.stride[0] + count * op.kernel[0],
+        scratch_bytes=4 * width * ((rows - 1) * op.stride[0] + op.kernel[0]),
+    )
 
 
 def fully_connected(graph: Graph, op: Op) -> Features:

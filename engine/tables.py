@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import Graph, Op
-from engine.numerics import output_multipliers, wrap_int32
+from engine.numerics import add_parameters, output_multipliers, wrap_int32
 
 CHANNEL_BYTES = 16
 """tr_channel in kernels.h."""
@@ -39,16 +39,33 @@ def padded(count: int) -> int:
 
 
 def weight_rows(op: Op) -> NDArray[np.int8]:
-    """Weights as the kernels want them: [Cout, padded(inputs)], depthwise [KH * KW, C]."""
+    """Weights as the kernels want them: [Cout, padded(inputs)], depthwise [quads, taps * 4]."""
     assert op.weights is not None
     if op.kind == "depthwise_conv2d":
-        return op.weights.reshape(-1, op.weights.shape[-1])
+        taps = op.weights.reshape(-1, op.weights.shape[-1])  # [KH * KW, C]
+        missing = padded(taps.shape[1]) - taps.shape[1]
+        quads = np.pad(taps, ((0, 0), (0, missing))).reshape(len(taps), -1, 4)
+        return np.ascontiguousarray(quads.transpose(1, 0, 2)).reshape(quads.shape[1], -1)
     rows = op.weights.reshape(len(op.weights), -1)
     return np.pad(rows, ((0, 0), (0, padded(rows.shape[1]) - rows.shape[1])))
 
 
+def channel_count(op: Op) -> int:
+    """Rows of the channel table; a depthwise kernel reads whole quads."""
+    assert op.bias is not None
+    return padded(len(op.bias)) if op.kind == "depthwise_conv2d" else len(op.bias)
+
+
+def _filters(op: Op) -> NDArray[np.int8]:
+    """The weights behind each output channel, [Cout, inputs]."""
+    assert op.weights is not None
+    if op.kind == "depthwise_conv2d":
+        return op.weights.reshape(-1, op.weights.shape[-1]).T
+    return op.weights.reshape(len(op.weights), -1)
+
+
 def channels(graph: Graph, op: Op) -> Channels:
-    """The end of each output channel of an operator with weights."""
+    """The end of each output channel of an operator with weights; see `channel_count`."""
     assert op.weights is not None
     assert op.bias is not None
     source, output = graph.tensor(op.inputs[0]).quant, graph.tensor(op.output).quant
@@ -56,14 +73,25 @@ def channels(graph: Graph, op: Op) -> Channels:
     multiplier, left = (factor.astype(np.int64) for factor in factors)
     shift = np.where(multiplier == 0, 1, -left)  # a factor of 0 is 0 at any shift
     right = np.clip(shift, 1, FAST_SHIFTS[-1])
-    axis = 0 if op.kind == "depthwise_conv2d" else 1
-    weights = weight_rows(op).astype(np.int64)
+    weights = _filters(op).astype(np.int64)
     widest = max(127 - source.zero_point, source.zero_point + 128)
-    bound = np.abs(weights).sum(axis=axis) * widest + np.abs(op.bias.astype(np.int64))
+    bound = np.abs(weights).sum(axis=1) * widest + np.abs(op.bias.astype(np.int64))
     return Channels(
-        bias=wrap_int32(op.bias.astype(np.int64) - source.zero_point * weights.sum(axis=axis)),
+        bias=wrap_int32(op.bias.astype(np.int64) - source.zero_point * weights.sum(axis=1)),
         multiplier=multiplier,
         shift=shift,
         addend=(output.zero_point << right) + (np.int64(1) << (right - 1)),
         acc_bound=int(bound.max()),
     )
+
+
+def sorted_inputs(graph: Graph, op: Op) -> tuple[str, ...]:
+    """The inputs as the kernels want them: those of an add by scale, the larger first."""
+    return tuple(sorted(op.inputs, key=lambda name: -graph.tensor(name).quant.scale))
+
+
+def add_is_fast(graph: Graph, op: Op) -> bool:
+    """Whether tr_add rounds exactly: the scales differ, and the sum is shifted by 1 to 22."""
+    first, second, output = (graph.tensor(n).quant for n in (*sorted_inputs(graph, op), op.output))
+    parameters = add_parameters(first, second, output)
+    return -parameters.input2[1] in range(1, 31) and -parameters.output[1] in FAST_SHIFTS

@@ -19,39 +19,25 @@ void tr_add_plain(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *ou
     }
 }
 
-/* The constants of one double rounding whose shift is 0 .. 30, taken out of the loop. */
-typedef struct {
-    int32_t multiplier, shift, half, sign;
-} tr_rounding;
-
-TR_INLINE tr_rounding tr_rounding_of(tr_factor factor)
-{
-    tr_rounding rounding = {factor.multiplier, factor.shift, 0, 0};
-    if (factor.shift > 0) {
-        rounding.half = 1 << (factor.shift - 1);
-        rounding.sign = -1;
-    }
-    return rounding;
-}
-
-/* As tr_requantize, for abs(value) < 2**30; see tr_output for the sign term. */
-TR_INLINE int32_t tr_round(int32_t value, const tr_rounding *rounding)
-{
-    int32_t sum = tr_high_mla(value * 2, rounding->multiplier, rounding->half);
-    return (sum + ((value >> 31) & rounding->sign)) >> rounding->shift;
-}
-
+/* For scales a > b: then a is exactly its value << 19, and b and the sum have shifts of 1 or more.
+ * factor_out.shift is 22 or less. See tr_output for how the two roundings become sums. */
 void tr_add(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
 {
-    tr_rounding of_a = tr_rounding_of(op->factor_a);
-    tr_rounding of_b = tr_rounding_of(op->factor_b);
-    tr_rounding of_sum = tr_rounding_of(op->factor_out);
-    int32_t zero_a = op->zero_a, zero_b = op->zero_b, out_zero = op->out_zero;
-    for (int32_t i = 0; i < op->size; i++) {
-        int32_t wide_a = (a[i] - zero_a) * (1 << TR_ADD_LEFT_SHIFT);
-        int32_t wide_b = (b[i] - zero_b) * (1 << TR_ADD_LEFT_SHIFT);
-        int32_t sum = tr_round(wide_a, &of_a) + tr_round(wide_b, &of_b);
-        out[i] = (int8_t)tr_saturate8(tr_round(sum, &of_sum) + out_zero);
+    int32_t offset_a = op->zero_a * (1 << (TR_ADD_LEFT_SHIFT - 1));
+    int32_t offset_b = op->zero_b * (1 << (TR_ADD_LEFT_SHIFT + 1));
+    int32_t shift_b = op->factor_b.shift, shift_out = op->factor_out.shift;
+    int32_t multiplier_b = op->factor_b.multiplier, multiplier_out = op->factor_out.multiplier;
+    int32_t half_b = 1 << (shift_b - 1);
+    int32_t addend = op->out_zero * (1 << shift_out) + (1 << (shift_out - 1));
+    const int8_t *end = a + op->size;
+    int8_t *to = out;
+    while (a != end) {
+        int32_t twice_b = *b++ * (1 << (TR_ADD_LEFT_SHIFT + 1)) - offset_b;
+        int32_t scaled_b = tr_high_mla(twice_b, multiplier_b, half_b);
+        scaled_b = (scaled_b + (twice_b >> 31)) >> shift_b;
+        int32_t sum = scaled_b + *a++ * (1 << (TR_ADD_LEFT_SHIFT - 1)) - offset_a;
+        int32_t value = tr_high_mla(sum * 2, multiplier_out, addend);
+        *to++ = (int8_t)tr_saturate8((value + (sum >> 31)) >> shift_out);
     }
     tr_clamp(out, op->size, op->clamp_min, op->clamp_max);
 }

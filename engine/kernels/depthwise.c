@@ -1,25 +1,28 @@
-/* Depthwise convolution: any kernel, stride and padding, one filter a channel. */
+/* Depthwise convolution: any kernel, stride and padding, one filter a channel.
+ *
+ * Weights are [ceil(C / 4)][KH * KW][4], missing channels 0, and there is a tr_channel for each.
+ */
 #include "scale.h"
 
-TR_INLINE int32_t tr_inside(const tr_conv *op, int32_t y, int32_t x)
+TR_INLINE int32_t tr_tap(const tr_conv *op, const int8_t *in, int32_t y, int32_t x, int32_t c)
 {
-    return y >= 0 && y < op->in_h && x >= 0 && x < op->in_w;
+    if (y < 0 || y >= op->in_h || x < 0 || x >= op->in_w)
+        return op->in_zero;
+    return in[(y * op->in_w + x) * op->in_c + c];
 }
 
-/* The sum of one channel of one pixel, for taps inside and outside of the image. */
-TR_INLINE uint32_t tr_channel_sum(const tr_conv *op, const int8_t *in, int32_t top, int32_t left,
-                                  int32_t c)
+TR_INLINE int32_t tr_sum_plain(const tr_conv *op, const int8_t *in, int32_t top, int32_t left,
+                               int32_t c)
 {
-    const int8_t *w = op->weights + c;
+    const int8_t *w = op->weights + (c / 4) * 4 * op->kernel_h * op->kernel_w + c % 4;
     uint32_t acc = (uint32_t)op->channels[c].bias;
-    for (int32_t y = top; y < top + op->kernel_h; y++) {
-        for (int32_t x = left; x < left + op->kernel_w; x++) {
-            int32_t value = tr_inside(op, y, x) ? in[(y * op->in_w + x) * op->in_c + c] : op->in_zero;
-            acc += (uint32_t)(value * *w);
-            w += op->in_c;
+    for (int32_t y = 0; y < op->kernel_h; y++) {
+        for (int32_t x = 0; x < op->kernel_w; x++) {
+            acc += (uint32_t)(tr_tap(op, in, top + y, left + x, c) * *w);
+            w += 4;
         }
     }
-    return acc;
+    return (int32_t)acc;
 }
 
 void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
@@ -29,24 +32,72 @@ void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *
         for (int32_t x = 0; x < op->out_w; x++) {
             int32_t top = y * op->stride_h - op->pad_top;
             int32_t left = x * op->stride_w - op->pad_left;
-            for (int32_t c = 0; c < op->out_c; c++) {
-                uint32_t acc = tr_channel_sum(op, in, top, left, c);
-                *out++ = tr_output_plain(op, &op->channels[c], (int32_t)acc);
-            }
+            for (int32_t c = 0; c < op->out_c; c++)
+                *out++ = tr_output_plain(op, &op->channels[c], tr_sum_plain(op, in, top, left, c));
         }
     }
+}
+
+/* Four neighbouring channels are a word. The rows under a strip of output rows are gathered into
+ * scratch first, padding written out, so that the loop over taps has no border and no wide step. */
+#define TR_STRIP_BYTES 1536
+
+typedef struct {
+    int32_t width; /* words of one gathered row */
+    int32_t rows;  /* output rows of a full strip */
+} tr_strip;
+
+TR_INLINE tr_strip tr_strip_of(const tr_conv *op)
+{
+    int32_t width = (op->out_w - 1) * op->stride_w + op->kernel_w;
+    int32_t spare = TR_STRIP_BYTES / (4 * width) - op->kernel_h;
+    int32_t rows = spare < 0 ? 1 : spare / op->stride_h + 1;
+    tr_strip strip = {width, rows > op->out_h ? op->out_h : rows};
+    return strip;
+}
+
+/* One to four bytes as a word. */
+TR_INLINE int32_t tr_load_some(const int8_t *from, int32_t count)
+{
+    int32_t b1 = count > 1 ? from[1] : 0;
+    int32_t b2 = count > 2 ? from[2] : 0;
+    return tr_pack4(from[0], b1, b2, count > 3 ? from[3] : 0);
+}
+
+TR_INLINE tr_word *tr_fill_words(tr_word *to, int32_t word, int32_t count)
+{
+    for (; count > 0; count--)
+        *to++ = word;
+    return to;
+}
+
+/* The words of one input row from column `left` on; `in` points to the quad's first channel. */
+TR_INLINE void tr_gather_row(const tr_conv *op, const int8_t *in, int32_t y, int32_t width,
+                             int32_t count, tr_word *to)
+{
+    int32_t zero = op->in_zero, in_c = op->in_c;
+    int32_t zeros = tr_pack4(zero, zero, zero, zero);
+    int32_t before = op->pad_left < width ? op->pad_left : width;
+    int32_t inside = width - before < op->in_w ? width - before : op->in_w;
+    if (y < 0 || y >= op->in_h) {
+        tr_fill_words(to, zeros, width);
+        return;
+    }
+    to = tr_fill_words(to, zeros, before);
+    const int8_t *from = in + y * op->in_w * in_c;
+    if (count >= 4)
+        for (int32_t x = inside; x > 0; x--, from += in_c)
+            *to++ = tr_load4(from);
+    else
+        for (int32_t x = inside; x > 0; x--, from += in_c)
+            *to++ = tr_load_some(from, count);
+    tr_fill_words(to, zeros, width - before - inside);
 }
 
 /* Sums of four neighbouring channels. */
 typedef struct {
     int32_t c0, c1, c2, c3;
 } tr_quad;
-
-TR_INLINE tr_quad tr_quad_bias(const tr_channel *channel)
-{
-    tr_quad acc = {channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias};
-    return acc;
-}
 
 TR_INLINE tr_quad tr_quad_tap(int32_t x, int32_t w, tr_quad acc)
 {
@@ -58,91 +109,89 @@ TR_INLINE tr_quad tr_quad_tap(int32_t x, int32_t w, tr_quad acc)
     return acc;
 }
 
-TR_INLINE void tr_quad_end(const tr_channel *channel, tr_quad acc, int8_t *out)
+TR_INLINE void tr_quad_end(const tr_channel *channel, tr_quad acc, int32_t count, int8_t *out)
 {
-    tr_store4(out, tr_pack4(tr_output(&channel[0], acc.c0), tr_output(&channel[1], acc.c1),
-                            tr_output(&channel[2], acc.c2), tr_output(&channel[3], acc.c3)));
+    out[0] = (int8_t)tr_output(&channel[0], acc.c0);
+    if (count > 1)
+        out[1] = (int8_t)tr_output(&channel[1], acc.c1);
+    if (count > 2)
+        out[2] = (int8_t)tr_output(&channel[2], acc.c2);
+    if (count > 3)
+        out[3] = (int8_t)tr_output(&channel[3], acc.c3);
 }
 
-/* A pixel whose taps all lie inside; `in` is the first tap. kernel_w is known at each call. */
-TR_INLINE void tr_inner_pixel(const tr_conv *op, const int8_t *in, int8_t *out, int32_t kernel_w)
+/* One output row of a quad. kernel_w is a constant at most calls, which unrolls its loop. */
+TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *weights,
+                           const tr_channel *channel, int32_t width, int32_t count, int8_t *out,
+                           int32_t kernel_w)
 {
-    int32_t step = op->in_c;
-    int32_t skip = (op->in_w - kernel_w) * step;
-    const tr_channel *channel = op->channels;
-    for (int32_t c = 0; c + 4 <= op->in_c; c += 4) {
-        const int8_t *x = in + c, *w = op->weights + c;
-        tr_quad acc = tr_quad_bias(channel);
-        for (int32_t rows = op->kernel_h; rows > 0; rows--) {
-            for (int32_t taps = 0; taps < kernel_w; taps++) {
-                acc = tr_quad_tap(tr_load4(x), tr_load4(w), acc);
-                x += step;
-                w += step;
-            }
-            x += skip;
+    int32_t kernel_h = op->kernel_h, stride_w = op->stride_w, out_c = op->out_c;
+    for (int32_t left = op->out_w; left > 0; left--) {
+        tr_quad acc = {channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias};
+        const tr_word *row = x, *w = weights;
+        for (int32_t rows = kernel_h; rows > 0; rows--) {
+            for (int32_t tap = 0; tap < kernel_w; tap++)
+                acc = tr_quad_tap(row[tap], w[tap], acc);
+            row += width;
+            w += kernel_w;
         }
-        tr_quad_end(channel, acc, out + c);
-        channel += 4;
+        tr_quad_end(channel, acc, count, out);
+        x += stride_w;
+        out += out_c;
     }
 }
 
-/* A pixel with taps in the padding, which read four zero points instead. */
-TR_INLINE void tr_border_pixel(const tr_conv *op, const int8_t *in, int32_t top, int32_t left,
-                               int8_t *out)
+TR_INLINE void tr_quad_rows(const tr_conv *op, const tr_word *x, int32_t c, tr_strip strip,
+                            int8_t *out, int32_t kernel_w)
 {
-    int32_t zeros = tr_pack4(op->in_zero, op->in_zero, op->in_zero, op->in_zero);
-    const tr_channel *channel = op->channels;
-    for (int32_t c = 0; c + 4 <= op->in_c; c += 4) {
-        const int8_t *w = op->weights + c;
-        tr_quad acc = tr_quad_bias(channel);
-        for (int32_t y = top; y < top + op->kernel_h; y++) {
-            const int8_t *from = in + (y * op->in_w + left) * op->in_c + c;
-            for (int32_t x = left; x < left + op->kernel_w; x++) {
-                int32_t word = tr_inside(op, y, x) ? tr_load4(from) : zeros;
-                acc = tr_quad_tap(word, tr_load4(w), acc);
-                from += op->in_c;
-                w += op->in_c;
-            }
-        }
-        tr_quad_end(channel, acc, out + c);
-        channel += 4;
+    int32_t count = op->in_c - c;
+    const tr_channel *channel = op->channels + c;
+    const tr_word *w = (const tr_word *)(op->weights + c * op->kernel_h * op->kernel_w);
+    for (int32_t rows = strip.rows; rows > 0; rows--) {
+        if (count >= 4)
+            tr_quad_row(op, x, w, channel, strip.width, 4, out, kernel_w);
+        else
+            tr_quad_row(op, x, w, channel, strip.width, count, out, op->kernel_w);
+        x += op->stride_h * strip.width;
+        out += op->out_w * op->out_c;
     }
 }
 
-TR_INLINE void tr_pixel(const tr_conv *op, const int8_t *in, int32_t top, int32_t left, int8_t *out,
-                        int32_t kernel_w)
+/* All channels of strip.rows output rows from row `oy` on. */
+TR_INLINE void tr_one_strip(const tr_conv *op, const int8_t *in, int32_t oy, tr_strip strip,
+                            int8_t *out, tr_word *gathered, int32_t kernel_w)
 {
-    if (top >= 0 && left >= 0 && top + op->kernel_h <= op->in_h && left + kernel_w <= op->in_w)
-        tr_inner_pixel(op, in + (top * op->in_w + left) * op->in_c, out, kernel_w);
-    else
-        tr_border_pixel(op, in, top, left, out);
-    for (int32_t c = op->in_c & ~3; c < op->in_c; c++) /* one to three channels are left */
-        out[c] = (int8_t)tr_output(&op->channels[c],
-                                   (int32_t)tr_channel_sum(op, in, top, left, c));
-}
-
-TR_INLINE void tr_all_pixels(const tr_conv *op, const int8_t *in, int8_t *out, int32_t kernel_w)
-{
-    for (int32_t y = 0; y < op->out_h; y++) {
-        for (int32_t x = 0; x < op->out_w; x++) {
-            tr_pixel(op, in, y * op->stride_h - op->pad_top, x * op->stride_w - op->pad_left, out,
-                     kernel_w);
-            out += op->out_c;
-        }
+    int32_t top = oy * op->stride_h - op->pad_top;
+    int32_t rows = (strip.rows - 1) * op->stride_h + op->kernel_h;
+    for (int32_t c = 0; c < op->in_c; c += 4) {
+        for (int32_t y = 0; y < rows; y++)
+            tr_gather_row(op, in + c, top + y, strip.width, op->in_c - c,
+                          gathered + y * strip.width);
+        tr_quad_rows(op, gathered, c, strip, out + c, kernel_w);
     }
 }
 
-/* Scratch: none. */
+TR_INLINE void tr_all_strips(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch,
+                             int32_t kernel_w)
+{
+    tr_strip strip = tr_strip_of(op);
+    int32_t full = strip.rows;
+    for (int32_t oy = 0; oy < op->out_h; oy += full) {
+        strip.rows = op->out_h - oy < full ? op->out_h - oy : full;
+        tr_one_strip(op, in, oy, strip, out + oy * op->out_w * op->out_c, scratch, kernel_w);
+    }
+}
+
+/* Scratch: the gathered rows of a strip, one word a column; see tr_strip_of. */
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
 {
-    (void)scratch;
     if (op->kernel_w == 3)
-        tr_all_pixels(op, in, out, 3);
+        tr_all_strips(op, in, out, scratch, 3);
     else if (op->kernel_w == 5)
-        tr_all_pixels(op, in, out, 5);
+        tr_all_strips(op, in, out, scratch, 5);
     else if (op->kernel_w == 7)
-        tr_all_pixels(op, in, out, 7);
+        tr_all_strips(op, in, out, scratch, 7);
     else
-        tr_all_pixels(op, in, out, op->kernel_w);
+        tr_all_strips(op, in, out, scratch, op->kernel_w);
     tr_clamp(out, op->out_h * op->out_w * op->out_c, op->clamp_min, op->clamp_max);
 }

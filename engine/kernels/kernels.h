@@ -17,7 +17,7 @@ typedef struct {
 } tr_channel;
 
 /* A convolution of any kind. Weights are rows of one output channel, [KH, KW, Cin], each filled up
- * with zeros to a multiple of four bytes; of a depthwise convolution they are [KH, KW, C].
+ * with zeros to a multiple of four bytes; for a depthwise convolution see depthwise.c.
  * Fully connected: in_c is the flattened input, all else 1. */
 typedef struct {
     int32_t in_h, in_w, in_c;
@@ -45,6 +45,7 @@ typedef struct {
     int32_t multiplier, shift;
 } tr_factor;
 
+/* Input a is the one with the larger scale. */
 typedef struct {
     int32_t size; /* elements */
     int32_t zero_a, zero_b, out_zero;
