@@ -1,0 +1,166 @@
+"""Running the core: slices, and what to do each time Unicorn stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import unicorn
+
+from farm.virtual.bus import BusFault
+from farm.virtual.core import Core
+from farm.virtual.hook import EdgeHook
+
+_UNTIL = 0xFFFFFFF0  # never reached: an exception return is seen first
+_INTR_SVC, _INTR_BKPT, _INTR_NOCP = 2, 7, 17
+_INTR_FETCH = (3, 8)
+_WFI, _WFE, _YIELD = 0xBF30, 0xBF20, 0xBF10
+_LINK_FIRST = 0xFFFFFFE0
+_SPACE = 0xFFFFFFFF
+
+
+class Stop(Enum):
+    """Why the core stopped."""
+
+    SLICE = auto()  # by the block hook: budget, event or request
+    SLEEP = auto()  # WFI
+    HINT = auto()  # WFE or YIELD: go on
+    SVC = auto()
+    BKPT = auto()
+    RETURN = auto()  # EXC_RETURN loaded into the PC
+    BREAKPOINT = auto()  # a comparator of the breakpoint unit
+    NO_FPU = auto()
+    FETCH = auto()  # nothing executable there
+    UNDEFINED = auto()
+    STATE = auto()  # jump without the Thumb bit
+    BUS = auto()  # data access that nothing answers
+    STEPPED = auto()
+
+
+@dataclass(frozen=True)
+class Event:
+    """One stop: where the core is now, and the faulting address of BUS."""
+
+    stop: Stop
+    pc: int
+    address: int = 0
+
+
+class Runner:
+    """Starts the core and tells why it stopped."""
+
+    def __init__(self, core: Core, hook: EdgeHook, fetch: Callable[[int, int], bytes]) -> None:
+        self._core, self._hook, self._fetch = core, hook, fetch
+        self._intr: int | None = None
+        self._fault_at: int | None = None
+        self._hit = False
+        self._skip: int | None = None
+        self._breakpoints: dict[int, Any] = {}
+        self.stale = False  # translated code may be out of date
+        self.active = False  # inside Unicorn
+        core.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_intr)
+        core.uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._on_unmapped)
+
+    def set_breakpoints(self, addresses: set[int]) -> None:
+        """Stop before the instructions at these addresses, and no others."""
+        uc = self._core.uc
+        for address in set(self._breakpoints) - addresses:
+            uc.hook_del(self._breakpoints.pop(address))
+            self.stale = True
+        for address in addresses - set(self._breakpoints):
+            kind = unicorn.UC_HOOK_CODE
+            handle = uc.hook_add(kind, self._on_breakpoint, begin=address, end=address)
+            self._breakpoints[address] = handle
+            self.stale = True
+
+    def run(self, skip: bool = False) -> Event:
+        """Run until something happens; `skip`: not on a breakpoint at the first instruction."""
+        self._hook.counters.stopped = 0
+        return self._start(0, skip)
+
+    def step(self) -> Event:
+        """Run one instruction (an IT block counts as one), uncounted."""
+        self._hook.counters.off = 1
+        self.stale = True  # translations of a whole block ignore the count
+        event = self._start(1, skip=True)
+        self._hook.counters.off = 0
+        self.stale = True
+        return event
+
+    def _start(self, count: int, skip: bool) -> Event:
+        core = self._core
+        self._intr = self._fault_at = None
+        self._hit = False
+        if self.stale:
+            core.uc.ctl_flush_tb()
+            self.stale = False
+        pc = core.pc
+        self._skip = pc & ~1 if skip else None
+        error = None
+        self.active = True
+        try:
+            core.uc.emu_start(pc | 1, _UNTIL, count=count)
+        except unicorn.UcError as caught:
+            error = caught.errno
+        finally:
+            self.active = False
+        return self._classify(error, core.pc, count)
+
+    def _classify(self, error: int | None, pc: int, count: int) -> Event:
+        if self._hit:
+            return Event(Stop.BREAKPOINT, pc)
+        if self._intr is not None:
+            return Event(self._interrupt(pc), pc)
+        if error is not None:
+            return self._failure(error, pc)
+        if self._hook.counters.stopped:
+            return Event(Stop.SLICE, pc)
+        if self._halfword(pc - 2) == _WFI:
+            return Event(Stop.SLEEP, pc)
+        return Event(Stop.STEPPED if count else Stop.SLICE, pc)
+
+    def _interrupt(self, pc: int) -> Stop:
+        if self._intr in _INTR_FETCH:
+            link = pc >= _LINK_FIRST and self._core.ipsr
+            return Stop.RETURN if link else Stop.FETCH
+        known = {_INTR_SVC: Stop.SVC, _INTR_BKPT: Stop.BKPT, _INTR_NOCP: Stop.NO_FPU}
+        return known.get(self._intr or 0, Stop.UNDEFINED)
+
+    def _failure(self, error: int, pc: int) -> Event:
+        """What an error of Unicorn means to the architecture."""
+        if error == unicorn.UC_ERR_INSN_INVALID:
+            if not self._core.thumb:
+                return Event(Stop.STATE, pc)
+            return Event(Stop.HINT if self._after_hint(pc) else Stop.UNDEFINED, pc)
+        fetching = (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT)
+        if error in fetching:
+            return Event(Stop.FETCH, pc)
+        return Event(Stop.BUS, pc, self._fault_at if self._fault_at is not None else 0)
+
+    def _after_hint(self, pc: int) -> bool:
+        """Unicorn refuses WFE and YIELD, with the PC already behind them."""
+        started_here = self._hook.counters.prev & _SPACE == pc
+        return not started_here and self._halfword(pc - 2) in (_WFE, _YIELD)
+
+    def _halfword(self, address: int) -> int:
+        try:
+            return int.from_bytes(self._fetch(address, 2), "little")
+        except BusFault:
+            return 0
+
+    def _on_intr(self, uc: Any, number: int, _user: Any) -> None:
+        """Only notes the exception: registers are changed once Unicorn has returned."""
+        self._intr = number
+        uc.emu_stop()
+
+    def _on_unmapped(self, _uc: Any, _t: int, address: int, _s: int, _v: int, _u: Any) -> bool:
+        self._fault_at = address & _SPACE
+        return False
+
+    def _on_breakpoint(self, uc: Any, address: int, _size: int, _user: Any) -> None:
+        skipped, self._skip = self._skip, None
+        if skipped != address:
+            self._hit = True
+            uc.emu_stop()

@@ -1,0 +1,410 @@
+"""An emulated microcontroller: core, memories, peripherals and debug registers.
+
+Everything is called from one thread. Cycles depend on the executed code alone: not on how the run
+is sliced, on the speed of this computer, or on what ran before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Callable
+from typing import Literal
+
+from farm.virtual import scs as regs
+from farm.virtual.bus import Bus, BusFault, BusFaultError, Memory
+from farm.virtual.core import Core
+from farm.virtual.cyccnt import CycleReader
+from farm.virtual.debug_parts import BreakpointUnit, Dwt
+from farm.virtual.exceptions import Exceptions
+from farm.virtual.execution import Event, Runner, Stop
+from farm.virtual.flash_controller import FlashController
+from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
+from farm.virtual.nvic import BUS_FAULT, SVC, USAGE_FAULT, Nvic, SysTick
+from farm.virtual.pages import Page
+from farm.virtual.parts import Part
+from farm.virtual.ppb import add_components
+from farm.virtual.pricing import Pricer, load_model
+from farm.virtual.rcc import ClockControl
+from farm.virtual.usart import Usart
+
+__all__ = ["BusFault", "BusFaultError", "Machine"]
+
+_SLICE_HALFWORDS = 1_000_000  # about 5 ms of this computer
+_IDLE_READS = 64  # empty status reads in a row that end a slice
+_POLL_BLOCKS = 16  # blocks per empty status read up to which a slice only polled
+_DBGMCU = 0xE0042000
+_S_REGRDY, _S_HALT, _S_SLEEP, _S_LOCKUP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
+_S_RETIRE, _S_RESET = 1 << 24, 1 << 25
+_LOCKUP_PC = 0xFFFFFFFE
+_FAULTS = {
+    Stop.FETCH: (BUS_FAULT, regs.IBUSERR),
+    Stop.BUS: (BUS_FAULT, regs.PRECISERR),
+    Stop.UNDEFINED: (USAGE_FAULT, regs.UNDEFINSTR),
+    Stop.STATE: (USAGE_FAULT, regs.INVSTATE),
+    Stop.NO_FPU: (USAGE_FAULT, regs.NOCP),
+}
+
+State = Literal["running", "halted", "lockup"]
+
+
+class Machine:
+    """One board's microcontroller.
+
+    `flash` holds the cells and is changed in place; `on_uart` gets what the console sends;
+    `ram_seed` fills RAM at power-up. `native_hook=False` counts in Python: same cycles, slower.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        flash: bytearray | mmap.mmap,
+        on_uart: Callable[[bytes], None],
+        ram_seed: int = 0,
+        native_hook: bool = True,
+    ) -> None:
+        if len(flash) != part.flash_bytes:
+            raise ValueError(f"{part.name} has {part.flash_bytes} bytes of flash, not {len(flash)}.")
+        self.part = part
+        self.state: State = "running"
+        self.idle = False  # the last slice only waited for input
+        self._ram_seed, self._power_ups = ram_seed, 0
+        self._bus = Bus(self._code_changes)
+        self._core = Core(part.core, self._bus.fetch, self._bus.write_block)
+        model = load_model(part.timing_model)
+        self._pricer = Pricer(model, self._bus.fetch)
+        self._hook = EdgeHook(self._core.uc, self._price, on_uart, native_hook)
+        self._counters = self._hook.counters
+        self._counters.idle_limit = _IDLE_READS
+        self._nvic = Nvic(part.irq_count, self._wake)
+        self._systick = SysTick(self._hook, self._nvic)
+        self._scs = regs.SystemControl(part, self._nvic, self._systick, self)
+        self._exceptions = Exceptions(
+            self._core, self._nvic, self._scs, self._hook, self._word, model.table["exception"]
+        )
+        self._exceptions.on_lockup = self._lock_up
+        self._exceptions.on_hard_fault = self._catch_hard_fault
+        self._build(memoryview(flash))
+        self._runner = Runner(self._core, self._hook, self._bus.fetch)
+        self.power_cycle()
+
+    def _build(self, flash: memoryview) -> None:
+        """Memories, peripherals and debug components, on the bus and in front of the core."""
+        part, bus, hook = self.part, self._bus, self._hook
+        gated = [Page(r.base, hook, r.clock) for r in part.registers]
+        self._flash = FlashController(part, flash, hook, self._flash_changes)
+        self._usart = Usart(part.usart, hook, lambda high: self._nvic.set_line(part.usart.irq, high))
+        self._clocks = ClockControl(part, hook, (*gated, self._usart.page))
+        self._registers = gated
+        dbgmcu = Page(_DBGMCU, hook)
+        dbgmcu[0] = part.dbgmcu_idcode
+        dbgmcu.on_write(0, lambda _offset, _value: None)
+        for page in (*gated, self._flash.page, self._usart.page, self._clocks.rcc, self._clocks.power, dbgmcu):  # fmt: skip
+            bus.add_page(page)
+        cells = Memory((part.flash_base, *part.flash_aliases), flash, store=self._flash.store)
+        self._rams = [Memory((r.base,), memoryview(bytearray(r.bytes))) for r in part.rams]
+        for memory in (*self._rams, cells, self._system_memory()):
+            bus.add_memory(memory)
+        self._reader = CycleReader(self._core, self._hook, self._pricer)
+        self._fpb = BreakpointUnit(part, self._breakpoints_change)
+        self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
+        add_components(bus, part, self._scs, self._dwt, self._fpb)
+        bus.map(self._core.uc)
+        self._flash.attach(self._core.uc, cells.pointer)
+
+    def _system_memory(self) -> Memory:
+        """Unique id and flash size, read-only."""
+        where = self.part.system_memory
+        data = bytearray(b"\xff" * where["bytes"])
+        uid, size = where["uid"] - where["base"], where["flash_size"] - where["base"]
+        data[uid : uid + 12] = hashlib.sha256(self.part.name.encode()).digest()[:12]
+        data[size : size + 2] = (self.part.flash_bytes // 1024).to_bytes(2, "little")
+        return Memory((where["base"],), memoryview(data), store=lambda _o, _s, _v: None)
+
+    # -- what the outside does -------------------------------------------------------------
+
+    @property
+    def cycles(self) -> int:
+        """Core cycles since power-up."""
+        return int(self._counters.cycles)
+
+    @property
+    def timing_model(self) -> str:
+        """The version of the cycle table."""
+        return self.part.timing_model
+
+    @property
+    def native(self) -> bool:
+        """Whether the native hook counts."""
+        return self._hook.native
+
+    def power_cycle(self) -> None:
+        """Everything lost but flash; RAM holds noise."""
+        self._power_ups += 1
+        for index, ram in enumerate(self._rams):
+            seed = f"{self._ram_seed} {self._power_ups} {index}".encode()
+            ram.data[:] = hashlib.shake_128(seed).digest(len(ram.data))
+        self._debug = 0  # DHCSR: C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS
+        self._in_reset = False
+        self._scs.demcr = self._scs.dfsr = 0
+        self._fpb.power_up()
+        self._dwt.power_up()
+        self._counters.cycles = 0
+        self.system_reset()
+
+    def system_reset(self) -> None:
+        """Core and peripherals as after reset; debug registers and RAM stay."""
+        self._hook.flush_sent()
+        for page in self._registers:
+            page.clear()
+        for part in (self._nvic, self._systick, self._scs, self._flash, self._usart, self._clocks):
+            part.reset()
+        self._sleeping = self._reset_wanted = self._skip = False
+        self._was_reset, self._retired = True, False
+        self._pricer_forget()
+        self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
+        self.state = "running"
+        if self._debug & regs.C_DEBUGEN and self._scs.demcr & regs.VC_CORERESET:
+            self._halt(regs.DFSR_VCATCH)
+        elif self._debug & regs.C_DEBUGEN and self._debug & regs.C_HALT:
+            self._halt(regs.DFSR_HALTED)
+
+    def hold_reset(self, asserted: bool) -> None:
+        """Drive nRST: while asserted nothing runs; released, the board starts."""
+        self._in_reset = asserted
+        self.system_reset()
+
+    def uart_in(self, data: bytes) -> int:
+        """Bytes from the host to the console; how many were taken."""
+        self.idle = False
+        return self._usart.receive(data)
+
+    def read(self, address: int, size: int) -> int:
+        """A debugger's read of 1, 2 or 4 bytes; BusFault."""
+        return self._bus.read(address, size)
+
+    def write(self, address: int, size: int, value: int) -> None:
+        """A debugger's write of 1, 2 or 4 bytes; acts at once; BusFault."""
+        self._bus.write(address, size, value)
+
+    def read_block(self, address: int, size: int) -> bytes:
+        """Bytes of plain memory; BusFault when not all lie in one."""
+        return self._bus.fetch(address, size)
+
+    def write_block(self, address: int, data: bytes) -> None:
+        """Bytes into plain memory; BusFault when not all lie in one."""
+        self._bus.write_block(address, data)
+
+    # -- running ---------------------------------------------------------------------------
+
+    def run(self, budget_cycles: int) -> None:
+        """One slice: about `budget_cycles`, at most some milliseconds, less if it halts or idles."""
+        c = self._counters
+        self.idle = False
+        if self.state != "running" or self._in_reset:
+            return
+        c.fuel = min(budget_cycles, _SLICE_HALFWORDS)
+        c.idle_reads = 0
+        blocks = c.blocks
+        while c.fuel > 0 and self.state == "running" and not self.idle:
+            self._advance()
+            if c.idle_reads >= _IDLE_READS:
+                self.idle = c.blocks - blocks <= _POLL_BLOCKS * c.idle_reads
+                c.idle_reads, blocks = 0, c.blocks
+        self._hook.flush_sent()
+
+    def _advance(self) -> None:
+        """Up to the next stop of the core, and what follows from it."""
+        self._counters.stop = 0
+        self._systick.tick()
+        if self._exceptions.take_pending():
+            self._sleeping = False
+        if self.state != "running":
+            return
+        if self._sleeping and not self._wakes():
+            self._sleep()
+            return
+        self._arm()
+        skip, self._skip = self._skip, False
+        self._handle(self._runner.run(skip))
+        if self._reset_wanted:
+            self.system_reset()
+
+    def _arm(self) -> None:
+        """Tell the hook when to stop by itself."""
+        c, masks = self._counters, self._core.masks
+        self._sleeping = False
+        self._retired = True
+        c.stop = 0
+        c.event = self._systick.next_event
+        c.watch = self._nvic.masked(masks)
+        c.masks[:] = masks
+
+    def _wakes(self) -> bool:
+        """WFI also ends on an interrupt that only PRIMASK holds back."""
+        return self._nvic.next((0, 0, 0)) != 0
+
+    def _sleep(self) -> None:
+        """Nothing runs until the timer's next tick; without one, until input comes."""
+        event = self._systick.next_event
+        if event == NEVER:
+            self.idle = True
+        else:
+            self._counters.cycles = max(self._counters.cycles, event)
+            self._counters.fuel -= 1000
+
+    def _handle(self, event: Event) -> None:
+        stop, pc = event.stop, event.pc
+        if stop in _FAULTS:
+            address = event.address if stop is Stop.BUS else None
+            self._exceptions.fault(*_FAULTS[stop], pc, address)
+        elif stop is Stop.SVC:
+            self._exceptions.supervisor_call(SVC, pc)
+        elif stop is Stop.RETURN:
+            self._exceptions.leave(pc | 1)
+        elif stop is Stop.SLEEP:
+            self._sleeping = True
+        elif stop is Stop.BREAKPOINT:
+            self._halt(regs.DFSR_BKPT)
+        elif stop is Stop.BKPT:
+            self._breakpoint_instruction(pc)
+        elif self._fpu_missing:
+            self._fpu_missing = False
+            self._exceptions.fault(USAGE_FAULT, regs.NOCP, pc)
+
+    def _breakpoint_instruction(self, pc: int) -> None:
+        if self._debug & regs.C_DEBUGEN:
+            self._halt(regs.DFSR_BKPT)
+        else:
+            self._scs.hfsr |= regs.DEBUGEVT
+            self._exceptions.hard_fault(pc)
+
+    def _lock_up(self) -> None:
+        self.state = "lockup"
+        self._core.pc = _LOCKUP_PC
+
+    def _catch_hard_fault(self) -> None:
+        if self._debug & regs.C_DEBUGEN and self._scs.demcr & regs.VC_HARDERR:
+            self._halt(regs.DFSR_VCATCH)
+
+    def _halt(self, reason: int) -> None:
+        self.state = "halted"
+        self._sleeping = False
+        self._debug |= regs.C_HALT
+        self._scs.dfsr |= reason
+        self._hook.flush_sent()
+
+    # -- debug registers (scs.Control) ---------------------------------------------------------
+
+    def write_debug_control(self, value: int) -> None:
+        """DHCSR: halt, go on, or step."""
+        self._debug = value & 0xF if value & regs.C_DEBUGEN else 0
+        if self._in_reset:
+            return
+        if self._debug & regs.C_HALT:
+            if self.state != "halted":
+                self._halt(regs.DFSR_HALTED)
+        elif self.state == "halted":
+            self._resume()
+
+    def _resume(self) -> None:
+        self.state = "running"
+        self._skip = True
+        if not self._debug & regs.C_STEP:
+            return
+        masked = self._debug & regs.C_MASKINTS
+        self._counters.fuel, self._counters.stop = 1, 0
+        if masked or not self._exceptions.take_pending():
+            self._step()
+        if self._reset_wanted:
+            self.system_reset()
+        if self.state == "running":
+            self._halt(regs.DFSR_HALTED)
+
+    def _step(self) -> None:
+        """One instruction; its cycles are those of the instruction alone."""
+        before = self._core.pc
+        event = self._runner.step()
+        self._counters.prev = self._counters.before = 0
+        size = event.pc - before if 0 < event.pc - before <= 4 else 2
+        self._counters.cycles += self._pricer.price(0, before | size << 32)
+        self._retired = True
+        self._handle(event)
+        self._sleeping = False
+
+    def debug_status(self) -> int:
+        """DHCSR; S_RESET_ST and S_RETIRE_ST clear when read."""
+        bits = self._debug | _S_REGRDY
+        bits |= _S_HALT if self.state == "halted" else 0
+        bits |= _S_LOCKUP if self.state == "lockup" else 0
+        bits |= _S_SLEEP if self._sleeping else 0
+        bits |= _S_RETIRE if self._retired else 0
+        bits |= _S_RESET if self._was_reset or self._in_reset else 0
+        self._was_reset = self._retired = False
+        return bits
+
+    def transfer_register(self, selector: int, value: int | None) -> int:
+        """DCRSR."""
+        if value is None:
+            return self._core.debug_read(selector)
+        self._core.debug_write(selector, value)
+        self._counters.prev = self._counters.before = 0
+        return value
+
+    def request_reset(self, debugger: bool) -> None:
+        """AIRCR.SYSRESETREQ: at once for a debugger, at the next block for firmware."""
+        if debugger and not self._runner.active:
+            self.system_reset()
+            return
+        self._reset_wanted = True
+        self._counters.stop = 1
+
+    def write_trace_enable(self, value: int) -> None:
+        """DEMCR; the cycle counter runs only with TRCENA."""
+        self._dwt.follow_trace(lambda: setattr(self._scs, "demcr", value & 0x010F07F1))
+
+    # -- helpers of the parts -----------------------------------------------------------------
+
+    def _now(self) -> int:
+        """Cycles up to the instruction that asks."""
+        return self._reader.now() if self._runner.active else self.cycles
+
+    def _price(self, prev: int, cur: int) -> int:
+        """The cost of a new edge; UNKNOWN stops the core before an FP block without FPU."""
+        block = self._pricer.block(cur)
+        if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
+            self._fpu_missing = True
+            return UNKNOWN
+        return self._pricer.price(prev, cur)
+
+    _fpu_missing = False
+
+    def _wake(self) -> None:
+        self._counters.stop = 1
+
+    def _breakpoints_change(self) -> None:
+        enabled = self._debug & regs.C_DEBUGEN
+        self._runner.set_breakpoints(self._fpb.addresses() if enabled else set())
+
+    def _flash_changes(self, offset: int, size: int) -> None:
+        for base in (self.part.flash_base, *self.part.flash_aliases):
+            self._code_changes(base + offset, size)
+
+    def _code_changes(self, address: int, size: int) -> None:
+        """Bytes change behind the core's back: drop what was derived from code there."""
+        if self._pricer.holds(address, size):
+            self._pricer_forget()
+
+    def _pricer_forget(self) -> None:
+        self._pricer.forget()
+        self._hook.forget()
+        self._runner.stale = True
+
+    def _word(self, address: int) -> int:
+        return self._bus.read(address, 4)
+
+    def _word_or_ones(self, address: int) -> int:
+        try:
+            return self._word(address)
+        except BusFault:
+            return 0xFFFFFFFF

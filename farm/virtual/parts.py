@@ -1,0 +1,158 @@
+"""What the virtual board knows of each microcontroller, from parts/<name>.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Ram:
+    """A plain memory."""
+
+    name: str
+    base: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Sector:
+    """What one erase clears; `offset` from the start of flash."""
+
+    offset: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The enable bit of a peripheral: register offset in RCC and bit."""
+
+    offset: int
+    bit: int
+
+
+@dataclass(frozen=True)
+class Registers:
+    """A peripheral that only remembers what is written to it."""
+
+    name: str
+    base: int
+    clock: Clock | None
+
+
+@dataclass(frozen=True)
+class Usart:
+    """The console UART; style "old" is SR/DR (F4), "new" is ISR/RDR/TDR (F7)."""
+
+    base: int
+    style: str
+    irq: int
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Part:
+    """One microcontroller. Fields that are not explained are register values."""
+
+    name: str
+    core: str
+    timing_model: str
+    cpuid: int
+    mvfr: tuple[int, int, int]
+    irq_count: int
+    mpu_type: int
+    breakpoint_revision: int
+    code_breakpoints: int
+    literal_breakpoints: int
+    dwt_lock: bool  # CYCCNT needs the key in DWT.LAR first
+    caches: Mapping[str, int]
+    dpidr: int
+    ap_idr: int
+    rom_table: int  # address of the top ROM table
+    dbgmcu_idcode: int
+    device_id: int
+    boot_vector: int  # VTOR after reset
+    flash_base: int
+    flash_aliases: tuple[int, ...]
+    sectors: tuple[Sector, ...]
+    optcr: int
+    optcr1: int | None
+    rams: tuple[Ram, ...]
+    system_memory: Mapping[str, int]
+    power_reset: int
+    overdrive: bool
+    rcc_reset: Mapping[int, int]
+    usart: Usart
+    registers: tuple[Registers, ...]
+
+    @property
+    def flash_bytes(self) -> int:
+        """The size of flash."""
+        return sum(s.bytes for s in self.sectors)
+
+
+def part_names() -> tuple[str, ...]:
+    """Every microcontroller that can be emulated."""
+    return tuple(sorted(p.stem for p in _folder().glob("*.yaml")))
+
+
+@lru_cache
+def load_part(name: str) -> Part:
+    """The part called `name`, such as "stm32f412zg". ValueError when there is none."""
+    if name not in part_names():
+        known = ", ".join(part_names())
+        raise ValueError(f"No virtual board for the microcontroller {name!r}; there are: {known}.")
+    facts = yaml.safe_load((_folder() / f"{name}.yaml").read_text())
+    return _part(name, facts)
+
+
+def _folder() -> Path:
+    return Path(__file__).parent / "parts"
+
+
+def _part(name: str, facts: dict[str, Any]) -> Part:
+    flash, port, usart = facts["flash"], facts["debug_port"], facts["usart"]
+    breakpoints = facts["breakpoints"]
+    kept = ("core", "timing_model", "cpuid", "irq_count", "mpu_type", "dwt_lock", "caches")
+    also = ("dbgmcu_idcode", "device_id", "boot_vector", "system_memory", "rcc_reset")
+    return Part(
+        name=name,
+        mvfr=tuple(facts["mvfr"]),
+        breakpoint_revision=breakpoints["revision"],
+        code_breakpoints=breakpoints["code"],
+        literal_breakpoints=breakpoints["literal"],
+        dpidr=port["dpidr"],
+        ap_idr=port["ap_idr"],
+        rom_table=port["rom_table"],
+        flash_base=flash["base"],
+        flash_aliases=tuple(flash["aliases"]),
+        sectors=_sectors(flash["sectors"]),
+        optcr=flash["optcr"],
+        optcr1=flash["optcr1"],
+        rams=tuple(Ram(**ram) for ram in facts["rams"]),
+        power_reset=facts["power"]["reset"],
+        overdrive=facts["power"]["overdrive"],
+        usart=Usart(usart["base"], usart["style"], usart["irq"], Clock(*usart["clock"])),
+        registers=tuple(_registers(key, value) for key, value in facts["registers"].items()),
+        **{key: facts[key] for key in kept + also},
+    )
+
+
+def _sectors(runs: list[list[int]]) -> tuple[Sector, ...]:
+    sectors: list[Sector] = []
+    offset = 0
+    for count, size in runs:
+        for _ in range(count):
+            sectors.append(Sector(offset, size))
+            offset += size
+    return tuple(sectors)
+
+
+def _registers(name: str, facts: dict[str, Any]) -> Registers:
+    clock = Clock(*facts["clock"]) if "clock" in facts else None
+    return Registers(name, facts["base"], clock)

@@ -1,0 +1,238 @@
+"""The system control space at 0xE000E000: NVIC, SysTick, SCB, FPU and debug registers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from farm.virtual.debug_parts import GENERIC_CLASS, component_id
+from farm.virtual.nvic import FIRST_IRQ, NMI, PEND_SV, SYSTICK, Nvic, SysTick
+from farm.virtual.parts import Part
+
+CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR1 = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18
+SHCSR, CFSR, HFSR, DFSR, MMFAR, BFAR, CLIDR, CTR = 0xD24, 0xD28, 0xD2C, 0xD30, 0xD34, 0xD38, 0xD78, 0xD7C  # fmt: skip
+CCSIDR, CSSELR, CPACR, MPU_TYPE = 0xD80, 0xD84, 0xD88, 0xD90
+DHCSR, DCRSR, DCRDR, DEMCR, STIR, MVFR0 = 0xDF0, 0xDF4, 0xDF8, 0xDFC, 0xF00, 0xF40
+C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
+VC_CORERESET, VC_HARDERR, TRCENA = 1, 1 << 10, 1 << 24
+DFSR_HALTED, DFSR_BKPT, DFSR_DWT, DFSR_VCATCH, DFSR_EXTERNAL = 1, 2, 4, 8, 16
+IBUSERR, PRECISERR, BFARVALID = 1 << 8, 1 << 9, 1 << 15
+UNSTKERR, STKERR = 1 << 11, 1 << 12
+UNDEFINSTR, INVSTATE, INVPC, NOCP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
+FORCED, DEBUGEVT, VECTTBL = 1 << 30, 1 << 31, 2
+_VECTKEY = 0x05FA
+_FPU = 0xF << 20
+_PLAIN = (SCR, CCR, SHCSR, MMFAR, BFAR, CSSELR, CPACR, 0xF34, 0xF38, 0xF3C)
+_PLAIN_RANGES = ((0xD94, 0xDF0), (0xF90, 0xFB0))  # MPU; TCM and cache control of the M7
+_ID_REGISTERS = {
+    0xD40: 0x30,
+    0xD44: 0x200,
+    0xD48: 0x00100000,
+    0xD50: 0x00100030,
+    0xD58: 0x01000000,
+    0xD60: 0x01141110,
+    0xD64: 0x02112000,
+    0xD68: 0x21232231,
+    0xD6C: 0x01111131,
+    0xD70: 0x01310132,
+}
+
+
+class Control(Protocol):
+    """What the registers make the machine do."""
+
+    def write_debug_control(self, value: int) -> None:
+        """DHCSR, key already checked."""
+
+    def debug_status(self) -> int:
+        """DHCSR as read."""
+
+    def transfer_register(self, selector: int, value: int | None) -> int:
+        """Read, or write when there is a value, a core register."""
+
+    def request_reset(self, debugger: bool) -> None:
+        """AIRCR.SYSRESETREQ."""
+
+    def write_trace_enable(self, value: int) -> None:
+        """DEMCR."""
+
+
+class SystemControl:
+    """The registers by their offset in the page; `debugger` tells who asks."""
+
+    def __init__(self, part: Part, nvic: Nvic, systick: SysTick, control: Control) -> None:
+        self._part, self._nvic, self._systick, self._control = part, nvic, systick, control
+        self.demcr = 0
+        self.dfsr = 0
+        self._dcrdr = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """What a system reset clears; the debug registers stay."""
+        self.values: dict[int, int] = {CCR: 0x200, 0xF34: 0xC0000000}
+        self.vtor = self._part.boot_vector
+        self.cfsr = self.hfsr = 0
+
+    @property
+    def fpu_enabled(self) -> bool:
+        """Whether CPACR lets FP instructions run."""
+        return self.values.get(CPACR, 0) & _FPU == _FPU
+
+    def read(self, offset: int, size: int, debugger: bool) -> int:
+        """A read of `size` bytes."""
+        word = self._read(offset & ~3, debugger)
+        return word >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+
+    def write(self, offset: int, size: int, value: int, debugger: bool) -> None:
+        """A write; parts of a word are allowed in the priority and fault registers."""
+        shift = 8 * (offset & 3)
+        if size == 4:
+            self._write(offset, value & 0xFFFFFFFF, debugger)
+        elif 0x400 <= offset < 0x600 or SHPR1 <= offset < SHCSR:
+            for lane in range(size):
+                self._priority(offset + lane, value >> 8 * lane & 0xFF)
+        elif offset & ~3 == CFSR:
+            self._write(CFSR, value << shift, debugger)
+
+    def _read(self, offset: int, debugger: bool) -> int:
+        if offset >= 0xFD0:
+            return component_id(offset, 0x00C, 0x43B, GENERIC_CLASS)
+        if DHCSR <= offset <= DEMCR:
+            return self._read_debug(offset, debugger)
+        if offset < 0xD00:
+            return self._read_nvic(offset)
+        return self._read_scb(offset)
+
+    def _read_debug(self, offset: int, debugger: bool) -> int:
+        if offset == DHCSR:
+            return self._control.debug_status() if debugger else 0
+        return {DCRDR: self._dcrdr, DEMCR: self.demcr}.get(offset, 0)
+
+    def _read_scb(self, offset: int) -> int:
+        data_cache = not self.values.get(CSSELR, 0) & 1
+        caches = self._part.caches
+        mvfr = dict(zip((MVFR0, MVFR0 + 4, MVFR0 + 8), self._part.mvfr, strict=True))
+        fixed = {
+            CPUID: self._part.cpuid,
+            VTOR: self.vtor,
+            AIRCR: 0xFA050000 | self._nvic.group_shift << 8,
+            CFSR: self.cfsr,
+            HFSR: self.hfsr,
+            DFSR: self.dfsr,
+            CLIDR: caches["clidr"],
+            CTR: caches["ctr"],
+            CCSIDR: caches["ccsidr_data" if data_cache else "ccsidr_code"],
+            MPU_TYPE: self._part.mpu_type,
+            **mvfr,
+            **_ID_REGISTERS,
+        }
+        if offset == ICSR:
+            return self._read_icsr()
+        if SHPR1 <= offset < SHCSR:
+            return self._priority_word(4 + offset - SHPR1)
+        return fixed.get(offset, self.values.get(offset, 0))
+
+    def _read_icsr(self) -> int:
+        pending, active = self._nvic.pending, self._nvic.active
+        highest = min(pending, default=0)
+        bits = (1 << 28 if PEND_SV in pending else 0) | (1 << 26 if SYSTICK in pending else 0)
+        return bits | highest << 12 | (active[-1] if active else 0) | (len(active) < 2) << 11
+
+    def _read_nvic(self, offset: int) -> int:
+        if 0x010 <= offset < 0x020:
+            return self._systick.read(offset - 0x010)
+        if offset == 0x004:
+            return (self._nvic.count - FIRST_IRQ - 1) // 32
+        if 0x400 <= offset < 0x600:
+            return self._priority_word(FIRST_IRQ + offset - 0x400)
+        sources = {1: self._nvic.enabled, 2: self._nvic.pending, 3: set(self._nvic.active)}
+        numbers = sources.get(offset >> 8, set())
+        if offset >> 7 & 1 and offset >> 8 == 3:
+            return 0
+        first = FIRST_IRQ + (offset & 0x7F) * 8
+        return sum(1 << bit for bit in range(32) if first + bit in numbers)
+
+    def _priority_word(self, first: int) -> int:
+        known = self._nvic.priorities[first : first + 4]
+        return int.from_bytes(bytes(known).ljust(4, b"\0"), "little")
+
+    def _priority(self, offset: int, value: int) -> None:
+        first = 4 - SHPR1 if offset >= SHPR1 else FIRST_IRQ - 0x400
+        self._nvic.set_priority(first + offset, value)
+
+    def _write(self, offset: int, value: int, debugger: bool) -> None:
+        if DHCSR <= offset <= DEMCR:
+            self._write_debug(offset, value, debugger)
+        elif offset < 0xD00:
+            self._write_nvic(offset, value)
+        elif SHPR1 <= offset < SHCSR:
+            for lane in range(4):
+                self._priority(offset + lane, value >> 8 * lane & 0xFF)
+        else:
+            self._write_scb(offset, value, debugger)
+
+    def _write_debug(self, offset: int, value: int, debugger: bool) -> None:
+        if offset == DHCSR and debugger and value >> 16 == 0xA05F:
+            self._control.write_debug_control(value & 0xFFFF)
+        elif offset == DCRSR and debugger:
+            writing = bool(value & 1 << 16)
+            sent = self._dcrdr if writing else None
+            result = self._control.transfer_register(value & 0x7F, sent)
+            self._dcrdr = self._dcrdr if writing else result
+        elif offset == DCRDR:
+            self._dcrdr = value
+        elif offset == DEMCR:
+            self._control.write_trace_enable(value)
+
+    def _write_nvic(self, offset: int, value: int) -> None:
+        if 0x010 <= offset < 0x020:
+            self._systick.write(offset - 0x010, value)
+            return
+        if 0x400 <= offset < 0x600:
+            for lane in range(4):
+                self._priority(offset + lane, value >> 8 * lane & 0xFF)
+            return
+        first = FIRST_IRQ + (offset & 0x7F) * 8
+        numbers = [first + bit for bit in range(32) if value >> bit & 1]
+        for number in numbers:
+            self._change(offset >> 7, number)
+
+    def _change(self, bank: int, number: int) -> None:
+        """ISER, ICER, ISPR, ICPR by bits 8..7 of their offset."""
+        if bank == 2:
+            self._nvic.enable(number)
+        elif bank == 3:
+            self._nvic.enabled.discard(number)
+        elif bank == 4:
+            self._nvic.pend(number)
+        elif bank == 5 and number not in self._nvic.lines:
+            self._nvic.pending.discard(number)
+
+    def _write_scb(self, offset: int, value: int, debugger: bool) -> None:
+        if offset == ICSR:
+            self._write_icsr(value)
+        elif offset == VTOR:
+            self.vtor = value & 0xFFFFFF80
+        elif offset == AIRCR and value >> 16 == _VECTKEY:
+            self._nvic.group_shift = value >> 8 & 7
+            if value & 0b101:
+                self._control.request_reset(debugger)
+        elif offset == CFSR:
+            self.cfsr &= ~value
+        elif offset == HFSR:
+            self.hfsr &= ~value
+        elif offset == DFSR:
+            self.dfsr &= ~value
+        elif offset == STIR:
+            self._nvic.pend(FIRST_IRQ + (value & 0x1FF))
+        elif offset in _PLAIN or any(low <= offset < high for low, high in _PLAIN_RANGES):
+            self.values[offset] = value
+
+    def _write_icsr(self, value: int) -> None:
+        sets = ((1 << 31, NMI), (1 << 28, PEND_SV), (1 << 26, SYSTICK))
+        clears = ((1 << 27, PEND_SV), (1 << 25, SYSTICK))
+        for bit, number in clears:
+            if value & bit:
+                self._nvic.pending.discard(number)
+        for bit, number in sets:
+            if value & bit:
+                self._nvic.pend(number)
