@@ -1,0 +1,206 @@
+import hashlib
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+import pytest
+from elftools.elf.elffile import ELFFile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cmodel import CModel, Layer, files_sha256
+from farm.board_header import board_header
+from farm.errors import ImageError
+from farm.image import build_image, image_key, load_segments
+from farm.mcus import load_mcu
+
+BOARDS = {"stm32f412zg": "nucleo-f412zg", "stm32f767zi": "nucleo-f767zi"}
+HEADER = """
+#include <stdint.h>
+#define TINYRACK_INPUT_BYTES 300
+#define TINYRACK_OUTPUT_BYTES 20
+#define TINYRACK_ARENA_BYTES {arena}
+#define TINYRACK_LAYER_COUNT 1
+void tinyrack_invoke(const int8_t *in, int8_t *out);
+void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer));
+"""
+SOURCE = """
+#include <string.h>
+#include "model.h"
+static int8_t arena[TINYRACK_ARENA_BYTES];
+static const int8_t weights[{weights}] = {{1, 2, 3}};
+void tinyrack_invoke(const int8_t *in, int8_t *out) {{
+    memcpy(arena, in, 16);
+    for (int i = 0; i < 20; ++i) out[i] = (int8_t)(arena[i] + weights[(uint8_t)in[i]]);
+}}
+void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer)) {{
+    tinyrack_invoke(in, out);
+    after(0);
+}}
+"""
+
+
+def toy(arena: int = 64, weights: int = 256) -> CModel:
+    header, source = HEADER.format(arena=arena), SOURCE.format(weights=weights)
+    files = {"model.h": header, "model.c": source}
+    layer = Layer(0, "sum", "add", "toy_sum", (300, 1, 1), (20, 1, 1), 20, {})
+    shapes = ((300, 1, 1), (20, 1, 1))
+    return CModel("toy", files, arena, weights, 300, 20, (layer,), files_sha256(files), *shapes)
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(module_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One cache for this file: objects are compiled once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(module_cache))
+    return platformdirs.user_cache_path("tinyrack") / "images"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_an_image_states_what_the_linker_made_of_it(name: str) -> None:
+    mcu = load_mcu(name)
+    image = build_image(toy(), mcu, BOARDS[name])
+    segments = image.segments()
+    assert segments[0][0] == mcu.flash.base
+    assert image.flash_bytes == max(at + len(data) for at, data in segments) - mcu.flash.base
+    assert image.sections[".stack"] == image.stack_bytes == mcu.stack_bytes
+    assert image.static_ram_bytes == image.sections[".data"] + image.sections[".bss"]
+    harness_bytes = image.static_ram_bytes - (300 + 20 + 64)
+    assert 0 < harness_bytes < 400, "the harness must leave the RAM to the network"
+    assert image.flash_bytes < 9_000, "the harness must leave the flash to the network"
+    assert (image.macs, image.arena_bytes, image.mcu) == (20, 64, name)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_vectors_lead_to_the_reset_handler_and_the_stack_is_at_the_bottom(name: str) -> None:
+    mcu = load_mcu(name)
+    elf = ELFFile(io.BytesIO(build_image(toy(), mcu, BOARDS[name]).elf))
+    table = elf.get_section_by_name(".vectors").data()
+    words = [int.from_bytes(table[at : at + 4], "little") for at in range(0, 64, 4)]
+    assert words[0] == mcu.ram.base + mcu.stack_bytes
+    symbols = {s.name: s["st_value"] for s in elf.get_section_by_name(".symtab").iter_symbols()}
+    assert words[1] == symbols["Reset_Handler"] == elf["e_entry"]
+    assert words[1] & 1
+    assert words[3] == symbols["fault_handler"]
+    assert symbols["stack_limit"] == mcu.ram.base
+
+
+def test_the_identity_is_the_hash_of_everything_else() -> None:
+    image = build_image(toy(), load_mcu("stm32f412zg"), "nucleo-f412zg")
+    section = ELFFile(io.BytesIO(image.elf)).get_section_by_name(".image_id")
+    assert section.data().hex() == image.image_sha256
+    start = section["sh_offset"]
+    blank = image.elf[:start] + bytes(32) + image.elf[start + 32 :]
+    loadable = b"".join(data for _, data in load_segments(blank))
+    assert hashlib.sha256(loadable).hexdigest() == image.image_sha256
+
+
+def test_the_same_inputs_give_the_same_image_anywhere(tmp_path: Path) -> None:
+    here = build_image(toy(), load_mcu("stm32f412zg"), "nucleo-f412zg")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from test_image import *\n"
+        "image = build_image(toy(), load_mcu('stm32f412zg'), 'nucleo-f412zg')\n"
+        "print(image.image_sha256, image.image_key, hashlib.sha256(image.elf).hexdigest())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)],
+        cwd=tmp_path,
+        env={"XDG_CACHE_HOME": str(tmp_path / "elsewhere"), "PATH": ""},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    elf_sha256 = hashlib.sha256(here.elf).hexdigest()
+    assert done.stdout.split() == [here.image_sha256, here.image_key, elf_sha256]
+
+
+def test_every_input_of_the_build_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, mcu = toy(), load_mcu("stm32f412zg")
+    other_files = {**model.files, "model.c": model.files["model.c"] + "\n"}
+    keys = {
+        image_key(model, mcu, "nucleo-f412zg"),
+        image_key(model, mcu, "other-board"),
+        image_key(replace(model, files=other_files), mcu, "nucleo-f412zg"),
+        image_key(model, load_mcu("stm32f767zi"), "nucleo-f412zg"),
+        image_key(model, replace(mcu, stack_bytes=8192), "nucleo-f412zg"),
+        image_key(model, replace(mcu, clock_hz=96_000_000), "nucleo-f412zg"),
+        image_key(model, replace(mcu, core="cortex-m7"), "nucleo-f412zg"),
+    }
+    monkeypatch.setattr("engine.toolchain.compiler_version", lambda: "zig cc 99")
+    keys.add(image_key(model, mcu, "nucleo-f412zg"))
+    assert len(keys) == 8
+
+
+def test_the_key_does_not_depend_on_the_name_alone() -> None:
+    model, mcu = toy(), load_mcu("stm32f412zg")
+    renamed = replace(model, name="another")
+    assert image_key(renamed, mcu, "b") == image_key(model, mcu, "b")
+    assert build_image(renamed, mcu, "b").name == "another"
+
+
+def test_a_damaged_cache_entry_is_built_anew(own_cache: Path) -> None:
+    model, mcu = toy(arena=80), load_mcu("stm32f412zg")
+    first = build_image(model, mcu, "nucleo-f412zg")
+    entry = own_cache / f"{first.image_key}.image"
+    whole = entry.read_bytes()
+    for damaged in (b"", whole[:40], whole[:-1], whole[:2000] + b"?" + whole[2001:]):
+        entry.write_bytes(damaged)
+        assert build_image(model, mcu, "nucleo-f412zg") == first
+        assert entry.read_bytes() == whole
+    assert not list(own_cache.glob("writing-*"))
+
+
+def test_a_cached_image_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, mcu = toy(), load_mcu("stm32f412zg")
+    first = build_image(model, mcu, "nucleo-f412zg")
+
+    def no_link(*_: object) -> bytes:
+        raise AssertionError("linked again")
+
+    monkeypatch.setattr("engine.toolchain.link_elf", no_link)
+    assert build_image(model, mcu, "nucleo-f412zg") == first
+
+
+def test_too_much_ram_or_flash_is_refused_by_the_byte() -> None:
+    mcu = load_mcu("stm32f412zg")
+    fits = build_image(toy(), mcu, "nucleo-f412zg")
+    room = mcu.ram.bytes - mcu.stack_bytes - (fits.static_ram_bytes - 64)
+    assert build_image(toy(arena=room // 8 * 8), mcu, "nucleo-f412zg").static_ram_bytes
+    with pytest.raises(ImageError, match=r"stm32f412zg.* 1000 more than the 262144") as caught:
+        build_image(toy(arena=room // 8 * 8 + 1000), mcu, "nucleo-f412zg")
+    assert caught.value.too_big
+    assert caught.value.static_ram_bytes == mcu.ram.bytes - mcu.stack_bytes + 1000
+    with pytest.raises(ImageError, match=r"flash needs .* more than the 1048576") as caught:
+        build_image(toy(weights=1 << 20), mcu, "nucleo-f412zg")
+    assert caught.value.too_big
+    assert caught.value.flash_bytes > 1 << 20
+
+
+def test_what_does_not_compile_is_no_size_result() -> None:
+    model = toy()
+    broken = replace(model, files={**model.files, "model.c": "int tinyrack_invoke(;"})
+    with pytest.raises(ImageError, match="toy for stm32f412zg") as caught:
+        build_image(broken, load_mcu("stm32f412zg"), "nucleo-f412zg")
+    assert not caught.value.too_big
+
+
+def test_a_board_type_cannot_smuggle_c_into_the_build() -> None:
+    for name in ('x"\nint y;', "", "a b", "x" * 64):
+        with pytest.raises(ImageError, match="plain name"):
+            board_header(load_mcu("stm32f412zg"), name)
+
+
+@given(st.binary(max_size=400))
+def test_bytes_that_are_no_elf_are_refused_as_such(data: bytes) -> None:
+    for content in (data, b"\x7fELF\x01\x01\x01" + data):
+        try:
+            load_segments(content)
+        except ImageError:
+            continue
