@@ -9,12 +9,15 @@
 
 static uint32_t overhead;
 
-void cycles_start(void) {
+void cycles_enable(void) {
     DEMCR |= DEMCR_TRACE_ENABLE;
     if (BOARD_HAS_DWT_LOCK) DWT_LAR = DWT_UNLOCK; /* else an M7 counts only if a debugger unlocked it */
-    DWT_CYCCNT = 0;
     DWT_CTRL |= DWT_COUNT_CYCLES;
     core_barrier();
+}
+
+void cycles_start(void) {
+    cycles_enable();
     overhead = UINT32_MAX;
     for (uint32_t trial = 0; trial < TRIALS; ++trial) {
         uint32_t before = cycles_now();

@@ -6,7 +6,11 @@
 
 #include "core.h"
 
+/* Switches the counter on and measures the overhead of reading it. */
 void cycles_start(void);
+
+/* Switches it on again: a debugger that lets go of the core switches it off. */
+void cycles_enable(void);
 
 /* What two readings with nothing between them differ by. */
 uint32_t cycles_overhead(void);

@@ -142,6 +142,7 @@ static void serve(struct frame *frame) {
     frame->version = FRAME_VERSION;
     frame->kind = PROTOCOL_REPLY;
     if (whole) {
+        cycles_enable();
         frame->kind = (uint8_t)(command | PROTOCOL_REPLY);
         status = version == FRAME_VERSION ? answer(frame, command) : FRAME_BAD_VERSION;
     }
