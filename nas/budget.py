@@ -42,6 +42,9 @@ class CycleModel(Protocol):
     def predict(self, layers: Sequence[Layer]) -> Foreseen:
         """Cycles of one inference of these layers."""
 
+    def layer_cycles(self, layers: Sequence[Layer]) -> tuple[float, ...]:
+        """Cycles of each layer by itself."""
+
     def observe(self, measurements: Sequence[tuple[Sequence[Layer], Measurement]]) -> Self:
         """A model that also fits these."""
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from farm.measure import Measurement
 from nas.space import Arch
 
+UNBOUNDED_CYCLES = 1e15  # JSON knows no infinity
+
 
 @dataclass(frozen=True)
 class Score:
@@ -103,7 +105,7 @@ class Candidate:
             "board_type": cost.board_type,
             "accuracy": self.score.accuracy if self.score else None,
             "predicted_cycles": cost.cycles.value,
-            "predicted_upper_cycles": cost.cycles.high,
+            "predicted_upper_cycles": min(cost.cycles.high, UNBOUNDED_CYCLES),
             "measured_cycles": measured.cycles if measured else None,
             "latency_ms": cost.ranges["latency_ms"].value,
             "peak_sram_bytes": measured.peak_sram_bytes if measured else None,

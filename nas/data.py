@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -52,6 +53,10 @@ class Dataset:
         """Values for each pixel."""
         return int(self.train.images.shape[3])
 
+    def at(self, resolution: int) -> Dataset:
+        """The same images at another resolution."""
+        return self if resolution == self.resolution else _at(self, resolution)
+
     def fingerprint(self) -> str:
         """Changes when any image, label or split does."""
         digest = hashlib.sha256()
@@ -83,6 +88,15 @@ def load_dataset(name: str, directory: Path | None = None, limit: int = 12_000) 
     if image_files.has_idx(path):
         return cast(Dataset, image_files.idx_dataset(path.name, path, limit))
     return cast(Dataset, image_files.folder_dataset(path, limit))
+
+
+@lru_cache(maxsize=4)
+def _at(dataset: Dataset, resolution: int) -> Dataset:
+    splits = [
+        Split(resize(split.images, resolution), split.labels)
+        for split in (dataset.train, dataset.val, dataset.test)
+    ]
+    return Dataset(dataset.name, dataset.classes, *splits)
 
 
 def _digits() -> Dataset:
@@ -122,16 +136,16 @@ def split_dataset(
 
 def resize(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Bilinear, pixel centres aligned: [N, H, W, C] to [N, size, size, C]."""
-    rows = _weights(images.shape[1], size)
-    columns = _weights(images.shape[2], size)
+    rows = resize_weights(images.shape[1], size)
+    columns = resize_weights(images.shape[2], size)
     scaled: NDArray[np.float32] = np.einsum(
         "ah,nhwc,bw->nabc", rows, images, columns, optimize=True
     )
     return scaled
 
 
-def _weights(old: int, new: int) -> NDArray[np.float32]:
-    """The [new, old] matrix of one direction; going down, a triangle as wide as the step."""
+def resize_weights(old: int, new: int) -> NDArray[np.float32]:
+    """The [new, old] matrix of one direction: a triangle, as wide as the step when shrinking."""
     centres = (np.arange(new) + 0.5) * old / new - 0.5
     width = max(1.0, old / new)
     distance = np.abs(np.clip(centres, 0, old - 1)[:, None] - np.arange(old)[None, :])

@@ -24,20 +24,20 @@ class RunError(NasError):
 class InfeasibleError(NasError):
     """No network of the space keeps within a limit: a result, not a fault.
 
-    `smallest` is the least value that the space reaches, in the unit of `limit`.
+    `smallest` is the least value that the space reaches, in the unit of `limit`; both are None
+    where not even that was measured, because nothing of the space fits the board.
     """
 
     exit_code = 1
 
     def __init__(
-        self, constraint: str, limit: float, smallest: float, unit: str, board_type: str
+        self,
+        message: str,
+        constraint: str,
+        limit: float | None = None,
+        smallest: float | None = None,
     ) -> None:
         self.constraint = constraint
         self.limit = limit
         self.smallest = smallest
-        self.unit = unit
-        self.board_type = board_type
-        super().__init__(
-            f"{constraint} cannot be met on {board_type}: the limit is {limit:g} {unit}, but the "
-            f"smallest network of the space needs {smallest:g} {unit}; raise the limit"
-        )
+        super().__init__(message)

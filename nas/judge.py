@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nas.budget import Budget, Measured
-from nas.candidate import Candidate, Limits, Score
+from nas.candidate import Candidate, Cost, Limits, Score
 from nas.space import Arch
 
 Evaluate = Callable[[Arch], Score]
@@ -46,6 +46,7 @@ class Judge:
         self._scores: dict[Arch, Score] = {}
         self._stages: dict[Arch, str] = {}
         self._measured = 0
+        self.promises: dict[Arch, tuple[Cost, ...]] = {}  # what was foreseen of the measured ones
 
     def see(self, archs: Iterable[Arch], stage: str) -> list[Arch]:
         """Note networks as candidates; each once, in order."""
@@ -69,6 +70,7 @@ class Judge:
         room = min(self._quota.measured - self._measured, self._quota.measured_at_once)
         chosen = [arch for arch in archs if arch not in self.budget.measured][: max(0, room)]
         if chosen:
+            self.promises |= {arch: self.budget.costs(arch) for arch in chosen}
             self._measured += len(chosen)
             self.budget = self.budget.observe(self._rig.measure(chosen))
 
@@ -117,8 +119,16 @@ class Judge:
         return [arch for arch in archs if self.violation(arch) == 0]
 
     def candidates(self) -> list[Candidate]:
-        """Everything looked at, in the order of first sight, with the newest costs."""
+        """Everything looked at, in the order of first sight; measured ones as once foreseen."""
         return [
-            Candidate(arch, stage, self._scores.get(arch), self.budget.costs(arch))
+            Candidate(arch, stage, self._scores.get(arch), self._as_decided(arch))
             for arch, stage in self._stages.items()
         ]
+
+    def _as_decided(self, arch: Arch) -> tuple[Cost, ...]:
+        """The costs, with the prediction that the boards were asked about."""
+        costs = self.budget.costs(arch)
+        return tuple(
+            replace(cost, cycles=promise.cycles, predicted=promise.predicted)
+            for cost, promise in zip(costs, self.promises.get(arch, costs), strict=True)
+        )

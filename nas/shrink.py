@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -36,14 +36,23 @@ class Shrunk:
 
 
 def progressive_shrinking(
-    judge: Judge, space: SearchSpace, settings: ShrinkSettings, rng: np.random.Generator
+    judge: Judge,
+    space: SearchSpace,
+    settings: ShrinkSettings,
+    rng: np.random.Generator,
+    on_stage: Callable[[str], None] | None = None,
 ) -> Shrunk:
     """Narrow widths, then depths. Networks near a limit are measured before each decision.
 
     `space` must hold a network within the limits (see `nas.floor`); it then is in the result.
     """
     wide = shrink_width(judge, space, settings, rng)
-    return shrink_depth(judge, space, wide, settings)
+    if on_stage is not None:
+        on_stage("widths " + ", ".join(sorted({f"{arch.width:g}" for arch in wide})))
+    shrunk = shrink_depth(judge, space, wide, settings)
+    if on_stage is not None:
+        on_stage(f"{shrunk.space.count():.2g} of {space.count():.2g} networks left")
+    return shrunk
 
 
 def shrink_width(

@@ -147,12 +147,12 @@ class SearchSpace:
 
     def _uniform(self, which: int, block: Block) -> Arch:
         stages = tuple(
-            tuple(self._allowed(i, j, block) for j in range(stage.depths[which]))
+            tuple(self.allowed(i, j, block) for j in range(stage.depths[which]))
             for i, stage in enumerate(self.stages)
         )
         return Arch(self.resolutions[which], self.widths[which], stages)
 
-    def _allowed(self, stage: int, index: int, block: Block) -> Block:
+    def allowed(self, stage: int, index: int, block: Block) -> Block:
         """`block` itself, or without its skip where the shapes differ (one network, one value)."""
         if block.skip and not self.skip_allowed(stage, index):
             return replace(block, skip=False)
@@ -203,7 +203,7 @@ class SearchSpace:
     def sample_block(self, stage: int, index: int, rng: np.random.Generator) -> Block:
         """Any block that may stand at this place."""
         block = Block(pick(rng, self.kernels), pick(rng, self.expansions), pick(rng, self.skips))
-        return self._allowed(stage, index, block)
+        return self.allowed(stage, index, block)
 
     def narrowed(
         self, widths: Sequence[float], resolutions: Sequence[int], depths: Sequence[Sequence[int]]

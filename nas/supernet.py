@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nas.data import resize_weights
 from nas.network import INPUT, OUTPUT, LayerSpec, layers
 from nas.plain import PlainNet
 from nas.space import Arch, SearchSpace
@@ -96,7 +97,7 @@ class Supernet(nn.Module):
         statistics: Statistics | None,
         record: dict[str, tuple[Tensor, Tensor]] | None,
     ) -> Tensor:
-        values = {INPUT: x}
+        values = {INPUT: resized(x, arch.resolution)}
         for spec in layers(self.space, arch):
             inputs = [values[name] for name in spec.inputs]
             values[spec.name] = self._layer(spec, inputs, statistics, record)
@@ -141,6 +142,15 @@ class Supernet(nn.Module):
             mean, variance = statistics[spec.name]
             normal = functional.batch_norm(y, mean, variance, gain, bias)
         return normal
+
+
+def resized(x: Tensor, size: int) -> Tensor:
+    """Images [N, C, H, W] at the resolution of an architecture, as `nas.data.resize` does it."""
+    if x.shape[-1] == size:
+        return x
+    rows = torch.from_numpy(resize_weights(x.shape[-2], size))
+    columns = torch.from_numpy(resize_weights(x.shape[-1], size))
+    return rows @ x @ columns.T
 
 
 def _initial(spec: LayerSpec, generator: torch.Generator) -> Tensor:

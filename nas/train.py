@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nas.candidate import Score
 from nas.data import Split
+from nas.errors import RunError
 from nas.plain import PlainNet
 from nas.space import Arch
 from nas.supernet import Supernet
@@ -35,7 +38,15 @@ class TrainSettings:
     shift_pixels: int = 1  # augmentation: up to so many in each direction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where training stands: from here it goes on to the same weights, bit by bit."""
+
+    epochs: int
+    arrays: Mapping[str, NDArray[np.float32]]  # weights and momenta
+
+
+@dataclass(frozen=True, eq=False)
 class Epoch:
     """What one pass over the images did."""
 
@@ -43,6 +54,7 @@ class Epoch:
     epochs: int
     loss: float  # of the largest network, mean over the steps
     skipped_steps: int  # whose loss or gradient was not finite
+    checkpoint: Callable[[], Checkpoint]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +86,7 @@ def train_supernet(
     settings: TrainSettings,
     seed: int,
     on_epoch: Callable[[Epoch], None] | None = None,
+    start: Checkpoint | None = None,
 ) -> None:
     """Train in place. Each step: the largest network on labels, the others on its outputs."""
 
@@ -85,7 +98,7 @@ def train_supernet(
         for arch in _students(net, settings, rng):
             yield _distillation(net(x, arch), teacher)
 
-    _train(net, data, settings, seed, loss_of, on_epoch)
+    _train(net, data, settings, seed, loss_of, on_epoch, start)
 
 
 def _students(net: Supernet, settings: TrainSettings, rng: np.random.Generator) -> list[Arch]:
@@ -100,6 +113,7 @@ def fine_tune(
     settings: TrainSettings,
     seed: int,
     on_epoch: Callable[[Epoch], None] | None = None,
+    start: Checkpoint | None = None,
 ) -> None:
     """Train one network in place, on the labels and, if given, the outputs of `teacher`.
 
@@ -115,7 +129,7 @@ def fine_tune(
             yield _distillation(logits, target)
 
     net.train()
-    _train(net, data, settings, seed, loss_of, on_epoch)
+    _train(net, data, settings, seed, loss_of, on_epoch, start)
     net.recalibrate(data.images)
     net.eval()
 
@@ -130,10 +144,13 @@ def _train(
     seed: int,
     loss_of: LossOf,
     on_epoch: Callable[[Epoch], None] | None,
+    start: Checkpoint | None,
 ) -> None:
     optimiser = _optimiser(net, settings)
+    if start is not None:
+        restore(net, start, optimiser)
     steps = max(1, len(data) // settings.batch)
-    for index in range(settings.epochs):
+    for index in range(start.epochs if start else 0, settings.epochs):
         losses: list[float] = []
         rng = np.random.default_rng([seed, index])
         for step, (x, y) in enumerate(_batches(data, settings, rng)):
@@ -142,7 +159,33 @@ def _train(
             losses += [] if loss is None else [loss]
         mean = sum(losses) / len(losses) if losses else math.nan
         if on_epoch is not None:
-            on_epoch(Epoch(index, settings.epochs, mean, steps - len(losses)))
+            checkpoint = partial(_checkpoint, net, optimiser, index + 1)
+            on_epoch(Epoch(index, settings.epochs, mean, steps - len(losses), checkpoint))
+
+
+def _checkpoint(net: nn.Module, optimiser: torch.optim.Optimizer, epochs: int) -> Checkpoint:
+    arrays = {}
+    for name, parameter in net.named_parameters():
+        arrays[f"weight {name}"] = parameter.detach().numpy().copy()
+        momentum = optimiser.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            arrays[f"momentum {name}"] = momentum.numpy().copy()
+    return Checkpoint(epochs, arrays)
+
+
+@torch.no_grad()
+def restore(
+    net: nn.Module, checkpoint: Checkpoint, optimiser: torch.optim.Optimizer | None = None
+) -> None:
+    """Put weights, and momenta if asked, back; RunError if they are not of this network."""
+    for name, parameter in net.named_parameters():
+        weight = checkpoint.arrays.get(f"weight {name}")
+        if weight is None or weight.shape != tuple(parameter.shape):
+            raise RunError(f"the checkpoint has no fitting {name}; start over with --fresh")
+        parameter.copy_(torch.from_numpy(weight))
+        momentum = checkpoint.arrays.get(f"momentum {name}")
+        if optimiser is not None and momentum is not None:
+            optimiser.state[parameter]["momentum_buffer"] = torch.from_numpy(momentum.copy())
 
 
 def _step(

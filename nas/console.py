@@ -1,0 +1,70 @@
+"""Progress on standard error: a bar for each stage, plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+Advance = Callable[[str], None]
+
+
+class Stages:
+    """Shows the stages of a long job, one below the other; a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Advance]:
+        """A bar of `total` steps; call what it gives at each step, with a few words."""
+        task = self._progress.add_task(name, total=total, note="")
+        started_s = time.monotonic()
+        last = ""
+
+        def advance(note: str) -> None:
+            nonlocal last
+            last = note
+            self._progress.update(task, advance=1, note=note)
+
+        yield advance
+        self._progress.update(task, total=total, completed=total)
+        if not self.console.is_terminal:
+            seconds = time.monotonic() - started_s
+            self.console.print(f"{name}: {last or 'done'} ({seconds:.1f} s)", highlight=False)
+
+    def say(self, line: str) -> None:
+        """One line above the bars."""
+        self.console.print(line, highlight=False)

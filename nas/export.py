@@ -1,0 +1,54 @@
+"""The winner as files that a firmware project takes as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.cmodel import CModel
+from engine.emit import emit
+from engine.graph import Graph
+from engine.graph_file import save_graph
+from nas.run_dir import write_atomic
+
+GRAPH_FILE = "model.tinyrack.npz"
+EXAMPLE = """\
+#include "model.h"
+
+/* int8 [{h}][{w}][{c}]: round(x / {scale:.9g}) + ({zero}), within -128..127 */
+static int8_t input[TINYRACK_INPUT_BYTES];
+static int8_t output[TINYRACK_OUTPUT_BYTES]; /* int8 [{classes}]: the largest is the class */
+
+int main(void)
+{{
+    tinyrack_invoke(input, output);
+    return output[0];
+}}
+"""
+
+
+def export(graph: Graph, run_path: Path) -> CModel:
+    """Write c/ (model.c, model.h, the kernels, an example main.c) and the graph itself.
+
+    The files in c/ depend on nothing but a C compiler.
+    """
+    model = emit(graph)
+    folder = run_path / "c"
+    for name, text in model.files.items():
+        write_atomic(folder / name, text.encode())
+    write_atomic(folder / "main.c", example(graph).encode())
+    save_graph(graph, run_path / GRAPH_FILE)
+    return model
+
+
+def example(graph: Graph) -> str:
+    """A program of ten lines that calls the network."""
+    source = graph.tensor(graph.input)
+    height, width, channels = source.shape
+    return EXAMPLE.format(
+        h=height,
+        w=width,
+        c=channels,
+        scale=source.quant.scale,
+        zero=source.quant.zero_point,
+        classes=graph.tensor(graph.output).size,
+    )

@@ -1,0 +1,58 @@
+"""Measures networks on the boards of a rack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from engine.cmodel import CModel
+from engine.emit import emit
+from engine.graph import Graph
+from engine.reference import run
+from farm.job import Job
+from farm.manager import BoardManager
+from nas.budget import Measured, Seen, skeleton
+from nas.space import Arch
+
+INPUT_SEED = 7  # any input times the same; a random one shows a wrong output best
+
+
+class BoardRig:
+    """Builds the graph of each network by `graph_of` and measures it on each board type."""
+
+    def __init__(
+        self,
+        manager: BoardManager,
+        board_types: Sequence[str],
+        graph_of: Callable[[Arch], Graph],
+        on_measured: Callable[[int], None] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._board_types = tuple(board_types)
+        self._graph_of = graph_of
+        self._on_measured = on_measured
+
+    def measure(self, archs: Sequence[Arch]) -> Measured:
+        """Each network on every board type, all boards at work; stored results count."""
+        models = {arch: measurable(self._graph_of(arch)) for arch in archs}
+        jobs = [
+            Job(model.name, model, board_type, *io)
+            for model, io in models.values()
+            for board_type in self._board_types
+        ]
+        results = iter(self._manager.measure(jobs))
+        seen = {
+            arch: {t: Seen(skeleton(model), next(results)) for t in self._board_types}
+            for arch, (model, _) in models.items()
+        }
+        if self._on_measured is not None:
+            self._on_measured(len(archs))
+        return seen
+
+
+def measurable(graph: Graph) -> tuple[CModel, tuple[bytes, bytes]]:
+    """The C library, an input for it and the output that the reference gives."""
+    shape = graph.tensor(graph.input).shape
+    x = np.random.default_rng(INPUT_SEED).integers(-128, 128, shape, np.int8)
+    return emit(graph), (x.tobytes(), np.ascontiguousarray(run(graph, x)).tobytes())
