@@ -13,10 +13,13 @@ typedef int32_t __attribute__((may_alias)) tr_word;
 
 #define TR_INLINE static inline __attribute__((always_inline, unused))
 
-/* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap. */
+/* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap.
+ * TR_UNROLL stands before a loop whose count, at most 8, is known to the compiler. */
 #if defined(__clang__)
 #define TR_NO_LIBRARY __attribute__((no_builtin))
+#define TR_UNROLL _Pragma("clang loop unroll(full)")
 #else
+#define TR_UNROLL _Pragma("GCC unroll 8")
 #define TR_NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))
 #endif
 

@@ -120,7 +120,22 @@ TR_INLINE void tr_quad_end(const tr_channel *channel, tr_quad acc, int32_t count
         out[3] = (int8_t)tr_output(&channel[3], acc.c3);
 }
 
-/* One output row of a quad. kernel_w is a constant at most calls, which unrolls its loop. */
+/* The taps of one kernel row. kernel_w: a constant, whose loop is unrolled, or 0 for any width. */
+TR_INLINE tr_quad tr_quad_taps(const tr_conv *op, const tr_word *x, const tr_word *w, tr_quad acc,
+                               int32_t kernel_w)
+{
+    if (kernel_w) {
+        TR_UNROLL
+        for (int32_t tap = 0; tap < kernel_w; tap++)
+            acc = tr_quad_tap(x[tap], w[tap], acc);
+    } else {
+        for (int32_t left = op->kernel_w; left > 0; left--)
+            acc = tr_quad_tap(*x++, *w++, acc);
+    }
+    return acc;
+}
+
+/* One output row of a quad. */
 TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *weights,
                            const tr_channel *channel, int32_t width, int32_t count, int8_t *out,
                            int32_t kernel_w)
@@ -130,10 +145,9 @@ TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *w
         tr_quad acc = {channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias};
         const tr_word *row = x, *w = weights;
         for (int32_t rows = kernel_h; rows > 0; rows--) {
-            for (int32_t tap = 0; tap < kernel_w; tap++)
-                acc = tr_quad_tap(row[tap], w[tap], acc);
+            acc = tr_quad_taps(op, row, w, acc, kernel_w);
             row += width;
-            w += kernel_w;
+            w += kernel_w ? kernel_w : op->kernel_w;
         }
         tr_quad_end(channel, acc, count, out);
         x += stride_w;
@@ -151,7 +165,7 @@ TR_INLINE void tr_quad_rows(const tr_conv *op, const tr_word *x, int32_t c, tr_s
         if (count >= 4)
             tr_quad_row(op, x, w, channel, strip.width, 4, out, kernel_w);
         else
-            tr_quad_row(op, x, w, channel, strip.width, count, out, op->kernel_w);
+            tr_quad_row(op, x, w, channel, strip.width, count, out, 0);
         x += op->stride_h * strip.width;
         out += op->out_w * op->out_c;
     }
@@ -192,6 +206,6 @@ void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratc
     else if (op->kernel_w == 7)
         tr_all_strips(op, in, out, scratch, 7);
     else
-        tr_all_strips(op, in, out, scratch, op->kernel_w);
+        tr_all_strips(op, in, out, scratch, 0);
     tr_clamp(out, op->out_h * op->out_w * op->out_c, op->clamp_min, op->clamp_max);
 }
