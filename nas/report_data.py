@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm.measure import Measurement
+from nas.candidate import UNBOUNDED_CYCLES
 from nas.errors import RunError
 from nas.report_fields import Fields, read_lines, read_object
 
@@ -23,7 +24,7 @@ class Candidate:
     board_type: str
     accuracy: float | None  # 0 to 1
     predicted_cycles: float
-    upper_cycles: float  # of the interval, never under the prediction
+    upper_cycles: float | None  # never under the prediction; None: the model had no bound
     measured_cycles: float | None
     latency_ms: float | None
     peak_sram_bytes: float | None
@@ -44,11 +45,11 @@ class Candidate:
 
     @property
     def upper_error_percent(self) -> float | None:
-        """Where the upper bound lies against the measurement; negative is a bound that broke."""
+        """Where the bound lies against the measurement; negative is one that broke."""
         return self._miss_percent(self.upper_cycles)
 
-    def _miss_percent(self, cycles: float) -> float | None:
-        if self.measured_cycles is None:
+    def _miss_percent(self, cycles: float | None) -> float | None:
+        if self.measured_cycles is None or cycles is None:
             return None
         return 100.0 * (cycles / self.measured_cycles - 1.0)
 
@@ -147,7 +148,7 @@ def _candidate(row: Fields) -> Candidate:
         board_type=row.text("board_type"),
         accuracy=row.number_or_none("accuracy", high=1.0),
         predicted_cycles=predicted,
-        upper_cycles=max(predicted, row.number("predicted_upper_cycles")),
+        upper_cycles=_upper(predicted, row.number("predicted_upper_cycles")),
         measured_cycles=row.number_or_none("measured_cycles", low=1.0),
         latency_ms=row.number_or_none("latency_ms"),
         peak_sram_bytes=row.number_or_none("peak_sram_bytes"),
@@ -156,6 +157,10 @@ def _candidate(row: Fields) -> Candidate:
         source=row.choice("source", SOURCES),
         virtual=row.flag("virtual"),
     )
+
+
+def _upper(predicted: float, upper: float) -> float | None:
+    return None if upper >= UNBOUNDED_CYCLES else max(predicted, upper)
 
 
 def _winner(row: Fields) -> Winner:

@@ -149,9 +149,10 @@ def _scatter_errors(axes: Any, rows: Sequence[Candidate], styles: dict[str, Mark
 
 
 def _with_bounds(axes: Any, points: Sequence[tuple[Any, Any, Any]], mark: Mark) -> None:
-    """Draw (x, y, upper bound of y) as marks with a bar up to the bound."""
+    """Draw (x, y, upper bound of y or None) as marks with a bar up to the bound."""
     x, y, upper = zip(*points, strict=True)
-    bars = [[0.0] * len(y), [high - low for low, high in zip(y, upper, strict=True)]]
+    heights = [0.0 if high is None else high - low for low, high in zip(y, upper, strict=True)]
+    bars = [[0.0] * len(y), heights]
     style: dict[str, Any] = {"color": mark.colour, "markersize": 4.5, "alpha": 0.85}
     axes.errorbar(x, y, yerr=bars, fmt=mark.shape, elinewidth=1.1, capsize=2, **style)
 

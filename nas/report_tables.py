@@ -100,14 +100,15 @@ def prediction_rows(run: Run) -> list[tuple[str, ...]]:
 
 def _prediction_row(measured: list[Candidate]) -> tuple[str, ...]:
     errors = sorted(abs(row.error_percent or 0.0) for row in measured)
-    held = sum(row.upper_cycles >= (row.measured_cycles or 0.0) for row in measured)
+    bounds = [row.upper_error_percent for row in measured if row.upper_error_percent is not None]
+    held = sum(bound >= 0 for bound in bounds)
     shares = [sum(error <= band for error in errors) / len(errors) for band in (5.0, 10.0)]
     return (
         str(len(errors)),
         f"{errors[len(errors) // 2]:.2f} %",
         f"{errors[-1]:.2f} %",
         *(f"{100 * share:.0f} %" for share in shares),
-        f"{held} of {len(errors)}",
+        f"{held} of {len(bounds)}",
     )
 
 
@@ -147,7 +148,7 @@ def _candidate_row(row: Candidate) -> tuple[str, ...]:
         row.board_type,
         NONE if row.accuracy is None else percent_text(row.accuracy),
         f"{row.predicted_cycles:,.0f}",
-        f"{row.upper_cycles:,.0f}",
+        NONE if row.upper_cycles is None else f"{row.upper_cycles:,.0f}",
         f"{row.measured_cycles:,.0f}",
         error,
         NONE if row.latency_ms is None else f"{row.latency_ms:.3f}",

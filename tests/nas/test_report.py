@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from nas.candidate import UNBOUNDED_CYCLES
 from nas.errors import NasError
 from nas.report import render_html, write_report
 from nas.report_data import load_run
@@ -188,6 +189,14 @@ def test_report_of_few_candidates(tmp_path, predicted, measured):
     html = report_of(write_run(tmp_path / "run", *bent))
     assert ("No candidate was measured" in html) is (measured == 0)
     assert f"{measured} of {predicted + measured} candidates" in html
+
+
+def test_bound_that_the_model_did_not_have_is_left_out(tmp_path):
+    config, rows, winner = parts(predicted=0, measured=2)
+    rows[0]["predicted_upper_cycles"] = UNBOUNDED_CYCLES
+    html = render_html(load_run(write_run(tmp_path / "run", config, rows, winner)))
+    assert "0 of 0" in html
+    assert "1,000,000,000,000,000" not in html
 
 
 def test_report_of_a_winner_without_layers(tmp_path):
