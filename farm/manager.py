@@ -80,31 +80,24 @@ class BoardManager:
         futures = [self.submit(job, again=again) for job in jobs]
         return [future.result() for future in futures]  # bounded: each attempt has a deadline
 
-    def submit(self, job: Job, *, again: bool = False) -> "Future[Measurement]":
-        """Queue a job, unless its result is stored or on its way (`again` measures anyway).
+    def submit(self, job: Job, *, again: bool = False, on: str = "") -> "Future[Measurement]":
+        """Queue a job, unless its result is stored or on its way.
 
+        `again` measures anyway; `on` names the one board that must do it, and measures anyway.
         The future raises BenchError, BoardsBusyError or ImageError; a wrong output or an
         image too big is a status. NoBoardError at once when no board could ever do it.
         """
-        queue = self._queues.get(job.board_type)
-        if queue is None:
+        if job.board_type not in self._queues:
             have = ", ".join(self._queues) or "none"
             raise NoBoardError(f"no board of type {job.board_type!r} is selected (have: {have})")
-        key = self._key(job)
-        stored = None if again else self._stored(job, key)
-        with self._changed:
-            if self._closed:
-                raise FarmError("the board manager is closed")
-            known = None if again or stored else self._tickets.get(key)
-            ticket = known or Ticket(job, key)
-            future = ticket.join(job.name)
-            if known is None and stored is None:
-                self._enqueue(queue, ticket, key)
-        if stored is not None:
-            future.set_result(stored)
-            self._emit(Event("done", job.name, stored.board, "stored", stored))
-        elif known is None:
-            self._emit(Event("queued", job.name))
+        ticket = Ticket(job, self._key(job), on)
+        if again or on:
+            return self._queue(ticket, share=False)
+        stored = self._stored(job, ticket.key)
+        if stored is None:
+            return self._queue(ticket, share=True)
+        future = ticket.join(job.name)
+        self._tell(job.name, future, stored)
         return future
 
     def close(self) -> None:
@@ -157,25 +150,31 @@ class BoardManager:
     def board_busy(self, board: Board, why: str) -> None:
         """Give up on jobs that waited long enough while no board of their type could work."""
         with self._changed:
-            siblings = {b.id for b in self.boards if b.type.name == board.type.name}
-            if self._working.keys() & siblings:
-                return
+            working = self._working.keys() & {b.id for b in self._of_type(board.type.name)}
             queue = self._queues[board.type.name]
-            late = [t for t in queue if t.age_s() >= self._wait_s and queue.remove(t)]
+            late = [
+                ticket
+                for ticket in queue
+                if ticket.age_s() >= self._wait_s
+                and (ticket.only == board.id if ticket.only else not working)
+                and queue.remove(ticket)
+            ]
         for ticket in late:
             self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
 
     def set_aside(self, board: Board, why: str) -> None:
-        """Use a board no more; without any board left, its type's jobs fail."""
+        """Use a board no more; jobs that no other board can do fail."""
         with self._changed:
             self._aside.setdefault(board.id, why)
-            siblings = [b for b in self.boards if b.type.name == board.type.name]
-            if self._closed or any(b.id not in self._aside for b in siblings):
-                self._changed.notify_all()
+            if self._closed:
                 return
-            stranded = self._queues[board.type.name].drain()
+            siblings = self._of_type(board.type.name)
+            nobody = all(b.id in self._aside for b in siblings)
+            queue = self._queues[board.type.name]
+            stranded = [t for t in queue if (nobody or t.only == board.id) and queue.remove(t)]
+            self._changed.notify_all()
         for ticket in stranded:
-            self._resolve(ticket, self._none_left(board.type.name, ticket))
+            self._resolve(ticket, self._none_left([board] if ticket.only else siblings, ticket))
 
     def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
         """Complete a result, store it, and only then hand it out."""
@@ -213,18 +212,36 @@ class BoardManager:
 
     # Inner works.
 
-    def _enqueue(self, queue: TicketQueue, ticket: Ticket, key: Key) -> None:
-        usable = [b for b in self.boards if b.type.name == key[1] and self._usable(b)]
+    def _queue(self, ticket: Ticket, *, share: bool) -> "Future[Measurement]":
+        """Queue a ticket, or join one for the same measurement that is on its way."""
+        with self._changed:
+            if self._closed:
+                raise FarmError("the board manager is closed")
+            known = self._tickets.get(ticket.key) if share else None
+            if known is not None:
+                return known.join(ticket.job.name)
+            future = ticket.join(ticket.job.name)
+            self._start_drivers(ticket)
+            self._tickets[ticket.key] = ticket
+            self._open.add(ticket)
+            self._queues[ticket.job.board_type].put(ticket)
+            self._changed.notify_all()
+        self._emit(Event("queued", ticket.job.name))
+        return future
+
+    def _start_drivers(self, ticket: Ticket) -> None:
+        """Start what can work on this ticket; raise when nothing can."""
+        able = [b for b in self._of_type(ticket.job.board_type) if ticket.only in ("", b.id)]
+        usable = [board for board in able if self._usable(board)]
         if not usable:
-            raise self._none_left(key[1], ticket)
-        self._tickets[key] = ticket
-        self._open.add(ticket)
-        queue.put(ticket)
+            raise self._none_left(able, ticket)
         for board in usable:
             if board.id not in self._drivers:
                 self._drivers[board.id] = Driver(board, self)
                 self._drivers[board.id].start()
-        self._changed.notify_all()
+
+    def _of_type(self, board_type: str) -> list[Board]:
+        return [board for board in self.boards if board.type.name == board_type]
 
     def _usable(self, board: Board) -> bool:
         if board.id not in self._aside and board.id not in self._drivers:
@@ -233,15 +250,16 @@ class BoardManager:
                 self._aside[board.id] = f"quarantined: {reason}"
         return board.id not in self._aside
 
-    def _none_left(self, board_type: str, ticket: Ticket) -> FarmError:
-        ids = [b.id for b in self.boards if b.type.name == board_type]
-        why = "; ".join(f"{i} {self._aside[i]}" for i in ids if i in self._aside)
-        message = f"{ticket.job.name}: no {board_type} board is left in service ({why})"
-        quarantined = all(self._aside.get(i, "").startswith("quarantined") for i in ids)
+    def _none_left(self, able: Sequence[Board], ticket: Ticket) -> FarmError:
+        reasons = [self._aside.get(board.id, "") for board in able]
+        why = "; ".join(f"{b.id} {r}" for b, r in zip(able, reasons, strict=True) if r)
+        what = ticket.only or f"{ticket.job.board_type} board"
+        message = f"{ticket.job.name}: no {what} is left in service ({why or 'not selected'})"
+        quarantined = all(reason.startswith("quarantined") for reason in reasons)
         return NoBoardError(message) if quarantined else BenchError(message)
 
     def _siblings(self, board: Board) -> list[str]:
-        same = (b.id for b in self.boards if b.type.name == board.type.name)
+        same = (b.id for b in self._of_type(board.type.name))
         return [i for i in same if i != board.id and i not in self._aside]
 
     def _done_with(self, board: Board) -> None:
@@ -272,6 +290,8 @@ class BoardManager:
         else:
             outcome = dataclasses.replace(outcome, name=name)
             event = Event("done", name, outcome.board, outcome.status, outcome)
+        if isinstance(outcome, Measurement) and outcome.source == "stored":
+            event = dataclasses.replace(event, detail="stored")
         try:
             self._emit(event)
         finally:  # a progress display that fails must not keep the result

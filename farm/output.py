@@ -14,6 +14,8 @@ from rich.table import Table
 from farm.job import Event
 from farm.measure import Measurement
 
+_PIPE_COLUMNS = 150
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line."""
@@ -35,7 +37,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column.strip(), justify="right" if column.endswith(" ") else "left")
     for row in rows:
         table.add_row(*(escape("-" if cell is None else str(cell)) for cell in row))
-    Console().print(table)
+    # Into a pipe or a log nothing knows the width: better long lines than lost words.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 def print_line(text: str) -> None:

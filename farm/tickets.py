@@ -20,6 +20,7 @@ class Ticket:
 
     job: Job
     key: Key
+    only: str = ""  # the id of the one board that may take it; any of its type if empty
     waiting: list[tuple[str, "Future[Measurement]"]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     failed_on: set[str] = field(default_factory=set)
@@ -83,6 +84,8 @@ class TicketQueue:
 
 def _may_take(ticket: Ticket, board_id: str, others: Sequence[str]) -> bool:
     """A failed job goes to a board that has not failed it, while there is one."""
+    if ticket.only:
+        return ticket.only == board_id
     if board_id not in ticket.failed_on or ticket.age_s() > OTHER_BOARD_S:
         return True
     return all(other in ticket.failed_on for other in others)

@@ -3,7 +3,6 @@
 import sys
 from argparse import Namespace
 from concurrent.futures import Future
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from farm.manager import BoardManager
 from farm.measure import Measurement
 from farm.model_file import expected_output, load_input, load_model, model_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, print_json, print_table
-from farm.store import Store
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
@@ -71,14 +69,15 @@ def _job(args: Namespace, group: Group) -> Job:
 def _measure(
     args: Namespace, rack: Rack, groups: list[Group], jobs: list[Job]
 ) -> list[Measurement | Exception]:
-    again = args.again or args.each_board
-    with ExitStack() as stack:
-        progress = stack.enter_context(JobProgress(len(jobs)))
-        store = stack.enter_context(Store())
+    boards = [board for group in groups for board in group]
+    with (
+        JobProgress(len(jobs)) as progress,
+        BoardManager(rack, boards, None, args.wait, args.retries, progress) as manager,
+    ):
         futures = []
         for group, job in zip(groups, jobs, strict=True):
-            manager = BoardManager(rack, group, store, args.wait, args.retries, progress)
-            futures.append(stack.enter_context(manager).submit(job, again=again))
+            only = group[0].id if args.each_board else ""
+            futures.append(manager.submit(job, again=args.again, on=only))
         return [_outcome(future) for future in futures]
 
 

@@ -281,3 +281,17 @@ def wait_until(true, timeout_s=20.0):
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.02)
     assert os.getpid()
+
+
+def test_a_job_can_name_its_board(manage):
+    manager = manage("type=nucleo-f412zg")
+    futures = [manager.submit(make_job("ok"), on=i) for i in ("f412-02", "f412-01", "f412-02")]
+    assert [f.result(30).board for f in futures] == ["f412-02", "f412-01", "f412-02"]
+
+
+def test_a_named_board_that_fails_is_not_replaced(manage):
+    manager = manage("type=nucleo-f412zg", retries=9)
+    with pytest.raises(BenchError, match="no f412-02 is left in service"):
+        manager.submit(make_job("bench"), on="f412-02").result(30)
+    assert {board for _, board, _ in scripted.runs()} == {"f412-02"}
+    assert manager.measure([make_job("ok")])[0].board == "f412-01"
