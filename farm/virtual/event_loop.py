@@ -120,7 +120,7 @@ class EventLoop:
             self._serve(key.data)
 
     def _patience_s(self) -> float:
-        running = self._machine.state == "running"
+        running = self._machine.state == "running" and not self._service.in_reset
         if running and (self._console_moves or not (self._machine.idle or self._unwatched())):
             return 0.0
         return _NAP_S if running or self._console.has_output else _REST_S

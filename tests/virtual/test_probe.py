@@ -83,7 +83,7 @@ def test_flash_survives_a_power_cut_of_the_whole_daemon(f412: Board, count_firmw
 def test_access_port_and_accelerated_memory_agree(f412: Board) -> None:
     with session_on(f412) as session:
         ap = session.target.aps[0]
-        words = [n * 0x0101_0101 for n in range(1500)]  # crosses the 4 KiB wrap of TAR
+        words = [n * 0x0002_0003 for n in range(1500)]  # crosses the 4 KiB wrap of TAR
         session.target.write_memory_block32(RAM + 0x100, words)
         assert ap._read_memory_block32(RAM + 0x100, len(words)) == words
         ap._write_memory_block32(RAM + 0x104, words)

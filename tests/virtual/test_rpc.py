@@ -67,7 +67,7 @@ def test_oversized_payload_is_refused_before_it_arrives() -> None:
         take_request(header)
 
 
-Serve = Callable[[socket.socket], None]
+Serve = Callable[[socket.socket], object]
 
 
 def answering(path: Path, serve: Serve) -> threading.Thread:
@@ -86,7 +86,7 @@ def answering(path: Path, serve: Serve) -> threading.Thread:
 
 def test_call_gives_up_at_its_deadline_when_nothing_answers(tmp_path: Path) -> None:
     done = threading.Event()
-    thread = answering(tmp_path / "s", lambda _: done.wait(10) and None)
+    thread = answering(tmp_path / "s", lambda _: done.wait(10))
     client = Client(tmp_path / "s", deadline_s=0.05)
     with pytest.raises(BoardGoneError, match="no answer in time"):
         client.call(Request(Op.STATUS))
@@ -97,14 +97,14 @@ def test_call_gives_up_at_its_deadline_when_nothing_answers(tmp_path: Path) -> N
 
 
 def test_call_reports_a_hang_up(tmp_path: Path) -> None:
-    thread = answering(tmp_path / "s", lambda peer: peer.recv(100) and None)
+    thread = answering(tmp_path / "s", lambda peer: peer.recv(100))
     with Client(tmp_path / "s") as client, pytest.raises(BoardGoneError, match="hung up"):
         client.call(Request(Op.STATUS))
     thread.join()
 
 
 def test_call_refuses_a_reply_that_is_none(tmp_path: Path) -> None:
-    thread = answering(tmp_path / "s", lambda peer: peer.sendall(bytes(12)))
+    thread = answering(tmp_path / "s", lambda peer: peer.recv(100) and peer.sendall(bytes(12)))
     with Client(tmp_path / "s") as client, pytest.raises(ProtocolError):
         client.call(Request(Op.STATUS))
     thread.join()
@@ -112,7 +112,7 @@ def test_call_refuses_a_reply_that_is_none(tmp_path: Path) -> None:
 
 def test_fault_reply_names_the_address(tmp_path: Path) -> None:
     reply = Reply(Status.FAULT, 0x6000_0000).encode()
-    thread = answering(tmp_path / "s", lambda peer: peer.sendall(reply))
+    thread = answering(tmp_path / "s", lambda peer: peer.recv(100) and peer.sendall(reply))
     with Client(tmp_path / "s") as client, pytest.raises(AccessFaultError) as raised:
         client.call(Request(Op.MEM_READ, 0x6000_0000, size=4))
     assert raised.value.address == 0x6000_0000
