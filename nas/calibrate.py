@@ -27,7 +27,13 @@ from farm.mcus import load_mcu
 from farm.measure import Measurement
 from nas.latency import LatencyError, LatencyModel, fit_model
 from nas.latency_rows import row_from_measurement
-from nas.microbench import heldout_networks, layer_images, random_input, whole_networks
+from nas.microbench import (
+    heldout_networks,
+    layer_images,
+    plain_image,
+    random_input,
+    whole_networks,
+)
 
 REPEATS = 3
 DEADLINE_S = 1800.0
@@ -156,7 +162,9 @@ def plan(seed: int, size: Size) -> tuple[Planned, ...]:
         "whole": whole_networks(seed, size.whole_networks),
         "heldout": heldout_networks(seed, size.heldout_networks),
     }
-    return tuple(Planned(role, g, emit(g)) for role, group in graphs.items() for g in group)
+    planned = [Planned(role, g, emit(g)) for role, group in graphs.items() for g in group]
+    plain = plain_image(seed)
+    return (*planned, Planned("layers", plain, emit(plain, plain=True)))
 
 
 def firmware_hash(rack: Rack, board_type: str) -> str:

@@ -94,7 +94,7 @@ def fit_macs(rows: Sequence[NetworkRow]) -> tuple[float, float]:
 def errors(predicted: Sequence[float], measured: Sequence[int]) -> Errors:
     """Summarise; both sequences hold cycles, a network each, at least one."""
     p, m = np.asarray(predicted, np.float64), np.asarray(measured, np.float64)
-    percent = np.abs(p / m - 1) * 100
+    percent = np.round(np.abs(p / m - 1) * 100, 9)
     values = {
         "median_error_percent": np.median(percent),
         "mean_error_percent": percent.mean(),

@@ -20,11 +20,13 @@ from nas.space import Arch, SearchSpace, Stage, default_space, pick
 
 LAYER_IMAGES = 7
 LAYERS_PER_IMAGE = 24
-MAX_TENSOR_BYTES = 12_288
-MAX_LAYER_MACS = 150_000
+MAX_TENSOR_BYTES = 8_192
 MAX_NETWORK_MACS = 700_000
 MAX_DRAWS = 100
-INPUTS = ((16, 1), (32, 3), (28, 1), (24, 3), (20, 3), (16, 3), (32, 1))
+PLAIN_LAYERS, PLAIN_LAYER_MACS = 20, 8_000
+INPUTS = (
+    (16, 16, 1), (32, 32, 3), (28, 28, 1), (24, 24, 3), (20, 20, 3), (16, 16, 3), (32, 32, 1)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,18 @@ HELD_OUT = Family("heldout", 3, (12, 20, 28), (0.375, 0.75))
 
 def layer_images(seed: int, count: int = LAYER_IMAGES) -> list[Graph]:
     """`count` chains of about 30 layers of all kinds: many layers to one flashed image."""
-    return [_layer_image(np.random.default_rng([seed, 1, index]), index) for index in range(count)]
+    return [
+        _layer_image(
+            np.random.default_rng([seed, 1, index]), f"layers{index}", INPUTS[index % len(INPUTS)]
+        )
+        for index in range(count)
+    ]
+
+
+def plain_image(seed: int) -> Graph:
+    """A small chain for the plain twins of the kernels, which are many times slower."""
+    rng = np.random.default_rng([seed, 5])
+    return _layer_image(rng, "plain", (12, 12, 3), PLAIN_LAYERS, PLAIN_LAYER_MACS)
 
 
 def whole_networks(seed: int, n: int) -> list[Graph]:
@@ -123,11 +136,16 @@ def _append(builder: Builder, spec: LayerSpec) -> None:
     )
 
 
-def _layer_image(rng: np.random.Generator, index: int) -> Graph:
-    size, channels = INPUTS[index % len(INPUTS)]
-    builder = Builder(f"layers{index}", rng, (size, size, channels))
-    _conv(builder, stride=1 + index % 2)
-    for _ in range(LAYERS_PER_IMAGE):
+def _layer_image(
+    rng: np.random.Generator,
+    name: str,
+    shape: tuple[int, int, int],
+    count: int = LAYERS_PER_IMAGE,
+    max_layer_macs: int = 100_000,
+) -> Graph:
+    builder = Builder(name, rng, shape, max_layer_macs)
+    _conv(builder)
+    for _ in range(count):
         STEPS[int(rng.choice(len(STEPS), p=STEP_SHARES))](builder)
     _pointwise(builder, 4 * int(rng.integers(2, 25)))
     builder.add("average_pool2d", window=Window(builder.last.shape[0]))
@@ -136,18 +154,21 @@ def _layer_image(rng: np.random.Generator, index: int) -> Graph:
     return builder.graph()
 
 
-def _conv(builder: Builder, stride: int | None = None) -> None:
+def _conv(builder: Builder) -> None:
     """A convolution with a window: the stem of a network, seldom in its middle."""
-    kernel = pick(builder.rng, (3, 3, 5))
-    stride = stride or pick(builder.rng, (1, 2))
+    kernel, stride = pick(builder.rng, (3, 3, 5)), pick(builder.rng, (1, 2))
     size, _, inputs = builder.last.shape
     macs_per_channel = kernel * kernel * inputs * ((size - 1) // stride + 1) ** 2
-    most = max(1, min(8, MAX_LAYER_MACS // (4 * macs_per_channel)))
+    most = max(1, min(8, builder.max_layer_macs // (4 * macs_per_channel)))
     _windowed(builder, "conv2d", kernel, stride, 4 * int(builder.rng.integers(1, most + 1)))
 
 
 def _depthwise(builder: Builder, stride: int = 1) -> None:
-    kernel, channels = pick(builder.rng, (3, 5, 7)), builder.last.shape[2]
+    """The widest window, of one drawn, that keeps the layer small."""
+    size, _, channels = builder.last.shape
+    kernel = pick(builder.rng, (3, 5, 7))
+    while kernel > 3 and (kernel * size // stride) ** 2 * channels > builder.max_layer_macs:
+        kernel -= 2
     _windowed(builder, "depthwise_conv2d", kernel, stride, channels)
 
 
@@ -182,7 +203,7 @@ def _pointwise(
     builder: Builder, channels: int, *, relu: bool = True, clamp: tuple[int, int] = (-128, 127)
 ) -> None:
     size, _, inputs = builder.last.shape
-    most = min(MAX_TENSOR_BYTES // size**2, MAX_LAYER_MACS // (size**2 * inputs))
+    most = min(MAX_TENSOR_BYTES // size**2, builder.max_layer_macs // (size**2 * inputs))
     builder.add("conv2d", max(1, min(channels, most)), relu=relu, clamp=clamp)
 
 

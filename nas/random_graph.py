@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 from nas.network import INPUT
 
-SCALE = float(np.float32(1 / 32))
 NO_PADDING = Padding()
 TYPICAL_PRODUCT = 74 * 28  # root mean square of uniform weights, and of activations behind a ReLU
 TYPICAL_OUTPUT = 40  # steps, so that an output seldom saturates
@@ -36,16 +35,21 @@ class Builder:
     name: str
     rng: np.random.Generator
     shape: tuple[int, int, int]
+    max_layer_macs: int = 100_000
     tensors: list[Tensor] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tensors.append(Tensor(INPUT, self.shape, Quant(SCALE, -128)))
+        self.tensors.append(Tensor(INPUT, self.shape, self._quant(-128)))
 
     @property
     def last(self) -> Tensor:
         """The newest tensor, which the next layer reads unless told otherwise."""
         return self.tensors[-1]
+
+    def _quant(self, zero_point: int) -> Quant:
+        """A scale of its own for each tensor, as calibration data would give."""
+        return Quant(float(np.float32(self.rng.uniform(0.02, 0.04))), zero_point)
 
     def graph(self) -> Graph:
         """The network from its input to the newest tensor."""
@@ -71,10 +75,11 @@ class Builder:
         name = name or f"{kind}_{len(self.ops)}"
         kernel, stride = (window.kernel, window.kernel), (window.stride, window.stride)
         shape = _weight_shape(kind, channels, window.kernel, source)
-        weighted = (None,) * 3 if shape is None else _random_weights(kind, shape, self.rng)
-        op = Op(kind, name, inputs, name, kernel, stride, window.padding, clamp, *weighted)
         zero_point = -128 if relu else int(self.rng.integers(-20, 21))
-        quant = source.quant if kind == "average_pool2d" else Quant(SCALE, zero_point)
+        quant = source.quant if kind == "average_pool2d" else self._quant(zero_point)
+        ratio = quant.scale / source.quant.scale
+        weighted = (None,) * 3 if shape is None else _random_weights(kind, shape, ratio, self.rng)
+        op = Op(kind, name, inputs, name, kernel, stride, window.padding, clamp, *weighted)
         self.ops.append(op)
         self.tensors.append(Tensor(name, _output_shape(op, source), quant))
 
@@ -89,12 +94,15 @@ def _weight_shape(kind: str, channels: int, kernel: int, source: Tensor) -> tupl
 
 
 def _random_weights(
-    kind: str, shape: Sequence[int], rng: np.random.Generator
+    kind: str, shape: Sequence[int], ratio: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int32]]:
-    """Weights, scales and bias such that outputs spread over int8."""
+    """Weights, scales and bias such that outputs spread over int8.
+
+    ratio: the scale of the output over that of the input.
+    """
     channels = shape[-1] if kind == "depthwise_conv2d" else shape[0]
     typical_sum = TYPICAL_PRODUCT * np.sqrt(np.prod(shape) / channels)
-    scales = rng.uniform(0.7, 1.4, channels) * TYPICAL_OUTPUT / typical_sum
+    scales = rng.uniform(0.7, 1.4, channels) * ratio * TYPICAL_OUTPUT / typical_sum
     return (
         rng.integers(-127, 128, tuple(shape)).astype(np.int8),
         scales.astype(np.float32).astype(np.float64),
