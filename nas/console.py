@@ -60,10 +60,22 @@ class Stages:
             self._progress.update(task, advance=1, note=note)
 
         yield advance
-        self._progress.update(task, total=total, completed=total)
+        task_total = self._progress.tasks[task].total
+        self._progress.update(task, completed=task_total)
         if not self.console.is_terminal:
             seconds = time.monotonic() - started_s
             self.console.print(f"{name}: {last or 'done'} ({seconds:.1f} s)", highlight=False)
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[Callable[[int, int, str], None]]:
+        """A bar for work that says itself how far it is: (done, total, words)."""
+        with self.stage(name, 1) as advance:
+
+            def progress(done: int, total: int, words: str) -> None:
+                self._progress.update(self._progress.task_ids[-1], total=total, completed=done - 1)
+                advance(words)
+
+            yield progress
 
     def say(self, line: str) -> None:
         """One line above the bars."""

@@ -131,10 +131,8 @@ class Search:
         return LatencyModel.load(path)
 
     def _calibrate(self, board_type: str) -> LatencyModel:
-        with self.stages.stage("calibrate", 10) as advance:
-            result = calibrate(
-                self.manager, board_type, quick=True, progress=lambda *_: advance(board_type)
-            )
+        with self.stages.counted(f"calibrate {board_type}") as progress:
+            result = calibrate(self.manager, board_type, quick=True, progress=progress)
         result.save()
         return result.model
 
