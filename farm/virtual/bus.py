@@ -141,6 +141,4 @@ def _reader(device: Device) -> Callable[..., int]:
 
 
 def _writer(device: Device) -> Callable[..., None]:
-    return lambda _uc, offset, size, value, _user: device.write(
-        offset, size, value, debugger=False
-    )
+    return lambda _uc, offset, size, value, _user: device.write(offset, size, value, debugger=False)

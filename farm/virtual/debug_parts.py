@@ -98,7 +98,9 @@ class BreakpointUnit:
         if self._part.breakpoint_revision == 2:
             return {v & ~1 for v in code}
         halves = ((v & 0x1FFFFFFC, v >> 30) for v in code)
-        return {base + half for base, select in halves for half in (0, 2) if select >> half // 2 & 1}
+        return {
+            base + half for base, select in halves for half in (0, 2) if select >> half // 2 & 1
+        }
 
 
 class Dwt:

@@ -14,7 +14,10 @@ _LOADS = frozenset({"ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrt", "ldrex", "l
 _STORES = frozenset({"str", "strb", "strh", "strt", "strex", "strexb", "strexh"})
 _MULTIPLE = frozenset({"ldm", "ldmdb", "stm", "stmdb", "push", "pop", "ldrd", "strd"})
 _FP_MULTIPLE = frozenset({"vldmia", "vldmdb", "vstmia", "vstmdb", "vpush", "vpop"})
-_ACCUMULATING = ("mla", "mls", "smlad", "smlsd", "smmla", "smmls", "smla", "umlal", "smlal", "smlsl", "umaal")  # fmt: skip
+_ACCUMULATING = (
+    *("mla", "mls", "smla", "smlad", "smlsd", "smmla", "smmls"),
+    *("umlal", "smlal", "smlsl", "umaal"),
+)
 _STACK = ("push", "pop", "vpush", "vpop")
 _AT = 0x100000  # where single instructions are decoded: only offsets are kept
 _SHIFTS = frozenset({"lsl", "lsr", "asr", "ror", "rrx"})

@@ -40,7 +40,7 @@ class _NativeFlash(ctypes.Structure):
 
 
 class FlashController:
-    """Registers at 0x40023C00 over the cells `flash`; `on_change(offset, size)` before any change."""
+    """Registers over the cells `flash`; `on_change(offset, size)` comes before any change."""
 
     def __init__(
         self,

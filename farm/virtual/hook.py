@@ -22,7 +22,14 @@ NEVER = 0xFFFFFFFFFFFFFFFE
 SENT_BYTES = 8192
 _SLOTS = 1 << 14
 _FLAGS = ("-shared", "-nostdlib", "-O2", "-fno-sanitize=undefined", "-fno-stack-protector")
-_MASKS = (arm_const.UC_ARM_REG_PRIMASK, arm_const.UC_ARM_REG_BASEPRI, arm_const.UC_ARM_REG_FAULTMASK)  # fmt: skip
+_MASKS = (
+    arm_const.UC_ARM_REG_PRIMASK,
+    arm_const.UC_ARM_REG_BASEPRI,
+    arm_const.UC_ARM_REG_FAULTMASK,
+)
+_TOTALS = ("cycles", "blocks", "prev", "before", "cost", "event")
+_FLAGS_32 = ("stop", "stopped", "off", "watch")
+_READS = ("idle_reads", "idle_limit", "status_bit", "used", "slot_mask")
 _Price = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
 
 
@@ -36,11 +43,11 @@ class Counters(ctypes.Structure):
     """What the hook counts and what ends a slice; `struct counters` of hook.c."""
 
     _fields_ = (
-        *((name, ctypes.c_uint64) for name in ("cycles", "blocks", "prev", "before", "cost", "event")),  # fmt: skip
+        *((name, ctypes.c_uint64) for name in _TOTALS),
         ("fuel", ctypes.c_int64),
-        *((name, ctypes.c_uint32) for name in ("stop", "stopped", "off", "watch")),
+        *((name, ctypes.c_uint32) for name in _FLAGS_32),
         ("masks", ctypes.c_uint32 * 3),
-        *((n, ctypes.c_uint32) for n in ("idle_reads", "idle_limit", "status_bit", "used", "slot_mask")),  # fmt: skip
+        *((name, ctypes.c_uint32) for name in _READS),
         ("table", ctypes.POINTER(Edge)),
         *((name, ctypes.c_void_p) for name in ("price", "emu_stop", "reg_read")),
         ("mask_ids", ctypes.c_int * 3),

@@ -6,34 +6,29 @@ is sliced, on the speed of this computer, or on what ran before.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 from collections.abc import Callable
 from typing import Literal
 
 from farm.virtual import scs as regs
-from farm.virtual.bus import Bus, BusFault, BusFaultError, Memory
+from farm.virtual.bus import Bus, BusFault, BusFaultError
 from farm.virtual.core import Core
 from farm.virtual.cyccnt import CycleReader
 from farm.virtual.debug_parts import BreakpointUnit, Dwt
 from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Event, Runner, Stop
-from farm.virtual.flash_controller import FlashController
 from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
 from farm.virtual.nvic import BUS_FAULT, SVC, USAGE_FAULT, Nvic, SysTick
-from farm.virtual.pages import Page
 from farm.virtual.parts import Part
+from farm.virtual.peripherals import Peripherals
 from farm.virtual.ppb import add_components
 from farm.virtual.pricing import Pricer, load_model
-from farm.virtual.rcc import ClockControl
-from farm.virtual.usart import Usart
 
 __all__ = ["BusFault", "BusFaultError", "Machine"]
 
 _SLICE_HALFWORDS = 1_000_000  # about 5 ms of this computer
 _IDLE_READS = 64  # empty status reads in a row that end a slice
 _POLL_BLOCKS = 16  # blocks per empty status read up to which a slice only polled
-_DBGMCU = 0xE0042000
 _S_REGRDY, _S_HALT, _S_SLEEP, _S_LOCKUP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 _S_RETIRE, _S_RESET = 1 << 24, 1 << 25
 _LOCKUP_PC = 0xFFFFFFFE
@@ -64,11 +59,14 @@ class Machine:
         native_hook: bool = True,
     ) -> None:
         if len(flash) != part.flash_bytes:
-            raise ValueError(f"{part.name} has {part.flash_bytes} bytes of flash, not {len(flash)}.")
+            raise ValueError(
+                f"{part.name} has {part.flash_bytes} bytes of flash, not {len(flash)}."
+            )
         self.part = part
         self.state: State = "running"
         self.idle = False  # the last slice only waited for input
         self._ram_seed, self._power_ups = ram_seed, 0
+        self._fpu_missing = False  # the block at the PC needs the FPU, which is off
         self._bus = Bus(self._code_changes)
         self._core = Core(part.core, self._bus.fetch, self._bus.write_block)
         model = load_model(part.timing_model)
@@ -84,42 +82,20 @@ class Machine:
         )
         self._exceptions.on_lockup = self._lock_up
         self._exceptions.on_hard_fault = self._catch_hard_fault
-        self._build(memoryview(flash))
+        self._peripherals = Peripherals(part, flash, self._hook, self._nvic, self._flash_changes)
+        self._fpb = BreakpointUnit(part, self._breakpoints_change)
+        self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
+        self._reader = CycleReader(self._core, self._hook, self._pricer)
+        self._connect()
         self._runner = Runner(self._core, self._hook, self._bus.fetch)
         self.power_cycle()
 
-    def _build(self, flash: memoryview) -> None:
-        """Memories, peripherals and debug components, on the bus and in front of the core."""
-        part, bus, hook = self.part, self._bus, self._hook
-        gated = [Page(r.base, hook, r.clock) for r in part.registers]
-        self._flash = FlashController(part, flash, hook, self._flash_changes)
-        self._usart = Usart(part.usart, hook, lambda high: self._nvic.set_line(part.usart.irq, high))
-        self._clocks = ClockControl(part, hook, (*gated, self._usart.page))
-        self._registers = gated
-        dbgmcu = Page(_DBGMCU, hook)
-        dbgmcu[0] = part.dbgmcu_idcode
-        dbgmcu.on_write(0, lambda _offset, _value: None)
-        for page in (*gated, self._flash.page, self._usart.page, self._clocks.rcc, self._clocks.power, dbgmcu):  # fmt: skip
-            bus.add_page(page)
-        cells = Memory((part.flash_base, *part.flash_aliases), flash, store=self._flash.store)
-        self._rams = [Memory((r.base,), memoryview(bytearray(r.bytes))) for r in part.rams]
-        for memory in (*self._rams, cells, self._system_memory()):
-            bus.add_memory(memory)
-        self._reader = CycleReader(self._core, self._hook, self._pricer)
-        self._fpb = BreakpointUnit(part, self._breakpoints_change)
-        self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
-        add_components(bus, part, self._scs, self._dwt, self._fpb)
-        bus.map(self._core.uc)
-        self._flash.attach(self._core.uc, cells.pointer)
-
-    def _system_memory(self) -> Memory:
-        """Unique id and flash size, read-only."""
-        where = self.part.system_memory
-        data = bytearray(b"\xff" * where["bytes"])
-        uid, size = where["uid"] - where["base"], where["flash_size"] - where["base"]
-        data[uid : uid + 12] = hashlib.sha256(self.part.name.encode()).digest()[:12]
-        data[size : size + 2] = (self.part.flash_bytes // 1024).to_bytes(2, "little")
-        return Memory((where["base"],), memoryview(data), store=lambda _o, _s, _v: None)
+    def _connect(self) -> None:
+        """Everything on the bus, and the bus in front of the core."""
+        self._peripherals.put_on(self._bus)
+        add_components(self._bus, self.part, self._scs, self._dwt, self._fpb)
+        self._bus.map(self._core.uc)
+        self._peripherals.attach(self._core.uc)
 
     # -- what the outside does -------------------------------------------------------------
 
@@ -141,9 +117,7 @@ class Machine:
     def power_cycle(self) -> None:
         """Everything lost but flash; RAM holds noise."""
         self._power_ups += 1
-        for index, ram in enumerate(self._rams):
-            seed = f"{self._ram_seed} {self._power_ups} {index}".encode()
-            ram.data[:] = hashlib.shake_128(seed).digest(len(ram.data))
+        self._peripherals.fill_rams(f"{self._ram_seed} {self._power_ups}")
         self._debug = 0  # DHCSR: C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS
         self._in_reset = False
         self._scs.demcr = self._scs.dfsr = 0
@@ -155,9 +129,7 @@ class Machine:
     def system_reset(self) -> None:
         """Core and peripherals as after reset; debug registers and RAM stay."""
         self._hook.flush_sent()
-        for page in self._registers:
-            page.clear()
-        for part in (self._nvic, self._systick, self._scs, self._flash, self._usart, self._clocks):
+        for part in (self._nvic, self._systick, self._scs, self._peripherals):
             part.reset()
         self._sleeping = self._reset_wanted = self._skip = False
         self._was_reset, self._retired = True, False
@@ -177,7 +149,7 @@ class Machine:
     def uart_in(self, data: bytes) -> int:
         """Bytes from the host to the console; how many were taken."""
         self.idle = False
-        return self._usart.receive(data)
+        return self._peripherals.usart.receive(data)
 
     def read(self, address: int, size: int) -> int:
         """A debugger's read of 1, 2 or 4 bytes; BusFault."""
@@ -198,7 +170,7 @@ class Machine:
     # -- running ---------------------------------------------------------------------------
 
     def run(self, budget_cycles: int) -> None:
-        """One slice: about `budget_cycles`, at most some milliseconds, less if it halts or idles."""
+        """One slice of about `budget_cycles`, some milliseconds at most; ends on halt and idle."""
         c = self._counters
         self.idle = False
         if self.state != "running" or self._in_reset:
@@ -376,8 +348,6 @@ class Machine:
             self._fpu_missing = True
             return UNKNOWN
         return self._pricer.price(prev, cur)
-
-    _fpu_missing = False
 
     def _wake(self) -> None:
         self._counters.stop = 1

@@ -14,7 +14,6 @@ from farm.virtual.m4 import CortexM4
 from farm.virtual.m7 import CortexM7
 
 NEWEST = {"cortex-m4": "m4-v1", "cortex-m7": "m7-v1"}
-_MODELS = {"cortex-m4": CortexM4, "cortex-m7": CortexM7}
 _ADDRESS = 0xFFFFFFFF
 
 
@@ -32,7 +31,7 @@ def load_model(version: str) -> Model:
     """The cycle model with the table timing/<version>.yaml."""
     text = (Path(__file__).parent / "timing" / f"{version}.yaml").read_text()
     table = yaml.safe_load(text)
-    return _MODELS[table["core"]](table)
+    return CortexM4(table) if table["core"] == "cortex-m4" else CortexM7(table)
 
 
 class Pricer:
