@@ -15,8 +15,9 @@ from nas.report_style import DARK, LIGHT
 CAPTIONS = {
     "prediction": "Each measured candidate: cycles foreseen when the search decided about it "
     "against cycles measured. The bar reaches up to the bound that the search used.",
-    "tradeoff": "All candidates: filled ones were measured, hollow ones predicted, pale ones are "
-    "over a limit. The star is the winner after fine-tuning, in int8, as measured.",
+    "tradeoff": "Candidates: filled ones were measured, hollow ones predicted, pale ones are over "
+    "a limit; their accuracy is that of the supernet's weights on validation images. The star is "
+    "the winner after fine-tuning, its latency as measured, its accuracy in int8 on test images.",
     "layers": "Cycles of each layer of the winner: the bar is measured and coloured by the "
     "kernel that runs it, the line across it is what the latency model foresaw.",
 }

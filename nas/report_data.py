@@ -61,7 +61,7 @@ class LayerRow:
     name: str
     kind: str
     kernel: str
-    board_type: str  # empty where the run does not say
+    board_type: str
     macs: float
     predicted_cycles: float
     measured_cycles: float
@@ -85,7 +85,7 @@ class Winner:
     float_accuracy: float
     int8_accuracy: float
     results: tuple[Measurement, ...]
-    promised: Mapping[str, Mapping[str, float]]  # board type ("" for all) -> quantity -> value
+    promised: Mapping[str, Mapping[str, float]]  # board type -> quantity -> value
     layers: tuple[LayerRow, ...]
 
 
@@ -180,20 +180,11 @@ def _winner(row: Fields) -> Winner:
 
 
 def _promised(row: Fields) -> dict[str, dict[str, float]]:
-    """Take promises for all board types at once (numbers) or for each (objects of numbers)."""
-    promised: dict[str, dict[str, float]] = {}
-    for key, value in row.values.items():
-        if isinstance(value, dict):
-            inner = row.fields(key)
-            promised[key] = {each: inner.number(each) for each in _numeric(inner)}
-        elif key in _numeric(row):
-            promised.setdefault("", {})[key] = row.number(key)
-    return promised
+    return {name: _numbers(row.fields(name)) for name in row.values}
 
 
-def _numeric(row: Fields) -> list[str]:
-    numbers = (int, float)
-    return [k for k, v in row.values.items() if isinstance(v, numbers) and not isinstance(v, bool)]
+def _numbers(row: Fields) -> dict[str, float]:
+    return {key: row.number(key) for key in row.values}
 
 
 def _layer(row: Fields) -> LayerRow:
@@ -201,7 +192,7 @@ def _layer(row: Fields) -> LayerRow:
         name=row.text("name"),
         kind=row.text("kind"),
         kernel=row.text("kernel"),
-        board_type=row.text("board_type") if "board_type" in row.values else "",
+        board_type=row.text("board_type"),
         macs=row.number("macs"),
         predicted_cycles=row.number("predicted_cycles"),
         measured_cycles=row.number("measured_cycles"),

@@ -26,8 +26,10 @@ Picture = Callable[[Any, Run, Theme], None]  # draws a run on a (sub-)figure
 def overview_png(run: Run) -> bytes:
     """One figure with all three pictures, 1650 pixels wide, for a README."""
     with mpl.rc_context(dict(LIGHT.rc)):
-        figure: Any = Figure(figsize=(11, 9.4), layout="constrained")
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1.22, 1), hspace=0.03)
+        panels = _layer_panels(run)
+        figure: Any = Figure(figsize=(11, 7.2 + 2.2 * panels), layout="constrained")
+        heights = (5.2, 2 + 2.2 * panels)
+        upper, lower = figure.subfigures(2, 1, height_ratios=heights, hspace=0.03)
         left, right = upper.subfigures(1, 2, wspace=0.03)
         for part, draw in zip((left, right, lower), PICTURES.values(), strict=True):
             draw(part, run, LIGHT)
@@ -38,7 +40,7 @@ def overview_png(run: Run) -> bytes:
 def picture_svg(name: str, run: Run, theme: Theme) -> bytes:
     """One of PICTURES as SVG with all letters as outlines, the same bytes for the same run."""
     with mpl.rc_context(dict(theme.rc)):
-        size = (11, 4.6) if name == "layers" else (6.2, 5.0)
+        size = (11, 2.2 + 2.2 * _layer_panels(run)) if name == "layers" else (6.2, 5.0)
         figure = Figure(figsize=size, layout="constrained")
         PICTURES[name](figure, run, theme)
         return _rendered(figure, "svg")
@@ -113,7 +115,7 @@ def draw_layers(part: Any, run: Run, theme: Theme) -> None:
     for axes, group in zip(panels, groups, strict=True):
         rows = [row for row in layers if row.board_type == group]
         _bars(axes, rows, styles, theme)
-        axes.set_ylabel("cycles" if not group else f"{plain(group, 24)}\n(cycles)")
+        axes.set_ylabel(f"{plain(group, 24)}\n(cycles)")
         _grid(axes, which="y")
     _name_layers(panels[-1], [row for row in layers if row.board_type == groups[-1]])
     panels[0].legend(
@@ -128,6 +130,11 @@ PICTURES: dict[str, Picture] = {
     "tradeoff": draw_tradeoff,
     "layers": draw_layers,
 }
+
+
+def _layer_panels(run: Run) -> int:
+    """One for each board type that the winner's layers were measured on."""
+    return max(1, len({row.board_type for row in run.winner.layers}))
 
 
 def _rendered(figure: Figure, kind: str) -> bytes:
@@ -314,7 +321,7 @@ def _tradeoff_handles(
         text = f"limit {run.winner.limits.latency_ms:g} ms"
         handles.append(Line2D([], [], color=theme.bad, linestyle="--", label=text))
     star: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": theme.star}
-    text = f"winner: {percent_text(run.winner.int8_accuracy)} (int8)"
+    text = f"winner, fine-tuned: {percent_text(run.winner.int8_accuracy)} int8"
     handles.append(Line2D([], [], linestyle="", marker="*", markersize=12, label=text, **star))
     return handles
 

@@ -94,14 +94,6 @@ def plain(text: str, limit: int = 40) -> str:
     return kept.replace("$", r"\$")
 
 
-def cycles_text(cycles: float) -> str:
-    """Cycles for a reader: 941, 12.3 k, 4.56 M."""
-    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if cycles >= scale:
-            return f"{cycles / scale:.3g} {unit}"
-    return f"{cycles:.0f}"
-
-
 def bytes_text(size: float) -> str:
     """Bytes for a reader: 512 B, 12.3 KiB, 1.00 MiB."""
     for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from farm.measure import Measurement
 from nas.report_data import Candidate, Run
-from nas.report_style import bytes_text, cycles_text, percent_text
+from nas.report_style import bytes_text, percent_text
 
 NONE = "-"
-# Quantity, its key in `limits`, in a Measurement and in `promised`.
+# Quantity, its key in a Measurement and in `promised`, and its key in `limits`.
 QUANTITIES = (
-    ("SRAM", "sram_bytes", "peak_sram_bytes", ("peak_sram_bytes", "sram_bytes")),
-    ("Flash", "flash_bytes", "flash_bytes", ("flash_bytes",)),
-    ("Latency", "latency_ms", "latency_ms", ("latency_ms",)),
+    ("SRAM", "peak_sram_bytes", "sram_bytes"),
+    ("Flash", "flash_bytes", "flash_bytes"),
+    ("Latency", "latency_ms", "latency_ms"),
 )
 
 
@@ -169,7 +168,7 @@ def layer_rows(run: Run) -> list[tuple[str, ...]]:
             row.name,
             row.kind,
             row.kernel,
-            row.board_type or NONE,
+            row.board_type,
             f"{row.macs:,.0f}",
             f"{row.predicted_cycles:,.0f}",
             f"{row.measured_cycles:,.0f}",
@@ -203,11 +202,10 @@ def provenance_rows(row: Measurement) -> list[tuple[str, str]]:
 
 
 def _gauges(run: Run, row: Measurement) -> tuple[Gauge, ...]:
-    promised = run.winner.promised
-    promise = {**promised.get("", {}), **promised.get(row.board_type, {})}
+    promised = run.winner.promised.get(row.board_type, {})
     return tuple(
-        _gauge(name, getattr(row, key), _first(promise, keys), getattr(run.winner.limits, limit))
-        for name, limit, key, keys in QUANTITIES
+        _gauge(name, getattr(row, key), promised.get(key), getattr(run.winner.limits, limit))
+        for name, key, limit in QUANTITIES
     )
 
 
@@ -223,18 +221,9 @@ def _gauge(name: str, measured: float, promised: float | None, limit: float | No
     )
 
 
-def _first(values: Mapping[str, float], keys: tuple[str, ...]) -> float | None:
-    return next((values[key] for key in keys if key in values), None)
-
-
 def _ms_text(latency_ms: float) -> str:
     return f"{latency_ms:.2f} ms"
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-
-
-def total_cycles_text(run: Run) -> str:
-    """The fewest cycles of the winner over its boards, for the one-line summary."""
-    return cycles_text(min((r.cycles for r in run.winner.results if r.cycles), default=0))
