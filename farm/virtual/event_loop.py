@@ -88,7 +88,7 @@ class EventLoop:
         self._connections = 0
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
-        self._watching_console = False
+        self._console_events = 0
         self._console_moves = False  # the receiver took some input and more is waiting
 
     def run(self, stop: socket.socket) -> None:
@@ -100,8 +100,9 @@ class EventLoop:
                 if key.fileobj is stop:
                     return
                 self._handle(key)
-            self._move_console()
+            self._feed_console()
             self._run_core()
+            self._drain_console()
             if self._forgotten():
                 return
 
@@ -123,7 +124,7 @@ class EventLoop:
         running = self._machine.state == "running" and not self._service.in_reset
         if running and (self._console_moves or not (self._machine.idle or self._unwatched())):
             return 0.0
-        return _NAP_S if running or self._console.has_output else _REST_S
+        return _NAP_S if running else _REST_S
 
     def _run_core(self) -> None:
         if self._machine.state != "running":
@@ -138,17 +139,24 @@ class EventLoop:
 
     def _watch_console(self) -> None:
         """Read the terminal only while the receiver has taken everything so far."""
-        watch = not self._console.has_input
-        if watch and not self._watching_console:
-            self._selector.register(self._console, selectors.EVENT_READ)
-        elif self._watching_console and not watch:
+        events = 0 if self._console.has_input else selectors.EVENT_READ
+        events |= selectors.EVENT_WRITE if self._console.has_output else 0
+        if events == self._console_events:
+            return
+        if self._console_events:
             self._selector.unregister(self._console)
-        self._watching_console = watch
+        if events:
+            self._selector.register(self._console, events)
+        self._console_events = events
 
-    def _move_console(self) -> None:
+    def _feed_console(self) -> None:
         accepted = self._console.feed(self._machine.uart_in)
         self._console_moves = bool(accepted) and self._console.has_input
-        if accepted + self._console.flush():
+        if accepted:
+            self._last_use_s = time.monotonic()
+
+    def _drain_console(self) -> None:
+        if self._console.has_output and self._console.flush():
             self._last_use_s = time.monotonic()
 
     def _unwatched(self) -> bool:

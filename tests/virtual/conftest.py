@@ -12,8 +12,14 @@ from farm.inventory import Board, BoardType
 from farm.virtual import rack
 
 
+@pytest.fixture(scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")  # one for all tests: the native hook is built once
+
+
 @pytest.fixture(autouse=True)
-def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_state(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own_cache))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     yield
     rack.down()

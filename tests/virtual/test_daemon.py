@@ -86,6 +86,16 @@ def test_console_passes_every_byte_both_ways_unchanged(echo_board: Board) -> Non
         assert port.read(1) == b""  # no echo of the terminal's own
 
 
+def test_waiting_board_answers_at_once(echo_board: Board) -> None:
+    assert greeting(echo_board) == b"!"
+    with console(echo_board) as port:
+        start_s = time.monotonic()
+        for value in range(60):
+            port.write(bytes([value]))
+            assert port.read(1) == bytes([value])
+        assert time.monotonic() - start_s < 1.5  # 60 naps would take 3 s
+
+
 def test_silent_reader_does_not_hold_up_the_core(echo_board: Board) -> None:
     near = os.open(registry.tty_path(echo_board.probe_uid), os.O_RDWR | os.O_NOCTTY)
     try:
