@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from engine import c_text
 from engine import plan as planner
 from engine.c_text import Names
@@ -15,7 +13,7 @@ from engine.dispatch import choose, layers
 from engine.graph import Graph, Op
 from engine.numerics import add_parameters
 from engine.plan import Plan
-from engine.tables import CHANNEL_BYTES, channel_count, channels, sorted_inputs, weight_rows
+from engine.tables import CHANNEL_BYTES, channel_columns, channel_count, sorted_inputs, weight_rows
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
 STRUCT_BYTES = {"tr_conv": 72, "tr_pool": 52, "tr_sum": 48}
@@ -93,32 +91,30 @@ def _model_c(graph: Graph, arena: Plan, table: tuple[Layer, ...]) -> str:
     )
 
 
-def _tables(graph: Graph, op: Op, name: str) -> str:
+def struct_fields(graph: Graph, op: Op) -> tuple[str, dict[str, int | str]]:
+    """The C type that describes ``op`` to its kernel, and the fields of it but for tables."""
     if op.kind == "add":
-        return c_text.struct("tr_sum", name, _add_fields(graph, op))
+        return "tr_sum", _add_fields(graph, op)
     if op.kind == "average_pool2d":
-        return c_text.struct("tr_pool", name, _pool_fields(graph, op))
-    ends = channels(graph, op)
-    missing = channel_count(op) - len(ends.bias)
-    columns = [
-        np.pad(column, (0, missing))
-        for column in (ends.bias, ends.multiplier, ends.shift, ends.addend)
-    ]
-    fields: dict[str, int | str] = {
-        **_conv_fields(graph, op),
-        "weights": f"{name}_weights",
-        "channels": f"{name}_channels",
-    }
+        return "tr_pool", _pool_fields(graph, op)
+    return "tr_conv", _conv_fields(graph, op)
+
+
+def _tables(graph: Graph, op: Op, name: str) -> str:
+    c_type, fields = struct_fields(graph, op)
+    if op.bias is None:
+        return c_text.struct(c_type, name, fields)
+    weights, ends = f"{name}_weights", f"{name}_channels"
     return "".join(
         (
-            c_text.bytes_table(f"{name}_weights", weight_rows(op)),
-            c_text.channel_table(f"{name}_channels", columns),
-            c_text.struct("tr_conv", name, fields),
+            c_text.bytes_table(weights, weight_rows(op)),
+            c_text.channel_table(ends, channel_columns(graph, op)),
+            c_text.struct(c_type, name, {**fields, "weights": weights, "channels": ends}),
         )
     )
 
 
-def _conv_fields(graph: Graph, op: Op) -> dict[str, int]:
+def _conv_fields(graph: Graph, op: Op) -> dict[str, int | str]:
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.output)
     in_h, in_w, in_c = (1, 1, source.size) if op.kind == "fully_connected" else source.shape
     sizes = {"in_h": in_h, "in_w": in_w, "in_c": in_c}
@@ -126,7 +122,7 @@ def _conv_fields(graph: Graph, op: Op) -> dict[str, int]:
             "in_zero": source.quant.zero_point, "out_zero": output.quant.zero_point}  # fmt: skip
 
 
-def _pool_fields(graph: Graph, op: Op) -> dict[str, int]:
+def _pool_fields(graph: Graph, op: Op) -> dict[str, int | str]:
     in_h, in_w, in_c = graph.tensor(op.inputs[0]).shape
     return {"in_h": in_h, "in_w": in_w, "channels": in_c, **_window_fields(graph, op)}
 

@@ -85,6 +85,14 @@ def channels(graph: Graph, op: Op) -> Channels:
     )
 
 
+def channel_columns(graph: Graph, op: Op) -> tuple[NDArray[np.int64], ...]:
+    """The four columns of the table of tr_channel, int64 [channel_count], missing ones 0."""
+    ends = channels(graph, op)
+    missing = channel_count(op) - len(ends.bias)
+    columns = (ends.bias, ends.multiplier, ends.shift, ends.addend)
+    return tuple(np.pad(column, (0, missing)) for column in columns)
+
+
 def sorted_inputs(graph: Graph, op: Op) -> tuple[str, ...]:
     """The inputs as the kernels want them: those of an add by scale, the larger first."""
     return tuple(sorted(op.inputs, key=lambda name: -graph.tensor(name).quant.scale))

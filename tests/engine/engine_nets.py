@@ -1,0 +1,139 @@
+"""Random int8 networks: every kind of operator, odd shapes, strides, paddings and residuals."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from engine.graph import Graph, Op, Padding, Quant, Tensor
+
+KINDS = ("conv2d", "pointwise", "depthwise_conv2d", "average_pool2d", "add", "fully_connected")
+WIDE = (-128, 127)
+
+
+class Maker:
+    """Grows a network; `choose(low, high)` decides, numpy fills the arrays."""
+
+    def __init__(self, choose, input_shape=None, max_side=9):
+        self.choose = choose
+        self.rng = np.random.default_rng(choose(0, 1 << 30))
+        shape = input_shape or (choose(1, max_side), choose(1, max_side), choose(1, 9))
+        self.tensors = [Tensor("in", shape, self.quant())]
+        self.ops = []
+
+    def quant(self):
+        return Quant(float(self.rng.uniform(0.01, 0.1)), self.choose(-128, 127))
+
+    def clamp(self):
+        low, high = sorted((self.choose(-128, 127), self.choose(-128, 127)))
+        return (low, high) if self.choose(0, 2) == 0 else WIDE
+
+    def axis(self, size):
+        """Kernel, stride and both paddings along one axis of `size`."""
+        kernel = self.choose(1, 7)
+        before = self.choose(0, kernel - 1)
+        after = self.choose(0, kernel - 1)
+        if size + before + after < kernel:
+            kernel = before = after = 1
+            before = after = 0
+        stride = self.choose(1, 3)
+        return kernel, stride, before, after, (size + before + after - kernel) // stride + 1
+
+    def add_op(self, kind, shift=0):
+        """Append one operator; weights scaled so that factors are near 2**shift."""
+        source = self.tensors[-1]
+        make = getattr(self, f"_{kind}", None)
+        if make:
+            make(source)
+        else:
+            self._window(source, kind, shift)
+        return self
+
+    def _append(self, kind, inputs, shape, quant=None, **attributes):
+        index = len(self.ops)
+        self.tensors.append(Tensor(f"t{index}", shape, quant or self.quant()))
+        self.ops.append(Op(kind, f"{kind} {index}", inputs, f"t{index}", **attributes))
+
+    def _weights(self, shape, channels, shift=0):
+        scales = self.rng.uniform(1e-4, 2e-2, channels) * 2.0**shift
+        return {
+            "weights": self.rng.integers(-127, 128, shape).astype(np.int8),
+            "bias": self.rng.integers(-20000, 20000, channels).astype(np.int32),
+            "weight_scales": scales,
+        }
+
+    def _window(self, source, kind, shift):
+        height, width, cin = source.shape
+        kh, sh, top, bottom, rows = self.axis(height)
+        kw, sw, left, right, columns = self.axis(width)
+        cout = self.choose(1, 9) if kind == "conv2d" else cin
+        shapes = {"conv2d": (cout, kh, kw, cin), "depthwise_conv2d": (kh, kw, cin)}
+        weights = self._weights(shapes[kind], cout, shift) if kind in shapes else {}
+        self._append(
+            kind, (source.name,), (rows, columns, cout),
+            source.quant if kind == "average_pool2d" else None,
+            kernel=(kh, kw), stride=(sh, sw), padding=Padding(top, bottom, left, right),
+            clamp=self.clamp(), **weights,
+        )  # fmt: skip
+
+    def _pointwise(self, source):
+        height, width, cin = source.shape
+        cout = self.choose(1, 13)
+        weights = self._weights((cout, 1, 1, cin), cout)
+        shape = (height, width, cout)
+        self._append("conv2d", (source.name,), shape, clamp=self.clamp(), **weights)
+
+    def _fully_connected(self, source):
+        cout = self.choose(1, 13)
+        weights = self._weights((cout, source.size), cout)
+        self._append("fully_connected", (source.name,), (1, 1, cout), clamp=self.clamp(), **weights)
+
+    def _add(self, source):
+        same = [tensor.name for tensor in self.tensors if tensor.shape == source.shape]
+        other = same[self.choose(0, len(same) - 1)]
+        self._append("add", (source.name, other), source.shape, clamp=self.clamp())
+
+    def graph(self):
+        tensors = tuple(self.tensors)
+        return Graph("a net", tensors, tuple(self.ops), tensors[0].name, tensors[-1].name)
+
+
+def grow(choose, kinds=None):
+    """A chain of one to six operators of `kinds` (any), adds reaching back where shapes allow."""
+    maker = Maker(choose)
+    for _ in range(choose(1, 6)):
+        names = kinds or KINDS
+        maker.add_op(names[choose(0, len(names) - 1)])
+    return maker.graph()
+
+
+def seeded(seed):
+    """The same network for the same seed."""
+    rng = np.random.default_rng(seed)
+    return grow(lambda low, high: int(rng.integers(low, high + 1)))
+
+
+@st.composite
+def networks(draw):
+    """Hypothesis strategy of whole networks."""
+    return grow(lambda low, high: draw(st.integers(low, high)))
+
+
+@st.composite
+def one_operator(draw, kind):
+    """Strategy of networks of one operator; adds get two tensors of different scales."""
+    maker = Maker(lambda low, high: draw(st.integers(low, high)))
+    if kind == "add":
+        maker.add_op("average_pool2d")
+        source = maker.tensors[0]
+        maker.tensors[1] = Tensor("t0", source.shape, maker.quant())
+        maker.ops[0] = Op("add", "add", ("in", "in"), "t0", clamp=maker.clamp())
+    else:
+        maker.add_op(kind)
+    return maker.graph()
+
+
+def inputs_for(graph, count, seed=0):
+    """int8 [count, H, W, C], extremes first."""
+    shape = graph.tensor(graph.input).shape
+    x = np.random.default_rng(seed).integers(-128, 128, (count, *shape)).astype(np.int8)
+    x[0], x[1] = -128, 127
+    return x
