@@ -10,45 +10,14 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_model import toy
 
-from engine.cmodel import CModel, Layer, files_sha256
 from farm.board_header import board_header
 from farm.errors import ImageError
 from farm.image import build_image, image_key, load_segments
 from farm.mcus import load_mcu
 
 BOARDS = {"stm32f412zg": "nucleo-f412zg", "stm32f767zi": "nucleo-f767zi"}
-HEADER = """
-#include <stdint.h>
-#define TINYRACK_INPUT_BYTES 300
-#define TINYRACK_OUTPUT_BYTES 20
-#define TINYRACK_ARENA_BYTES {arena}
-#define TINYRACK_LAYER_COUNT 1
-void tinyrack_invoke(const int8_t *in, int8_t *out);
-void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer));
-"""
-SOURCE = """
-#include <string.h>
-#include "model.h"
-static int8_t arena[TINYRACK_ARENA_BYTES];
-static const int8_t weights[{weights}] = {{1, 2, 3}};
-void tinyrack_invoke(const int8_t *in, int8_t *out) {{
-    memcpy(arena, in, 16);
-    for (int i = 0; i < 20; ++i) out[i] = (int8_t)(arena[i] + weights[(uint8_t)in[i]]);
-}}
-void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer)) {{
-    tinyrack_invoke(in, out);
-    after(0);
-}}
-"""
-
-
-def toy(arena: int = 64, weights: int = 256) -> CModel:
-    header, source = HEADER.format(arena=arena), SOURCE.format(weights=weights)
-    files = {"model.h": header, "model.c": source}
-    layer = Layer(0, "sum", "add", "toy_sum", (300, 1, 1), (20, 1, 1), 20, {})
-    shapes = ((300, 1, 1), (20, 1, 1))
-    return CModel("toy", files, arena, weights, 300, 20, (layer,), files_sha256(files), *shapes)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +44,7 @@ def test_an_image_states_what_the_linker_made_of_it(name: str) -> None:
     harness_bytes = image.static_ram_bytes - (300 + 20 + 64)
     assert 0 < harness_bytes < 400, "the harness must leave the RAM to the network"
     assert image.flash_bytes < 9_000, "the harness must leave the flash to the network"
-    assert (image.macs, image.arena_bytes, image.mcu) == (20, 64, name)
+    assert (image.macs, image.arena_bytes, image.mcu) == (40, 64, name)
 
 
 @pytest.mark.parametrize("name", BOARDS)

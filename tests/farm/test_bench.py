@@ -1,0 +1,251 @@
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_model import INPUT, OUTPUT, toy
+
+from engine.emit import emit
+from engine.graph import Padding
+from engine.quantize import FloatNet, FloatOp, quantize
+from engine.reference import run
+from farm import bench
+from farm.bench import clock_from_marks, measure_on_board
+from farm.errors import BenchError
+from farm.image import Image, build_image
+from farm.inventory import Board, BoardType
+from farm.link import ClockMark, Link
+from farm.mcus import load_mcu
+from farm.measure import Measurement
+from farm.virtual import rack
+
+F412 = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-BENCH-4")
+F767 = Board("m7", BoardType("nucleo-f767zi", "stm32f767zi", "stm32f767zi"), "virtual:TR-BENCH-7")
+BOARDS = [F412, F767]
+STAGES = ["connect", "flash", "verify", "reset", "banner", "load"]
+STAGES += ["cold", "time", "trace", "stack", "clock", "result"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """State and cache of this file, with both boards up in them."""
+    names = {"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache"}
+    made = {name: str(tmp_path_factory.mktemp(folder)) for name, folder in names.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in made.items():
+            patch.setenv(name, folder)
+        rack.up(BOARDS)
+        yield made
+        rack.down([board.probe_uid for board in BOARDS])
+
+
+@pytest.fixture(autouse=True)
+def own_folders(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, folder in folders.items():
+        monkeypatch.setenv(name, folder)
+
+
+def image_for(board: Board, body: str = "") -> Image:
+    return build_image(toy(body=body), load_mcu(board.type.mcu), board.type.name)
+
+
+def measure(
+    board: Board, image: Image, expected: bytes = OUTPUT, deadline_s: float = 30.0
+) -> Measurement:
+    mcu = load_mcu(board.type.mcu)
+    return measure_on_board(board, mcu, image, INPUT, expected, 3, deadline_s)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+def test_a_network_costs_the_same_every_time_and_is_right(board: Board) -> None:
+    stages: list[str] = []
+    image = image_for(board)
+    mcu = load_mcu(board.type.mcu)
+    first = measure_on_board(board, mcu, image, INPUT, OUTPUT, 5, 30.0, stages.append)
+    again = measure(board, image)
+    assert stages == STAGES
+    assert first.status == "ok"
+    assert (first.cycles, first.layer_cycles) == (again.cycles, again.layer_cycles)
+    assert first.samples == (first.cycles,) * 5
+    assert first.virtual
+    assert first.timing_model
+    assert first.clock_measured_hz is None
+    assert first.clock_hz == mcu.clock_hz
+    assert 0 < first.stack_bytes < 1024
+    assert first.peak_sram_bytes == image.static_ram_bytes + first.stack_bytes
+    assert sum(first.layer_cycles) == pytest.approx(first.cycles, abs=60)
+    assert first.latency_ms == pytest.approx(first.cycles / mcu.clock_hz * 1000)
+    assert Measurement.from_json(first.to_json()) == first
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+def test_a_real_network_gives_the_reference_s_bits_on_the_board(board: Board) -> None:
+    rng = np.random.default_rng(3)
+
+    def values(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape, scale=0.4).astype(np.float32)
+
+    def conv(name: str, source: str, *sizes: int, **more: Any) -> FloatOp:
+        kind = "depthwise_conv2d" if len(sizes) == 3 else "conv2d"
+        bias = values(sizes[2] if len(sizes) == 3 else sizes[0])
+        return FloatOp(kind, name, (source,), name, weights=values(*sizes), bias=bias, **more)
+
+    same = {"kernel": (3, 3), "padding": Padding(1, 1, 1, 1), "activation": "relu6"}
+    pool = {"kernel": (6, 6), "stride": (6, 6), "weights": None, "bias": None}
+    ops = (
+        conv("first", "in", 8, 3, 3, 3, stride=(2, 2), **same),
+        conv("deep", "first", 3, 3, 8, **same),
+        conv("point", "deep", 8, 1, 1, 8),
+        FloatOp("add", "add", ("first", "point"), "add", weights=None, bias=None),
+        FloatOp("average_pool2d", "pool", ("add",), "pool", **pool),
+        FloatOp("fully_connected", "out", ("pool",), "out", weights=values(10, 8), bias=values(10)),
+    )
+    graph = quantize(FloatNet("net", (12, 12, 3), ops, "in", "out"), values(4, 12, 12, 3))
+    x = rng.integers(-128, 128, size=(12, 12, 3), dtype=np.int8)
+    mcu = load_mcu(board.type.mcu)
+    image = build_image(emit(graph), mcu, board.type.name)
+    expected = run(graph, x).tobytes()
+    found = measure_on_board(board, mcu, image, x.tobytes(), expected, 3, 30.0)
+    assert found.status == "ok"
+    assert len(found.layer_cycles) == len(ops)
+    assert min(found.layer_cycles) > 0
+
+
+def test_a_wrong_output_is_a_result_without_timing() -> None:
+    wrong = OUTPUT[:7] + bytes([OUTPUT[7] ^ 0x80]) + OUTPUT[8:]
+    found = measure(F412, image_for(F412), wrong)
+    assert found.status == "wrong_output"
+    assert found.message == "1 of 20 output bytes are wrong, the first at 7: 15 instead of -113"
+    assert (found.samples, found.latency_ms, found.output_ok) == ((), 0.0, False)
+
+
+def deep(size: int) -> str:
+    """C that uses so many bytes of stack."""
+    return f"volatile int8_t d[{size}]; for (int i = 0; i < {size}; ++i) d[i] = in[i % 300];"
+
+
+def test_the_stack_a_layer_needs_is_seen_and_one_nearly_full_is_no_measurement() -> None:
+    plain = measure(F412, image_for(F412))
+    more = measure(F412, image_for(F412, deep(1000)))
+    assert more.stack_bytes - plain.stack_bytes == pytest.approx(1000, abs=64)
+    assert more.peak_sram_bytes - plain.peak_sram_bytes == more.stack_bytes - plain.stack_bytes
+    left = load_mcu("stm32f412zg").stack_bytes - more.stack_bytes
+    with pytest.raises(BenchError, match=r"m4.*only \d+ bytes .* untouched"):
+        measure(F412, image_for(F412, deep(1000 + left - 40)))
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+def test_a_network_that_touches_what_is_not_there_faults_with_its_address(board: Board) -> None:
+    image = image_for(board, "arena[0] = *(const volatile int8_t *)0x50000000u;")
+    with pytest.raises(BenchError, match=rf"{board.id}.*stage cold.*faulted.*PC 0x0800"):
+        measure(board, image)
+    assert measure(board, image_for(board)).status == "ok"
+
+
+def test_a_stack_that_overflows_never_becomes_a_measurement() -> None:
+    with pytest.raises(BenchError, match=r"m4: in stage cold"):
+        measure(F412, image_for(F412, deep(9000)), deadline_s=4.0)
+    assert measure(F412, image_for(F412)).status == "ok"
+
+
+def test_a_network_that_never_ends_is_given_up_and_the_board_recovers() -> None:
+    image = image_for(F412, "for (volatile int i = 1; i;) { }")
+    started_s = time.monotonic()
+    with pytest.raises(BenchError, match=r"m4: in stage cold.*no answer to RUN"):
+        measure(F412, image, deadline_s=3.0)
+    assert time.monotonic() - started_s < 6.0
+    assert measure(F412, image_for(F412)).status == "ok"
+
+
+def test_another_image_board_type_clock_or_size_is_never_measured() -> None:
+    image = image_for(F412)
+    mcu = load_mcu("stm32f412zg")
+    with pytest.raises(BenchError, match=r"stage banner.*runs image"):
+        measure(F412, replace(image, image_sha256="0" * 64))
+    renamed = replace(F412, type=replace(F412.type, name="nucleo-x"))
+    with pytest.raises(BenchError, match="says it is a nucleo-f412zg"):
+        measure(renamed, image)
+    for changed, said in (
+        (replace(mcu, clock_hz=96_000_000), "not 96000000"),
+        (replace(mcu, checks=(replace(mcu.checks[0], value=0x705), *mcu.checks[1:])), "FLASH_ACR"),
+        (replace(mcu, checks=mcu.checks[1:]), "reports 3 registers"),
+    ):
+        with pytest.raises(BenchError, match=said):
+            measure_on_board(F412, changed, image, INPUT, OUTPUT, 3, 30.0)
+    with pytest.raises(BenchError, match="301 input and 20 output bytes"):
+        measure_on_board(F412, mcu, image, INPUT + b"\0", OUTPUT, 3, 30.0)
+
+
+def test_a_deadline_that_passes_names_the_stage() -> None:
+    with pytest.raises(BenchError, match=r"m4: in stage connect.*allow more time"):
+        measure(F412, image_for(F412), deadline_s=0.001)
+
+
+def test_noise_on_the_line_does_not_change_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = measure(F412, image_for(F412))
+    send = Link._send
+    count = 0
+
+    def spoilt(self: Link, command: int, request: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count % 3 == 0:
+            self._port.write(b"\x55noise\0\0more noise")
+        send(self, command, request)
+
+    monkeypatch.setattr(Link, "_send", spoilt)
+    noisy = measure(F412, image_for(F412))
+    assert (noisy.cycles, noisy.layer_cycles) == (plain.cycles, plain.layer_cycles)
+    assert noisy.provenance["console_retries"] > 0
+
+
+def test_a_daemon_killed_in_mid_measurement_is_an_error_at_once() -> None:
+    image = image_for(F767, "for (volatile int i = 0; i < 200000000; ++i) { }")
+    pid = rack.find(F767.probe_uid).pid
+    mcu = load_mcu("stm32f767zi")
+    kill = threading.Timer(0.2, os.kill, [pid, signal.SIGKILL])
+
+    def on_stage(stage: str) -> None:
+        if stage == "cold":
+            kill.start()
+
+    started_s = time.monotonic()
+    with pytest.raises(BenchError, match=r"m7: in stage cold.*console"):
+        measure_on_board(F767, mcu, image, INPUT, OUTPUT, 3, 60.0, on_stage)
+    assert time.monotonic() - started_s < 10.0
+    rack.ensure_up(F767)
+    assert measure(F767, image_for(F767)).status == "ok"
+
+
+def test_a_clock_is_measured_through_counter_wraps_and_jitter() -> None:
+    hz, step = 216_000_000, 27_000_000
+    jitter = [0.0, 8e-4, -5e-4, 3e-4, 0.0]
+    marks = [
+        ClockMark((2**32 - 30_000_000 + i * step) % 2**32, 10 + i * step / hz + jitter[i])
+        for i in range(5)
+    ]
+    assert clock_from_marks(marks) == pytest.approx(hz, rel=0.003)
+
+
+def test_a_real_board_with_a_wrong_clock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    mcu = load_mcu("stm32f412zg")
+    real = replace(F412, probe="stlink:123")
+    for true_hz, off in ((100_000_000, False), (96_000_000, True), (50_000_000, True)):
+
+        class Line:
+            hz = true_hz
+
+            def clock(self, marks: int, spacing: int, _deadline_s: float) -> list[ClockMark]:
+                return [ClockMark(i * spacing, 5 + i * spacing / self.hz) for i in range(marks)]
+
+        stages = bench._Stages(real, 10.0, lambda _: None)
+        if off:
+            with pytest.raises(BenchError, match=f"measures {true_hz // 1_000_000}.00 MHz"):
+                bench._clock(real, mcu, Line(), stages)
+        else:
+            assert bench._clock(real, mcu, Line(), stages) == pytest.approx(true_hz)

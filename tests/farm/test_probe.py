@@ -1,0 +1,99 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy_model import toy
+
+from farm.errors import BenchError, ImageError
+from farm.image import build_image, load_segments
+from farm.inventory import Board, BoardType
+from farm.mcus import load_mcu
+from farm.probe import open_probe
+from farm.virtual import rack
+
+BOARD = Board(
+    "probed", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-PROBED"
+)
+MCU = load_mcu("stm32f412zg")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """State and cache of this file, with one board up in them."""
+    names = {"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache"}
+    made = {name: str(tmp_path_factory.mktemp(folder)) for name, folder in names.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in made.items():
+            patch.setenv(name, folder)
+        rack.ensure_up(BOARD)
+        yield made
+        rack.down([BOARD.probe_uid])
+
+
+@pytest.fixture(autouse=True)
+def own_folders(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, folder in folders.items():
+        monkeypatch.setenv(name, folder)
+
+
+def test_what_was_flashed_reads_back_and_nothing_else_passes_for_it() -> None:
+    image = build_image(toy(), MCU, BOARD.type.name)
+    other = build_image(toy(body="((volatile int8_t *)arena)[1] = 5;"), MCU, BOARD.type.name)
+    with open_probe(BOARD, MCU) as probe:
+        probe.flash(image)
+        probe.verify(image)
+        with pytest.raises(BenchError, match=r"probed.*flash at 0x080.* after flashing toy"):
+            probe.verify(other)
+        probe.flash(other)
+        probe.verify(other)
+        for address, data in load_segments(other.elf):
+            assert probe.read(address, len(data)) == data
+
+
+def test_the_core_stops_at_its_reset_vector_and_memory_can_be_read() -> None:
+    image = build_image(toy(), MCU, BOARD.type.name)
+    with open_probe(BOARD, MCU) as probe:
+        probe.flash(image)
+        probe.reset_and_halt()
+        first = probe.read(MCU.flash.base, 8)
+        assert first == image.segments()[0][1][:8]
+        with pytest.raises(BenchError, match="reading 4 bytes at 0x60000000"):
+            probe.read(0x6000_0000, 4)
+        assert probe.read(MCU.ram.base, 3)  # goes on after the fault
+
+
+def test_the_working_folder_stays_and_its_user_script_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYOCD_PROJECT_DIR", "/")
+    (tmp_path / "pyocd_user.py").write_text("open('was-run', 'w')")
+    with open_probe(BOARD, MCU):
+        assert Path.cwd() == tmp_path
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_probe_in_use_is_refused_and_free_again_afterwards() -> None:
+    with (
+        open_probe(BOARD, MCU),
+        pytest.raises(BenchError, match="probed: connecting failed"),
+        open_probe(BOARD, MCU),
+    ):
+        pass
+    with open_probe(BOARD, MCU) as probe:
+        assert probe.read(MCU.flash.base, 4)
+
+
+@pytest.mark.parametrize("probe", ["virtual:TR-PROB", "virtual:TR-PROBED-2", "virtual:ABSENT"])
+def test_an_absent_probe_is_refused_at_once_not_waited_for_nor_replaced(probe: str) -> None:
+    absent = replace(BOARD, id="absent", probe=probe)
+    with pytest.raises(BenchError, match=r"absent: no probe .*rack up"), open_probe(absent, MCU):
+        pass
+
+
+def test_bytes_outside_the_flash_are_never_programmed() -> None:
+    image = build_image(toy(), load_mcu("stm32f767zi"), "nucleo-f767zi")
+    small = replace(MCU, flash=replace(MCU.flash, bytes=1024))
+    with open_probe(BOARD, small) as probe, pytest.raises(ImageError, match="outside the flash"):
+        probe.flash(image)
