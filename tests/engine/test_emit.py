@@ -1,0 +1,189 @@
+"""The C that comes out of a graph gives the reference's bits, stands alone, and is safe to read."""
+
+import ctypes
+import functools
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+from engine_arm import DATA, Arm
+from engine_nets import Maker, inputs_for, seeded
+
+from engine.c_text import Names, identifier
+from engine.cmodel import files_sha256
+from engine.dispatch import KERNELS
+from engine.emit import emit
+from engine.graph import Graph, Op, Tensor
+from engine.host import WARNING_FLAGS, HostModel
+from engine.reference import run
+from engine.toolchain import build_shared, compile_object
+
+SEEDS = range(40)
+IMAGES = 3
+
+
+def renamed(model, prefix):
+    """The model's own files under other names, so that many fit in one library."""
+    files = {}
+    for name in ("model.c", "model.h"):
+        text = (
+            model.files[name]
+            .replace("tinyrack_", f"{prefix}_")
+            .replace('"model.h"', f'"{prefix}.h"')
+        )
+        files[name.replace("model", prefix)] = text
+    return files
+
+
+@functools.cache
+def batch():
+    """One library of every seed's network, fast and plain."""
+    files = {}
+    for seed in SEEDS:
+        for plain in (False, True):
+            model = emit(seeded(seed), plain=plain)
+            kernels = {name: text for name, text in model.files.items() if "model." not in name}
+            files |= kernels | renamed(model, f"n{seed}{'p' if plain else 'f'}")
+    # The networks are many and the calls few: -O1 halves the compile time.
+    return ctypes.CDLL(str(build_shared(files, "batch", (*WARNING_FLAGS, "-O1"))))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_c_equals_the_reference(seed):
+    graph = seeded(seed)
+    x = inputs_for(graph, IMAGES, seed)
+    wanted = run(graph, x)
+    for variant in "fp":
+        invoke = getattr(batch(), f"n{seed}{variant}_invoke")
+        for image, expected in zip(x, wanted, strict=True):
+            source, out = image.copy(), np.full(expected.shape, 0x55, np.int8)
+            invoke(ctypes.c_void_p(source.ctypes.data), ctypes.c_void_p(out.ctypes.data))
+            np.testing.assert_array_equal(out, expected)
+            np.testing.assert_array_equal(source, image, "the input was written")
+
+
+def test_the_batch_uses_every_kernel():
+    used = {
+        layer.kernel
+        for seed in SEEDS
+        for plain in (False, True)
+        for layer in emit(seeded(seed), plain=plain).layers
+    }
+    assert used == {row.c_name for row in KERNELS}
+
+
+def every_kind():
+    """One network with every kind of operator and a residual add."""
+    rng = np.random.default_rng(3)
+    maker = Maker(lambda low, high: int(rng.integers(low, high + 1)), (9, 7, 3))
+    kinds = ("conv2d", "pointwise", "depthwise_conv2d", "add", "average_pool2d", "fully_connected")
+    for kind in kinds:
+        maker.add_op(kind)
+    return maker.graph()
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7"])
+def test_a_whole_network_equals_the_reference_on_an_emulated_core(cpu):
+    graph = every_kind()
+    model = emit(graph)
+    core = Arm(model.files, ["tinyrack_invoke", "tinyrack_trace"], cpu)
+    for image in inputs_for(graph, IMAGES):
+        core.write(DATA, image.tobytes())
+        core.call("tinyrack_invoke", DATA, DATA + 0x8000)
+        assert core.read(DATA + 0x8000, model.output_bytes) == run(graph, image).tobytes()
+        assert core.read(DATA, image.size) == image.tobytes()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_const_and_arena_bytes_are_what_the_compiler_made(plain):
+    graph = every_kind()
+    model = emit(graph, plain=plain)
+    headers = {name: text for name, text in model.files.items() if name.endswith(".h")}
+    path = compile_object("model.c", model.files["model.c"], headers, "cortex-m4")
+    sections = list(ELFFile(io.BytesIO(path.read_bytes())).iter_sections())
+    assert sum(s.data_size for s in sections if s.name.startswith(".rodata")) == model.const_bytes
+    assert sum(s.data_size for s in sections if s.name.startswith(".bss")) == model.arena_bytes
+    assert not [s.name for s in sections if s.name.startswith(".data") and s.data_size]
+
+
+def test_trace_reports_each_layer_once_in_order():
+    graph = every_kind()
+    image = inputs_for(graph, 2)[0]
+    with HostModel(emit(graph)) as model:
+        out, seen = model.trace(image)
+        np.testing.assert_array_equal(out, model.run(image))
+    assert seen == list(range(len(graph.ops)))
+
+
+def test_layers_and_header_describe_the_network():
+    graph = every_kind()
+    model = emit(graph)
+    assert [layer.name for layer in model.layers] == [op.name for op in graph.ops]
+    assert sum(layer.macs for layer in model.layers) == graph.macs
+    header = model.files["model.h"]
+    assert f"TINYRACK_INPUT_BYTES {model.input_bytes} " in header
+    assert f"TINYRACK_ARENA_BYTES {model.arena_bytes} " in header
+    assert f"TINYRACK_LAYER_COUNT {len(graph.ops)}\n" in header
+
+
+def test_equal_graphs_give_equal_files():
+    first, second = emit(seeded(2)), emit(seeded(2))
+    assert first.sha256 == second.sha256 == files_sha256(first.files)
+    assert emit(seeded(3)).sha256 != first.sha256
+
+
+def test_files_need_nothing_but_each_other_and_the_compiler():
+    files = emit(every_kind()).files
+    for text in files.values():
+        for name in re.findall(r"#include\s+(\S+)", text):
+            assert name == "<stdint.h>" or name.strip('"') in files
+        assert "malloc" not in text
+
+
+HOSTILE = (
+    "*/ int x; /*",
+    'a"\n#error no',
+    "int",
+    "\\",
+    "1st",
+    "ünïcode",
+    "a b",
+    "a_b",
+    "",
+    "A" * 500,
+)
+
+
+def test_hostile_names_do_not_reach_the_c():
+    graph = seeded(11)
+    spaced = [text + " " * times for times in range(9) for text in HOSTILE]
+    new = {op.name: spaced[index] or "e" for index, op in enumerate(graph.ops)}
+    ops = tuple(replace(op, name=new[op.name]) for op in graph.ops)
+    hostile = Graph('net */ #error "\n', graph.tensors, ops, graph.input, graph.output)
+    model = emit(hostile)
+    text = model.files["model.c"] + model.files["model.h"]
+    assert "#error" not in text
+    assert text.isascii()
+    image = inputs_for(graph, 2)[0]
+    with HostModel(model) as runner:
+        np.testing.assert_array_equal(runner.run(image), run(graph, image))
+
+
+def test_identifiers_are_unique_and_plain():
+    names = Names(["a b", "a_b", "a-b", "a_b_2", *HOSTILE])
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names.values())
+    assert identifier("1st") == "l1st"
+
+
+def test_a_network_of_one_layer_has_no_arena():
+    quants = [Tensor(name, (2, 2, 4), seeded(1).tensors[0].quant) for name in ("in", "out")]
+    op = Op("average_pool2d", "pool", ("in",), "out")
+    model = emit(Graph("tiny", tuple(quants), (op,), "in", "out"))
+    assert model.arena_bytes == 0
+    image = np.arange(16, dtype=np.int8).reshape(2, 2, 4)
+    with HostModel(model) as runner:
+        np.testing.assert_array_equal(runner.run(image), image)
