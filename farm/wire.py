@@ -72,7 +72,10 @@ class Receiver:
             return None
         text, blob = bytes(self._buffer[_HEAD.size : blob_at]), bytes(self._buffer[blob_at:end])
         del self._buffer[:end]
-        header = json.loads(text)
+        try:
+            header = json.loads(text)
+        except ValueError as error:
+            raise PeerGoneError("a message that is no JSON") from error
         if not isinstance(header, dict):
             raise PeerGoneError("a message that is no object")
         return header, blob

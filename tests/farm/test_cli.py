@@ -1,0 +1,255 @@
+"""The command line: exit codes, one line of error, one object of JSON."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import scripted
+from test_manager import wait_until
+
+from engine.graph import Graph, Op, Quant, Tensor
+from engine.graph_file import save_graph
+from farm import board_worker, cli, lease, manager
+from farm.commands import monitor, scan
+from farm.inventory import load_rack
+
+
+@pytest.fixture
+def run(capsys, rack):
+    """Run one command on the default rack; return code, standard output and error."""
+
+    def go(*argv: str, file: str = str(rack.path)):
+        options = ("--boards-file", file)
+        try:
+            code = cli.main([*argv, *options])
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return go
+
+
+@pytest.fixture
+def model(tmp_path):
+    tensors = (Tensor("x", (4, 4, 2), Quant(1.0, 0)), Tensor("y", (2, 2, 2), Quant(1.0, 0)))
+    op = Op("average_pool2d", "pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
+    path = tmp_path / "net.tinyrack.npz"
+    save_graph(Graph("net", tensors, (op,), "x", "y"), path)
+    return str(path)
+
+
+@pytest.fixture
+def script(monkeypatch, scripted_path):
+    """Let bench use the scripted runner; the model's file name says what to do."""
+    real = manager.BoardManager
+
+    def scripted_manager(*args, **options):
+        return real(*args, **options, runner="scripted:run")
+
+    monkeypatch.setattr("farm.commands.bench.BoardManager", scripted_manager)
+    assert board_worker.DEFAULT_RUNNER == "farm.runner:run_job"
+
+
+def results(out: str) -> list[dict]:
+    assert out.count("\n") == 1
+    return json.loads(out)["results"]
+
+
+def test_without_arguments_there_is_help(capsys):
+    assert cli.main([]) == 0
+    assert "usage: tinyrack" in capsys.readouterr().out
+
+
+def test_boards_are_shown_with_health_holder_and_last_result(run, rack, board, model, script):
+    run("bench", model, "--boards", "f412-01")
+    lease.quarantine(board, "smokes")
+    with lease.lease(rack.boards[1], 1.0):
+        rows = results(run("boards", "--json")[1])
+    assert [row["board"] for row in rows] == ["f412-01", "f412-02", "f767-01", "f767-02"]
+    assert (rows[0]["health"], rows[0]["reason"]) == ("quarantined", "smokes")
+    assert rows[0]["last"]["status"] == "ok"
+    assert rows[1]["holder"]["pid"] == os.getpid()
+    code, out, _ = run("boards")
+    assert code == 0
+    assert "quarantined: smokes" in out
+
+
+def test_check_passes_the_default_rack_and_names_what_is_wrong(run, write_rack):
+    assert run("boards", "check")[0] == 0
+    assert len(results(run("boards", "check", "--json")[1])) == 4
+    bad = str(write_rack("version: 1\ntypes: {}\nboards: []\ncolour: red\n"))
+    code, out, err = run("boards", "check", file=bad)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert f"{bad}:4: the file: unknown key 'colour'" in err
+
+
+def test_json_goes_before_or_behind_the_action(run):
+    assert results(run("boards", "--json", "check")[1]) == results(
+        run("boards", "check", "--json")[1]
+    )
+
+
+def test_quarantine_restore_and_release_say_what_they_did(run):
+    assert results(run("boards", "quarantine", "f412-01", "--reason", "hot", "--json")[1]) == [
+        {"board": "f412-01", "health": "quarantined", "reason": "hot"}
+    ]
+    assert results(run("boards", "restore", "f412-01", "--json")[1])[0]["restored"] is True
+    assert run("boards", "release", "f412-01")[1] == "f412-01: nobody held it\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("boards", "release", "f412-0"), 69, "did you mean 'f412-0"),
+        (("bench", "m.tflite"), 2, "not yet supported"),
+        (("bench", "m.onnx"), 2, "must end in .tinyrack.npz"),
+        (("bench", "nope.tinyrack.npz"), 2, "no such file"),
+        (("bench", "m.tinyrack.npz", "--boards", "rack=B"), 69, "no active board matches"),
+        (("compile", "nope.tinyrack.npz", "--mcu", "stm32", "--out", "x"), 2, "unknown MCU"),
+        (("flash", "nope.elf", "--boards", "all"), 2, "no such file"),
+        (("rack", "up", "--boards", "nope"), 69, "no board 'nope'"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_a_code(run, argv, code, words):
+    got, out, err = run(*argv)
+    assert (got, out, err.count("\n")) == (code, "", 1)
+    assert words in err
+    answer = json.loads(run(*argv, "--json")[1])
+    assert answer["exit_code"] == code
+    assert words in answer["error"]
+
+
+def test_a_damaged_model_is_a_usage_error(run, tmp_path):
+    path = tmp_path / "bad.tinyrack.npz"
+    path.write_bytes(b"PK\x03\x04" + b"\x00" * 50)
+    assert run("bench", str(path))[0] == 2
+
+
+def test_wrong_options_end_in_two(run):
+    assert run("bench", "m.tinyrack.npz", "--repeats", "99")[0] == 2
+    assert run("flash", "x.elf")[0] == 2
+
+
+def test_a_debug_run_shows_the_traceback(run):
+    assert "Traceback" in run("bench", "m.tflite", "--debug")[2]
+
+
+def test_bench_answers_a_row_a_type_and_remembers(run, model, script):
+    code, out, _ = run("bench", model, "--json")
+    rows = results(out)
+    assert code == 0
+    assert [row["board_type"] for row in rows] == ["nucleo-f412zg", "nucleo-f767zi"]
+    assert all(row["output_ok"] and row["virtual"] for row in rows)
+    assert [row["source"] for row in results(run("bench", model, "--json")[1])] == ["stored"] * 2
+    assert len(scripted.runs()) == 2
+    assert "stored" in run("bench", model)[1]
+
+
+def test_bench_can_measure_each_board(run, model, script):
+    rows = results(run("bench", model, "--each-board", "--json")[1])
+    assert [row["board"] for row in rows] == ["f412-01", "f412-02", "f767-01", "f767-02"]
+
+
+@pytest.mark.parametrize(("what", "code"), [("wrong", 1), ("toobig", 1), ("bench", 70)])
+def test_bench_tells_a_bad_network_from_a_bad_bench(run, model, script, tmp_path, what, code):
+    path = tmp_path / f"{what}.tinyrack.npz"
+    os.link(model, path)
+    assert run("bench", str(path), "--retries", "0")[0] == code
+    got, out, _ = run("bench", str(path), "--retries", "0", "--json", "--again")
+    assert got == code
+    assert all(row["status"] != "ok" for row in results(out))
+
+
+def test_bench_takes_an_input_file(run, model, script, tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((4, 4, 2), np.int8))
+    assert run("bench", model, "--input", str(path), "--boards", "f412-01")[0] == 0
+    for bad in (np.zeros((4, 4, 3), np.int8), np.zeros((4, 4, 2), np.int32)):
+        np.save(path, bad)
+        assert run("bench", model, "--input", str(path))[0] == 2
+    path.write_bytes(b"junk")
+    assert run("bench", model, "--input", str(path))[0] == 2
+
+
+def test_busy_boards_end_in_75(run, model, script, board):
+    with lease.lease(board, 1.0):
+        code, _, err = run("bench", model, "--boards", "f412-01", "--wait", "0.2")
+    assert code == 75
+    assert "f412-01 is held by process" in err
+
+
+def test_ctrl_c_ends_quickly_and_releases_the_boards(rack, board, model, tmp_path, scripted_path):
+    os.link(model, tmp_path / "hang.tinyrack.npz")
+    code = (
+        "import sys, functools, farm.manager as m\n"
+        "import farm.commands.bench as b, farm.cli as c\n"
+        "b.BoardManager = functools.partial(m.BoardManager, runner='scripted:run')\n"
+        "sys.exit(c.main(sys.argv[1:]))"
+    )
+    argv = ["bench", str(tmp_path / "hang.tinyrack.npz"), "--boards-file", str(rack.path)]
+    command = subprocess.Popen([sys.executable, "-c", code, *argv], stderr=subprocess.PIPE)
+    wait_until(lambda: len(scripted.runs()) == 2)
+    started = time.monotonic()
+    command.send_signal(2)
+    err = command.communicate(timeout=10)[1]
+    assert command.returncode == 130
+    assert time.monotonic() - started < 2.0
+    assert b"interrupted" in err
+    assert lease.holder(board) is None
+
+
+def test_compile_writes_a_library_and_tells_its_cost(run, model, tmp_path):
+    out = tmp_path / "out"
+    code, text, _ = run("compile", model, "--mcu", "stm32f412zg", "--out", str(out), "--json")
+    (row,) = results(text)
+    assert code == 0
+    assert (out / "model.h").is_file()
+    assert (row["arena_bytes"], row["fits"], len(row["layers"])) == (0, True, 1)
+    assert row["flash_bytes"] > row["const_bytes"]
+
+
+def test_status_shows_the_rack_while_it_is_down(run):
+    rows = results(run("rack", "status", "--json")[1])
+    assert (rows[0]["board"], rows[0]["alive"]) == ("f412-01", False)
+    assert run("rack", "down")[1] == "ended: none was up\n"
+
+
+def test_scan_reads_probes_from_sysfs_without_opening_them(tmp_path, run):
+    device = tmp_path / "usb" / "1-2"
+    device.mkdir(parents=True)
+    for name, text in {
+        "idVendor": "0483",
+        "idProduct": "374b",
+        "product": "STM32 STLink",
+        "serial": "0667FF525750877267023015",
+    }.items():
+        (device / name).write_text(text + "\n")
+    hub = tmp_path / "usb" / "usb1"
+    hub.mkdir()
+    (hub / "idVendor").write_text("1d6b\n")
+    (found,) = [f for f in scan.find_probes(tmp_path / "usb") if f.location == "1-2"]
+    assert found.probe == "stlink:0667FF525750877267023015"
+    assert 'probe: "stlink:0667FF525750877267023015"' in scan.entry(found)
+    assert run("boards", "scan")[0] == 0
+
+
+def test_a_proposed_entry_is_valid(write_rack):
+    line = scan.entry(scan.Found("jlink:000960177309", "J-Link", "1-1"))
+    line = line.replace("NAME", "new-1").replace("TYPE", "t")
+    text = "version: 1\ntypes: {t: {mcu: stm32f412zg, target: x}}\nboards:\n" + line
+    assert load_rack(write_rack(text)).boards[0].probe_uid == "000960177309"
+
+
+def test_old_stlink_serials_become_hex_as_in_pyocd():
+    assert scan.usb_uid("0667FF") == "0667FF"
+    assert scan.usb_uid("P\xff\x01") == "50FF01"
+
+
+def test_the_monitor_lets_no_escape_sequence_through():
+    assert monitor.readable(b"ok\r\n\x1b[2J\xff\t") == "ok\n\\x1b[2J\\xff\t"
