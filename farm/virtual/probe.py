@@ -1,6 +1,6 @@
 """A pyOCD debug probe that reaches a virtual board through its daemon."""
 
-# mypy: disallow-subclassing-any=False, warn-unused-ignores=False
+# mypy: disallow-subclassing-any=False
 # pyOCD has no usable types for mypy, so its base classes are Any here.
 
 from __future__ import annotations

@@ -134,7 +134,10 @@ def test_reset_line_holds_the_core_and_is_let_go_by_a_probe_that_leaves(
 ) -> None:
     with session_on(f412) as session:
         flash(session, count_firmware)
-        session.target.reset()
+        session.target.reset_and_halt()
+        session.target.resume()
+        before = session.target.read32(RAM)
+        assert session.target.read32(RAM) != before
         session.probe.assert_reset(True)
         assert session.probe.is_reset_asserted()
         held = session.target.read32(RAM)
