@@ -5,16 +5,17 @@ board is not the host's, so its clock cannot be held against the host's.
 """
 
 import hashlib
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+from farm.banner import Banner, ClockSource, check_banner
+from farm.board_clock import CLOCK_MARKS, checked_clock_hz, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image
 from farm.inventory import Board
-from farm.link import Banner, ClockMark, ClockSource, Link, Run, StackDepth
+from farm.link import Link, Run, StackDepth
 from farm.mcus import Mcu
 from farm.measure import Measurement, latency_ms, median_cycles, spread_percent
 from farm.probe import open_probe
@@ -22,13 +23,10 @@ from farm.serial_port import open_port
 from farm.virtual import rack
 
 SPREAD_LIMIT_PERCENT = 0.5
-CLOCK_LIMIT_PERCENT = 2.0
 INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
 WARM_RUNS = 1  # behind the cold inference, which warms the caches too
-BANNER_S = 5.0
-CLOCK_MARKS = 5
-CLOCK_WINDOW_S = 0.5  # 1 ms of jitter on USB in it is 0.2 %, far from the limit
-VIRTUAL_SPACING_CYCLES = 2_000
+BANNER_S = 10.0  # a virtual board on a busy machine takes its time
+CLOCK_STAGE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def measure_on_board(
         with open_port(board, mcu.uart.baud) as port:
             link = Link(port, board.id)
             banner = link.banner(min(BANNER_S, stages.enter("banner")))
-            _check_banner(board, mcu, image, banner)
+            check_banner(board, mcu, image, banner)
             _check_sizes(board, banner, job_input, expected)
             runs = _run(link, banner, job_input, repeats, stages)
             clock_hz = _clock(board, mcu, link, stages)
@@ -126,37 +124,6 @@ def _run(link: Link, banner: Banner, job_input: bytes, repeats: int, stages: _St
     return _Runs(cold, samples, layer_cycles, link.stack(stages.enter("stack")))
 
 
-def _check_banner(board: Board, mcu: Mcu, image: Image, banner: Banner) -> None:
-    """Refuse to measure another image, another type of board or another clock."""
-    if banner.image_sha256 != image.image_sha256:
-        raise BenchError(
-            f"it runs image {banner.image_sha256[:12]}, not {image.image_sha256[:12]} of "
-            f"{image.name}; is the console wired to this board?",
-            board.id,
-        )
-    if banner.board_type != board.type.name:
-        raise BenchError(f"it says it is a {banner.board_type}, not {board.type.name}", board.id)
-    if banner.clock_source == ClockSource.RESET or banner.clock_hz != mcu.clock_hz:
-        raise BenchError(
-            f"its clock recipe failed: it runs at {banner.clock_hz} Hz, not {mcu.clock_hz}; "
-            "power-cycle it",
-            board.id,
-        )
-    _check_registers(board, mcu, banner)
-
-
-def _check_registers(board: Board, mcu: Mcu, banner: Banner) -> None:
-    if len(banner.checks) != len(mcu.checks):
-        raise BenchError(f"it reports {len(banner.checks)} registers", board.id)
-    for check, value in zip(mcu.checks, banner.checks, strict=True):
-        if value & check.mask != check.value:
-            raise BenchError(
-                f"{check.name} is {value:#010x}; under the mask {check.mask:#x} it must be "
-                f"{check.value:#x}, so its clock, wait states or caches are not as they should be",
-                board.id,
-            )
-
-
 def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes) -> None:
     sizes = (len(job_input), len(expected))
     if sizes != (banner.input_bytes, banner.output_bytes):
@@ -168,48 +135,9 @@ def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes
 
 
 def _clock(board: Board, mcu: Mcu, link: Link, stages: _Stages) -> float | None:
-    """The core clock in Hz against the host's; None on a virtual board."""
-    spacing = int(mcu.clock_hz * CLOCK_WINDOW_S / (CLOCK_MARKS - 1))
-    if board.virtual:
-        spacing = VIRTUAL_SPACING_CYCLES
-    left_s = min(stages.enter("clock"), CLOCK_WINDOW_S * 4 + BANNER_S)
-    marks = link.clock(CLOCK_MARKS, spacing, left_s)
-    _check_spacing(board, marks, spacing)
-    if board.virtual:
-        return None
-    measured_hz = clock_from_marks(marks)
-    off_percent = abs(measured_hz / mcu.clock_hz - 1) * 100
-    if off_percent > CLOCK_LIMIT_PERCENT:
-        raise BenchError(
-            f"its clock measures {measured_hz / 1e6:.2f} MHz, {off_percent:.1f} % off the "
-            f"{mcu.clock_hz / 1e6:.0f} MHz it should have; check the clock source",
-            board.id,
-        )
-    return measured_hz
-
-
-def _check_spacing(board: Board, marks: Sequence[ClockMark], spacing_cycles: int) -> None:
-    steps = [step for step, _ in _steps(marks)]
-    if min(steps) < spacing_cycles // 2:
-        raise BenchError(f"its cycle counter stands still or jumps: {steps}", board.id)
-
-
-def _steps(marks: Sequence[ClockMark]) -> list[tuple[int, float]]:
-    """(cycles, seconds) from each mark to the next; the counter has 32 bits."""
-    pairs = itertools.pairwise(marks)
-    return [((b.cycles - a.cycles) % (1 << 32), b.host_s - a.host_s) for a, b in pairs]
-
-
-def clock_from_marks(marks: Sequence[ClockMark]) -> float:
-    """Cycles a second: the least-squares slope through marks less than a counter wrap apart."""
-    cycles, seconds = [0.0], [0.0]
-    for step, took_s in _steps(marks):
-        cycles.append(cycles[-1] + step)
-        seconds.append(seconds[-1] + took_s)
-    mean_cycles, mean_s = sum(cycles) / len(cycles), sum(seconds) / len(seconds)
-    spread = sum((s - mean_s) ** 2 for s in seconds)
-    together = sum((c - mean_cycles) * (s - mean_s) for c, s in zip(cycles, seconds, strict=True))
-    return together / spread if spread else float("inf")
+    left_s = min(stages.enter("clock"), CLOCK_STAGE_S)
+    marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
+    return checked_clock_hz(board, mcu, marks)
 
 
 def _provenance(

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from farm.banner import Banner, parse_banner
+from farm.board_clock import ClockMark
 from farm.errors import BenchError
 from farm.frame import PAYLOAD_BYTES, VERSION, Frame, Splitter, Status, encode
 
 ATTEMPTS = 4
-EXCHANGE_S = 1.0  # for a request that computes nothing
+EXCHANGE_S = 5.0  # for a request that computes nothing
+HELLO_S = 0.25  # how often a board that may still be booting is asked
 WORDS_LIMIT = PAYLOAD_BYTES // 4
 LOAD_BYTES = PAYLOAD_BYTES - 4
 _REPLY = 0x80
 _FAULT = 0xFF
-_FACTS = struct.Struct("<12I32sI")
 
 
 class Command(IntEnum):
@@ -36,14 +38,6 @@ class Command(IntEnum):
     TRACE = 6
     STACK = 7
     CLOCK = 8
-
-
-class ClockSource(IntEnum):
-    """Where the core clock comes from; RESET means that the clock recipe failed."""
-
-    RESET = 0
-    INTERNAL = 1
-    EXTERNAL = 2
 
 
 class Port(Protocol):
@@ -61,25 +55,6 @@ class Port(Protocol):
 
 
 @dataclass(frozen=True)
-class Banner:
-    """Who answers: the image, the board type, and the clock and register values it runs with."""
-
-    cpuid: int
-    clock_hz: int
-    clock_source: ClockSource
-    input_bytes: int
-    output_bytes: int
-    arena_bytes: int
-    layer_count: int
-    stack_bytes: int
-    overhead_cycles: int
-    unique_id: str
-    image_sha256: str
-    checks: tuple[int, ...]
-    board_type: str
-
-
-@dataclass(frozen=True)
 class Run:
     """One inference: its cycles (caches empty before it if cold) and its output."""
 
@@ -93,14 +68,6 @@ class StackDepth:
 
     used_bytes: int
     intact_bytes: int
-
-
-@dataclass(frozen=True)
-class ClockMark:
-    """The harness's cycle count (modulo 2^32) when it sent a mark, and the host's time of it."""
-
-    cycles: int
-    host_s: float
 
 
 class Link:
@@ -121,9 +88,11 @@ class Link:
 
     def banner(self, deadline_s: float = 5.0) -> Banner:
         """Wait until the harness says who it is; asks again all the time, as it may be booting."""
-        attempts = max(ATTEMPTS, int(deadline_s / 0.25))
-        payload = self._ask(Command.HELLO, b"", deadline_s, attempts)
-        return self._parse_banner(payload)
+        attempts = max(ATTEMPTS, int(deadline_s / HELLO_S))
+        try:
+            return parse_banner(self._ask(Command.HELLO, b"", deadline_s, attempts))
+        except ValueError as error:
+            raise self._error(f"its banner makes no sense: {error}") from error
 
     def infer(self, data: bytes, deadline_s: float = 10.0, *, cold: bool = False) -> bytes:
         """The network's output for this input."""
@@ -179,9 +148,10 @@ class Link:
         found: list[ClockMark] = []
         for attempt in range(ATTEMPTS):
             self.retries += attempt > 0
+            self._next_sequence()  # marks of a series given up must not mix with those of the next
             self._send(Command.CLOCK, request)
             left_s = ends_at - time.monotonic()
-            found = self._marks(marks, time.monotonic() + left_s / (ATTEMPTS - attempt))
+            found = self._marks(marks, ends_at - left_s + left_s / (ATTEMPTS - attempt))
             if len(found) == marks:
                 return tuple(found)
         raise self._error(f"only {len(found)} of {marks} clock marks came in {deadline_s:.1f} s")
@@ -219,15 +189,19 @@ class Link:
     def _ask(
         self, command: Command, request: bytes, deadline_s: float, attempts: int = ATTEMPTS
     ) -> bytes:
-        """The reply's payload. All attempts share the deadline evenly; BenchError past it."""
+        """The reply's payload. All attempts share the deadline evenly; BenchError past it.
+
+        A late reply to an earlier attempt is as good, so all have the same sequence number.
+        """
         ends_at = time.monotonic() + deadline_s
+        self._next_sequence()
         for attempt in range(attempts):
             left_s = ends_at - time.monotonic()
             if left_s <= 0:
                 break
             self.retries += attempt > 0
             self._send(command, request)
-            frame = self._reply(command, time.monotonic() + left_s / (attempts - attempt))
+            frame = self._reply(command, ends_at - left_s + left_s / (attempts - attempt))
             if frame is not None and frame.status != Status.DAMAGED:
                 return self._payload(command, frame)
         raise self._error(
@@ -235,8 +209,10 @@ class Link:
             f"({self.damaged_frames} damaged frames); check the console and reset the board"
         )
 
-    def _send(self, command: Command, request: bytes) -> None:
+    def _next_sequence(self) -> None:
         self._sequence = self._sequence % 255 + 1  # 0 is what a damaged request is answered with
+
+    def _send(self, command: Command, request: bytes) -> None:
         # The zero in front ends whatever part of a frame the board may still hold.
         data = b"\0" + encode(Frame(command, self._sequence, request))
         try:
@@ -271,29 +247,6 @@ class Link:
             why = names.get(frame.status, str(frame.status))
             raise self._error(f"it refused {command.name}: {why.lower().replace('_', ' ')}")
         return frame.payload
-
-    def _parse_banner(self, payload: bytes) -> Banner:
-        if len(payload) < _FACTS.size:
-            raise self._error(f"its banner has only {len(payload)} bytes")
-        *facts, image_id, count = _FACTS.unpack_from(payload)
-        end = _FACTS.size + 4 * count
-        if end > len(payload) or facts[2] not in set(ClockSource):
-            raise self._error("its banner makes no sense")
-        return Banner(
-            cpuid=facts[0],
-            clock_hz=facts[1],
-            clock_source=ClockSource(facts[2]),
-            input_bytes=facts[3],
-            output_bytes=facts[4],
-            arena_bytes=facts[5],
-            layer_count=facts[6],
-            stack_bytes=facts[7],
-            overhead_cycles=facts[8],
-            unique_id="".join(f"{word:08x}" for word in facts[9:12]),
-            image_sha256=image_id.hex(),
-            checks=struct.unpack_from(f"<{count}I", payload, _FACTS.size),
-            board_type=payload[end:].decode("ascii", "backslashreplace"),
-        )
 
     def _fault(self, frame: Frame) -> BenchError:
         words = _padded_words(frame.payload, 6)

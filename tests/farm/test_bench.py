@@ -14,12 +14,12 @@ from engine.emit import emit
 from engine.graph import Padding
 from engine.quantize import FloatNet, FloatOp, quantize
 from engine.reference import run
-from farm import bench
-from farm.bench import clock_from_marks, measure_on_board
+from farm.bench import measure_on_board
+from farm.board_clock import ClockMark, checked_clock_hz, clock_from_marks, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image, build_image
 from farm.inventory import Board, BoardType
-from farm.link import ClockMark, Link
+from farm.link import Link
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.virtual import rack
@@ -232,20 +232,42 @@ def test_a_clock_is_measured_through_counter_wraps_and_jitter() -> None:
     assert clock_from_marks(marks) == pytest.approx(hz, rel=0.003)
 
 
-def test_a_real_board_with_a_wrong_clock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("true_hz", [96_000_000, 50_000_000, 103_000_000])
+def test_a_real_board_with_a_wrong_clock_is_refused(true_hz: int) -> None:
     mcu = load_mcu("stm32f412zg")
     real = replace(F412, probe="stlink:123")
-    for true_hz, off in ((100_000_000, False), (96_000_000, True), (50_000_000, True)):
+    step = spacing_cycles(real, mcu)
 
-        class Line:
-            hz = true_hz
+    def marks(hz: int) -> list[ClockMark]:
+        return [ClockMark(i * step, 5 + i * step / hz) for i in range(5)]
 
-            def clock(self, marks: int, spacing: int, _deadline_s: float) -> list[ClockMark]:
-                return [ClockMark(i * spacing, 5 + i * spacing / self.hz) for i in range(marks)]
+    assert checked_clock_hz(real, mcu, marks(100_400_000)) == pytest.approx(100_400_000)
+    with pytest.raises(BenchError, match=rf"m4.*{true_hz // 1_000_000}\.00 MHz"):
+        checked_clock_hz(real, mcu, marks(true_hz))
 
-        stages = bench._Stages(real, 10.0, lambda _: None)
-        if off:
-            with pytest.raises(BenchError, match=f"measures {true_hz // 1_000_000}.00 MHz"):
-                bench._clock(real, mcu, Line(), stages)
-        else:
-            assert bench._clock(real, mcu, Line(), stages) == pytest.approx(true_hz)
+
+def test_a_cycle_counter_that_stands_still_is_refused_on_any_board() -> None:
+    mcu = load_mcu("stm32f412zg")
+    for board in (F412, replace(F412, probe="stlink:123")):
+        with pytest.raises(BenchError, match="stands still"):
+            checked_clock_hz(board, mcu, [ClockMark(7, i) for i in range(5)])
+
+
+def test_more_layers_than_a_frame_holds_are_traced_one_by_one() -> None:
+    files = dict(toy().files)
+    files["model.h"] = files["model.h"].replace("COUNT 2", "COUNT 130")
+    files["model.c"] = files["model.c"].replace(
+        "    after(0);\n    sum(out);\n    after(1);",
+        "    sum(out);\n"
+        "    for (uint32_t i = 0; i < 130; ++i) {\n"
+        "        for (volatile uint32_t n = 0; n < 10 * i; ++n) { }\n"
+        "        after(i);\n"
+        "    }",
+    )
+    layers = tuple(replace(toy().layers[0], index=i) for i in range(130))
+    model = replace(toy(), files=files, layers=layers)
+    image = build_image(model, load_mcu("stm32f412zg"), F412.type.name)
+    cycles = measure(F412, image).layer_cycles
+    steps = np.diff(cycles[1:])
+    assert len(cycles) == 130
+    assert 30 < steps.min() <= steps.max() < steps.min() + 12

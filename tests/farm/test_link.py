@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farm.banner import ClockSource
 from farm.errors import BenchError
 from farm.frame import Frame, Splitter, Status, encode
-from farm.link import ClockSource, Link
+from farm.link import Link
 
 BANNER = struct.pack(
     "<12I32sI2I", 0x410FC241, 100, 2, 500, 300, 64, 70, 4096, 9, 1, 2, 3, bytes(range(32)), 2, 5, 6
@@ -91,6 +92,7 @@ def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         # A lost zero byte is noticed only when an attempt runs out of time.
         patch.setattr("farm.link.EXCHANGE_S", 0.2)
+        patch.setattr("farm.link.HELLO_S", 1.0)
         yield patch
 
 
