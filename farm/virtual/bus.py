@@ -31,7 +31,6 @@ class Memory:
 
     bases: tuple[int, ...]
     data: memoryview
-    executable: bool = True
     store: Callable[[int, int, int], None] | None = None  # (offset, size, value); None: writable
 
     @property
@@ -75,9 +74,10 @@ class Bus:
     def map(self, uc: Any) -> None:
         """Make all of it visible to the core."""
         for base, end, memory in self._memories:
-            rights = unicorn.UC_PROT_READ | (unicorn.UC_PROT_EXEC if memory.executable else 0)
-            rights |= 0 if memory.store else unicorn.UC_PROT_WRITE
-            uc.mem_map_ptr(base, end - base, rights, memory.pointer)
+            uc.mem_map_ptr(base, end - base, unicorn.UC_PROT_ALL, memory.pointer)
+            if memory.store:
+                # Not at once: mem_map_ptr without the right to write lets the bytes through.
+                uc.mem_protect(base, end - base, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         for page in self._pages.values():
             page.map(uc)
         for base, device in self._devices.items():

@@ -42,6 +42,18 @@ class CycleReader:
         self._index = index
         return int(c.cycles - c.cost) + self._pricer.partial(c.before, c.prev, index)
 
+    def rewind(self, pc: int) -> None:
+        """Take off what lies behind `pc` in the block that was stopped there."""
+        c = self._counters
+        block = self._pricer.block(c.prev) if c.prev else None
+        if block is not None and block.address <= pc < block.end:
+            at = block.address
+            for index, instr in enumerate(block.instrs):
+                if at == pc:
+                    c.cycles -= c.cost - self._pricer.partial(c.before, c.prev, index)
+                at += instr.size
+        c.prev = c.before = 0
+
     def _find(self) -> int | None:
         """The first load behind the last one found whose address is the counter's."""
         instrs = self._pricer.block(self._counters.prev).instrs

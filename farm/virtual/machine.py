@@ -40,6 +40,8 @@ _FAULTS = {
     Stop.NO_FPU: (USAGE_FAULT, regs.NOCP),
 }
 
+_CUT_SHORT = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED)  # in the middle of a block
+
 State = Literal["running", "halted", "lockup"]
 
 
@@ -66,6 +68,7 @@ class Machine:
         self.state: State = "running"
         self.idle = False  # the last slice only waited for input
         self._ram_seed, self._power_ups = ram_seed, 0
+        self._polled_at = 0  # the block count when polling was last judged
         self._fpu_missing = False  # the block at the PC needs the FPU, which is off
         self._bus = Bus(self._code_changes)
         self._core = Core(part.core, self._bus.fetch, self._bus.write_block)
@@ -176,13 +179,11 @@ class Machine:
         if self.state != "running" or self._in_reset:
             return
         c.fuel = min(budget_cycles, _SLICE_HALFWORDS)
-        c.idle_reads = 0
-        blocks = c.blocks
         while c.fuel > 0 and self.state == "running" and not self.idle:
             self._advance()
             if c.idle_reads >= _IDLE_READS:
-                self.idle = c.blocks - blocks <= _POLL_BLOCKS * c.idle_reads
-                c.idle_reads, blocks = 0, c.blocks
+                self.idle = c.blocks - self._polled_at <= _POLL_BLOCKS * c.idle_reads
+                c.idle_reads, self._polled_at = 0, c.blocks
         self._hook.flush_sent()
 
     def _advance(self) -> None:
@@ -227,6 +228,8 @@ class Machine:
 
     def _handle(self, event: Event) -> None:
         stop, pc = event.stop, event.pc
+        if stop in _CUT_SHORT:
+            self._reader.rewind(pc)
         if stop in _FAULTS:
             address = event.address if stop is Stop.BUS else None
             self._exceptions.fault(*_FAULTS[stop], pc, address)
@@ -270,7 +273,10 @@ class Machine:
 
     def write_debug_control(self, value: int) -> None:
         """DHCSR: halt, go on, or step."""
+        enabled = self._debug & regs.C_DEBUGEN
         self._debug = value & 0xF if value & regs.C_DEBUGEN else 0
+        if enabled != self._debug & regs.C_DEBUGEN:
+            self._breakpoints_change()
         if self._in_reset:
             return
         if self._debug & regs.C_HALT:
