@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from farm import lease
+from farm import lease, pytest_boards
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
+PRELOADED = pytest_boards  # pytester forgets modules that it imports; numpy loads only once
 
 
 @pytest.fixture
