@@ -1,0 +1,75 @@
+"""Clock set-up as firmware does it, and the parts' data."""
+
+from __future__ import annotations
+
+import pytest
+
+from farm.virtual.machine import Machine
+from farm.virtual.parts import Part, load_part, part_names
+
+RCC, PWR, FLASH_ACR, GPIOD = 0x40023800, 0x40007000, 0x40023C00, 0x40020C00
+
+
+def machine_of(part: Part) -> Machine:
+    return Machine(part, bytearray(b"\xff" * part.flash_bytes), lambda _: None)
+
+
+@pytest.mark.parametrize("name", part_names())
+def test_recipe_to_full_speed_reports_every_step_ready(name) -> None:
+    part = load_part(name)
+    m = machine_of(part)
+    m.write(RCC + 0x40, 4, 1 << 28)
+    m.write(PWR, 4, 0xC000)
+    m.write(RCC, 4, m.read(RCC, 4) | 1 << 18 | 1 << 16)
+    assert m.read(RCC, 4) & 1 << 17
+    m.write(RCC + 4, 4, 0x25401904)
+    m.write(RCC + 8, 4, 2)
+    assert m.read(RCC + 8, 4) >> 2 & 3 == 0  # the PLL does not run yet
+    assert not m.read(PWR + 4, 4) & 1 << 14
+    m.write(RCC, 4, m.read(RCC, 4) | 1 << 24)
+    assert m.read(RCC, 4) & 1 << 25
+    assert m.read(PWR + 4, 4) & 1 << 14
+    m.write(RCC + 4, 4, 0)
+    assert m.read(RCC + 4, 4) == 0x25401904  # fixed while the PLL runs
+    m.write(PWR, 4, 0x3C000)
+    assert bool(m.read(PWR + 4, 4) & 3 << 16) is part.overdrive
+    m.write(FLASH_ACR, 4, 0x703)
+    assert m.read(FLASH_ACR, 4) == 0x703
+    m.write(RCC + 8, 4, 0x1002)
+    assert m.read(RCC + 8, 4) == 0x100A
+    m.system_reset()
+    assert m.read(RCC + 8, 4) == 0
+    assert m.read(RCC, 4) == part.rcc_reset[0]
+
+
+@pytest.mark.parametrize("name", part_names())
+def test_peripheral_without_its_clock_reads_zero_and_forgets(name) -> None:
+    m = machine_of(load_part(name))
+    m.write(GPIOD, 4, 0xA0000)
+    assert m.read(GPIOD, 4) == 0
+    m.write(RCC + 0x30, 4, 1 << 3)
+    m.write(GPIOD, 4, 0xA0000)
+    assert m.read(GPIOD, 4) == 0xA0000
+    m.write(GPIOD + 1, 1, 0x55)
+    assert m.read(GPIOD, 4) == 0xA5500
+    assert m.read(GPIOD + 2, 2) == 0xA
+
+
+@pytest.mark.parametrize("name", part_names())
+def test_sectors_cover_flash_without_gap(name) -> None:
+    part = load_part(name)
+    end = 0
+    for sector in part.sectors:
+        assert sector.offset == end
+        end += sector.bytes
+    assert end == part.flash_bytes == {"stm32f412zg": 1 << 20, "stm32f767zi": 2 << 20}[name]
+
+
+def test_unknown_part_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="stm32f412zg, stm32f767zi"):
+        load_part("z80")
+
+
+def test_flash_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="1048576 bytes of flash, not 5"):
+        Machine(load_part("stm32f412zg"), bytearray(5), lambda _: None)
