@@ -21,9 +21,11 @@ def suite(pytester, rack, monkeypatch, scripted_path):
         "b.BoardManager = functools.partial(m.BoardManager, runner='scripted:run')\n"
     )
 
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others take a second each time
+
     def run(source: str, *argv: str):
         pytester.makepyfile(source)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs", *argv)
+        return pytester.runpytest_inprocess("-p", "farm.pytest_plugin", "-rs", *argv)
 
     run.rack = ("--boards-file", str(rack.path))
     return run
