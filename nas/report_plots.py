@@ -17,6 +17,7 @@ from nas.report_data import Candidate, LayerRow, Run
 from nas.report_style import LIGHT, Mark, Theme, marks, percent_text, plain
 
 LOG_RATIO = 6.0  # a wider span than this reads better on a logarithmic axis
+PALE = 0.35  # opacity of what is over a limit
 NAMED_LAYERS = 44  # more layers than this are numbered, not named
 PNG_DPI = 150
 METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
@@ -201,7 +202,7 @@ def _span(axes: Any, which: str, low: float, high: float) -> None:
         axes.set(**{f"{name}scale": "log" if wide else "linear", f"{name}lim": limits})
         axis = getattr(axes, f"{name}axis")
         if not wide:
-            axis.set_major_locator(MaxNLocator(5))
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.set_major_formatter(EngFormatter(sep=" "))
         crowded = not wide or high / low > 300
         axis.set_minor_formatter(NullFormatter() if crowded else FuncFormatter(_two_and_five))
@@ -218,7 +219,7 @@ def _mark_candidates(
         markerfacecolor=mark.colour if measured else "none",
         markeredgecolor=mark.colour,
         markeredgewidth=1.0,
-        alpha=0.9 if feasible else 0.35,
+        alpha=0.9 if feasible else PALE,
         zorder=3 if measured else 2,
     )
 
@@ -298,9 +299,10 @@ def _type_handles(rows: Sequence[Candidate], styles: dict[str, Mark]) -> list[Li
     return handles
 
 
-def _dot(mark: Mark, label: str, *, filled: bool = True) -> Line2D:
+def _dot(mark: Mark, label: str, *, filled: bool = True, alpha: float = 1.0) -> Line2D:
     face = mark.colour if filled else "none"
     style: dict[str, Any] = {"markerfacecolor": face, "markeredgecolor": mark.colour}
+    style["alpha"] = alpha
     return Line2D([], [], linestyle="", marker=mark.shape, markersize=6, label=label, **style)
 
 
@@ -317,6 +319,8 @@ def _tradeoff_handles(
     handles: list[Line2D | Patch] = []
     for name in run.board_types:
         handles += _count_handles([r for r in rows if r.board_type == name], name, styles[name])
+    if not all(row.feasible for row in rows):
+        handles.append(_dot(Mark(theme.muted, "o", ""), "pale: over a limit", alpha=PALE))
     if run.winner.limits.latency_ms:
         text = f"limit {run.winner.limits.latency_ms:g} ms"
         handles.append(Line2D([], [], color=theme.bad, linestyle="--", label=text))

@@ -95,10 +95,11 @@ def plain(text: str, limit: int = 40) -> str:
 
 
 def bytes_text(size: float) -> str:
-    """Bytes for a reader: 512 B, 12.3 KiB, 1.00 MiB."""
+    """Bytes for a reader, to three digits or more: 512 B, 12.3 KiB, 1.00 MiB."""
     for unit, scale in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= scale:
-            return f"{size / scale:.{1 if size < 100 * scale else 0}f} {unit}"
+            digits = 2 if size < 10 * scale else 1 if size < 100 * scale else 0
+            return f"{size / scale:.{digits}f} {unit}"
     return f"{size:.0f} B"
 
 

@@ -306,9 +306,9 @@ def test_dark_picture_differs_from_light_and_has_no_date(run_dir):
 def test_texts_for_readers():
     assert [bytes_text(v) for v in (512, 1536, 131_072, 1 << 20)] == [
         "512 B",
-        "1.5 KiB",
+        "1.50 KiB",
         "128 KiB",
-        "1.0 MiB",
+        "1.00 MiB",
     ]
     assert plain("a$b\n\u2603") == r"a\$b??"
     assert len(plain("x" * 99, 20)) == 20
