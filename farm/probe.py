@@ -83,14 +83,15 @@ class Probe:
 @contextmanager
 def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
     """The board's own probe, never another one's; BenchError when it is absent or in use."""
-    with _pyocd_errors(board, "connecting", "check cable and power, or who else uses the probe"):
+    with _pyocd_errors(board, "finding its probe", "check cable and power"):
         session = _session(board)
-        session.open()
     try:
+        with _pyocd_errors(board, "connecting", "check power, and who else uses the probe"):
+            session.open()
         yield Probe(board, mcu, session)
     finally:
         with _pyocd_errors(board, "disconnecting", "replug the probe"):
-            session.close()
+            session.close()  # also undoes what a failed open has done
 
 
 def _session(board: Board) -> Any:

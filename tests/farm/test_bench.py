@@ -20,7 +20,7 @@ from farm.errors import BenchError
 from farm.image import Image, build_image
 from farm.inventory import Board, BoardType
 from farm.link import Link
-from farm.mcus import load_mcu
+from farm.mcus import Mcu, load_mcu
 from farm.measure import Measurement
 from farm.virtual import rack
 
@@ -271,3 +271,26 @@ def test_more_layers_than_a_frame_holds_are_traced_one_by_one() -> None:
     steps = np.diff(cycles[1:])
     assert len(cycles) == 130
     assert 30 < steps.min() <= steps.max() < steps.min() + 12
+
+
+def broken(mcu: Mcu, part: str) -> Mcu:
+    """The MCU with a step in its clock recipe that waits for what never comes."""
+    never = replace(getattr(mcu.clock, part)[-1], do="poll", mask=1 << 30, value=1 << 30)
+    return replace(mcu, clock=replace(mcu.clock, **{part: (never,)}))
+
+
+def test_without_its_external_clock_a_board_runs_from_the_internal_one_and_says_so() -> None:
+    mcu = broken(load_mcu("stm32f412zg"), "external")
+    image = build_image(toy(), mcu, F412.type.name)
+    found = measure_on_board(F412, mcu, image, INPUT, OUTPUT, 3, 30.0)
+    assert found.status == "ok"
+    assert found.provenance["clock_source"] == "internal"
+    assert found.message == "internal oscillator"
+    assert found.cycles == measure(F412, image_for(F412)).cycles
+
+
+def test_a_board_whose_clock_recipe_fails_still_answers_and_is_not_measured() -> None:
+    mcu = broken(load_mcu("stm32f412zg"), "run")
+    image = build_image(toy(), mcu, F412.type.name)
+    with pytest.raises(BenchError, match=r"m4: in stage banner.* runs at 16000000 Hz"):
+        measure_on_board(F412, mcu, image, INPUT, OUTPUT, 3, 30.0)
