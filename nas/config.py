@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nas.candidate import Limits
-from nas.errors import NasError
+from nas.data import Dataset
+from nas.errors import NasError, SpaceError
 from nas.evolve import EvolveSettings
 from nas.judge import Quota
 from nas.shrink import ShrinkSettings
+from nas.space import SearchSpace, default_space
 
 KIB = 1024
 IMAGES_SEEN = 40_000  # by the supernet: epochs follow from the number of training images
@@ -30,6 +32,7 @@ class SearchConfig:
     boards: str = "type=nucleo-f412zg"
     boards_file: Path | None = None
     limits: Limits = DEFAULT_LIMITS
+    space: SearchSpace | None = None  # None: default_space of the data
     seed: int = 0
     epochs: int | None = None  # of the supernet; None: about IMAGES_SEEN images
     fine_tune_epochs: int = 20
@@ -51,6 +54,18 @@ class SearchConfig:
         """Passes over `images` training images."""
         return self.epochs or min(60, max(3, round(IMAGES_SEEN / images)))
 
+    def space_of(self, dataset: Dataset) -> SearchSpace:
+        """The space that is searched; SpaceError if it is not one of these images and classes."""
+        default = default_space(dataset.resolution, dataset.channels, len(dataset.classes))
+        space = self.space or default
+        wanted = (default.input_channels, default.classes)
+        if (space.input_channels, space.classes) != wanted:
+            raise SpaceError(
+                f"{dataset.name} has {wanted[0]} channels and {wanted[1]} classes, but the space "
+                f"{space.input_channels} and {space.classes}"
+            )
+        return space
+
     def identity(self, board_types: tuple[str, ...], fingerprint: str) -> dict[str, object]:
         """Everything that the result depends on: which boards of a type measure does not count."""
         return {
@@ -58,6 +73,7 @@ class SearchConfig:
             "data_fingerprint": fingerprint,
             "board_types": sorted(board_types),
             "limits": self.limits.to_json(),
+            "space": self.space.to_json() if self.space else None,
             "seed": self.seed,
             "epochs": self.epochs,
             "fine_tune_epochs": self.fine_tune_epochs,

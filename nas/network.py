@@ -6,11 +6,12 @@ cannot differ in structure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+from nas.errors import SpaceError
 from nas.space import Arch, Block, SearchSpace
 
 Kind = Literal["conv2d", "depthwise_conv2d", "fully_connected", "average_pool2d", "add"]
@@ -67,16 +68,25 @@ def layers(space: SearchSpace, arch: Arch) -> tuple[LayerSpec, ...]:
     stem = _windowed(stem, kernel=3, stride=2)
     specs = [stem]
     for i, blocks in enumerate(arch.stages):
-        for j, block in enumerate(blocks):
-            stride = space.stages[i].stride if j == 0 else 1
-            out = scaled(space.stages[i].channels)
-            specs += _inverted_residual(f"s{i}b{j}", specs[-1], block, out, stride)
+        out = scaled(space.stages[i].channels)
+        specs += stage_layers(f"s{i}", specs[-1], blocks, out, space.stages[i].stride)
     last = specs[-1]
     head = _conv("head", last.name, last.out_channels, scaled(space.head_channels), last.out_size)
     features, size = head.out_channels, head.out_size
     pool = LayerSpec("average_pool2d", "pool", ("head",), features, features, size, 1, size)
     classifier = LayerSpec("fully_connected", OUTPUT, ("pool",), features, space.classes, 1, 1)
     return (*specs, head, pool, classifier)
+
+
+def stage_layers(
+    name: str, before: LayerSpec, blocks: Sequence[Block], out_channels: int, stride: int
+) -> list[LayerSpec]:
+    """Inverted residuals behind the layer `before`; the first one has the stride."""
+    specs = [before]
+    for j, block in enumerate(blocks):
+        step = stride if j == 0 else 1
+        specs += _inverted_residual(f"{name}b{j}", specs[-1], block, out_channels, step)
+    return specs[1:]
 
 
 def _inverted_residual(
@@ -96,6 +106,8 @@ def _inverted_residual(
     project = replace(project, relu=False)
     yield from (expand, depthwise, project)
     if block.skip:
+        if (channels, size) != (out_channels, project.out_size):
+            raise SpaceError(f"{name} has a skip, but its input and output differ in shape")
         yield LayerSpec(
             "add",
             f"{name}_add",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas.network import INPUT, OUTPUT, LayerSpec
+from nas.network import LayerSpec
 
 
 class PlainNet(nn.Module):
@@ -25,11 +25,11 @@ class PlainNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits [N, classes] of images [N, C, H, W]."""
-        values = {INPUT: x}
+        """Output of the last layer for images [N, C, H, W]: logits [N, classes] of a whole net."""
+        values = {self.specs[0].inputs[0]: x}
         for spec in self.specs:
             values[spec.name] = self._layer(spec, [values[name] for name in spec.inputs])
-        return values[OUTPUT]
+        return values[self.specs[-1].name]
 
     def _layer(self, spec: LayerSpec, inputs: list[Tensor]) -> Tensor:
         if spec.kind == "add":
@@ -79,8 +79,9 @@ class PlainNet(nn.Module):
 
     @torch.no_grad()
     def recalibrate(self, images: Tensor) -> None:
-        """Replace the statistics by those over `images`, after the weights have changed."""
-        values = {INPUT: images}
+        """Replace the statistics by those over `images`, and judge by them from now on."""
+        self.eval()
+        values = {self.specs[0].inputs[0]: images}
         for spec in self.specs:
             inputs = [values[name] for name in spec.inputs]
             if spec.has_norm:
@@ -88,7 +89,7 @@ class PlainNet(nn.Module):
                 variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
                 norm = self.norm(spec)
                 self.set_norm(spec, norm.weight, norm.bias, mean, variance)
-            values[spec.name] = self.eval()._layer(spec, inputs)
+            values[spec.name] = self._layer(spec, inputs)
 
 
 def _module(spec: LayerSpec) -> nn.Module:

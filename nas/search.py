@@ -30,7 +30,7 @@ from nas.rig import BoardRig
 from nas.run_dir import RunDir, open_run, read_json, write_json
 from nas.shape import shape_graph
 from nas.shrink import Shrunk, progressive_shrinking
-from nas.space import Arch, default_space
+from nas.space import Arch
 from nas.supernet import Supernet
 from nas.train import (
     Checkpoint,
@@ -85,6 +85,17 @@ def read_winner(path: Path) -> Mapping[str, Any]:
     return value
 
 
+def calibrated_model(manager: BoardManager, board_type: str, stages: Stages) -> LatencyModel:
+    """The user's calibration of a board type, or a quick one, which is then the user's."""
+    model = load_calibration(manager.rack, board_type)
+    if model is not None:
+        return model
+    with stages.counted(f"calibrate {board_type}") as progress:
+        result = calibrate(manager, board_type, quick=True, progress=progress)
+    result.save()
+    return result.model
+
+
 class Search:
     """The stages of one search over an open run directory and open boards."""
 
@@ -99,7 +110,7 @@ class Search:
     ) -> None:
         self.config, self.dataset, self.run_dir = config, dataset, run
         self.board_types, self.manager, self.stages = tuple(board_types), manager, stages
-        self.space = default_space(dataset.resolution, dataset.channels, len(dataset.classes))
+        self.space = config.space_of(dataset)
         self.train, self.val = as_tensors(dataset.train), as_tensors(dataset.val)
         self.calibration = self.train.images[:CALIBRATION_IMAGES]
         self.scores = self._load_scores()
@@ -124,17 +135,8 @@ class Search:
         path = self.run_dir.path / "state" / f"{stage}.json"
         if path.is_file():
             return LatencyModel.load(path)
-        model = load_calibration(self.manager.rack, board_type)
-        if model is None:
-            model = self._calibrate(board_type)
-        model.save(path)
+        calibrated_model(self.manager, board_type, self.stages).save(path)
         return LatencyModel.load(path)
-
-    def _calibrate(self, board_type: str) -> LatencyModel:
-        with self.stages.counted(f"calibrate {board_type}") as progress:
-            result = calibrate(self.manager, board_type, quick=True, progress=progress)
-        result.save()
-        return result.model
 
     def budget(self, models: Mapping[str, LatencyModel]) -> Budget:
         """Costs that rest on measured networks; InfeasibleError where a limit cannot be met."""
