@@ -149,7 +149,7 @@ class _FakeCore:
 
 def test_python_hook_stops_before_it_counts() -> None:
     core = _FakeCore()
-    hook = EdgeHook(core, lambda prev, cur: 5, lambda _: None, native=False)
+    hook = EdgeHook(core, lambda *_: 5, lambda _: None, native=False)
     hook.counters.fuel = 3
     core.function(core, 0x100, 4, None)
     core.function(core, 0x104, 4, None)

@@ -325,3 +325,21 @@ __attribute__((naked, aligned(1024))) void run(void) {
     for budget in (1, 2, 3, 1_000_000):
         rig = build(source).run(budget)
         assert rig.word("out") == 3
+
+
+def test_edge_table_that_overflows_changes_no_cycle(build) -> None:
+    full, small = build(WORK).run(), build(WORK)
+    small.machine._hook.counters.slot_mask = 7
+    small.run()
+    assert small.output == full.output
+    assert small.machine.cycles == full.machine.cycles
+
+
+def test_program_that_waits_for_an_interrupt_sleeps_and_is_idle(build) -> None:
+    rig = build("void run(void) {}").run()
+    assert rig.machine.idle
+    cycles = rig.machine.cycles
+    rig.machine.run(1_000_000)
+    assert rig.machine.idle
+    assert rig.machine.cycles == cycles
+    assert rig.machine.read(DHCSR, 4) & 1 << 18
