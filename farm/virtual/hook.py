@@ -68,12 +68,19 @@ def build_native() -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             part = Path(scratch) / name
-            command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, str(source), "-o", str(part)]
-            done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-            if done.returncode:
+            if not _compile(source, part):
                 return None
             part.replace(built)  # atomic: two boards may build at the same time
     return built
+
+
+def _compile(source: Path, library: Path) -> bool:
+    command = [sys.executable, "-m", "ziglang", "cc", *_FLAGS, str(source), "-o", str(library)]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def address_of(function: Any) -> int:
