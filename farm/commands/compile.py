@@ -1,6 +1,7 @@
 """`tinyrack compile`: a network as a C library, with what it will cost before any board ran."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ from farm.mcus import load_mcu
 from farm.model_file import load_model
 from farm.output import note, print_json, print_line, print_table
 
+BENCH_ELF = "bench.elf"  # the library inside the bench harness, for `tinyrack flash`
+
 
 def run(args: Namespace) -> int:
-    """Write the C files and tell arena, flash and MACs; 1 when it does not fit the MCU."""
+    """Write the C files and the bench image and tell the cost; 1 when it does not fit."""
     mcu = load_mcu(args.mcu)
     model = emit(load_model(Path(args.model)))
+    files = {name: text.encode() for name, text in model.files.items()}
     fits, flash_bytes, static_ram_bytes = True, 0, 0
     try:
         image = build_image(model, mcu, args.mcu)
         flash_bytes, static_ram_bytes = image.flash_bytes, image.static_ram_bytes
+        files[BENCH_ELF] = image.elf
     except ImageError as error:
         if not error.too_big:
             raise
@@ -30,7 +35,7 @@ def run(args: Namespace) -> int:
         "flash_bytes": flash_bytes,
         "static_ram_bytes": static_ram_bytes,
         "fits": fits,
-        "files": write_files(model, Path(args.out)),
+        "files": write_files(files, Path(args.out)),
     }
     if args.json:
         print_json({"results": [row]})
@@ -39,14 +44,14 @@ def run(args: Namespace) -> int:
     return 0 if fits else 1
 
 
-def write_files(model: CModel, folder: Path) -> list[str]:
-    """Write the model's C files, each whole or not at all; return their paths."""
+def write_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
+    """Write files by name, each whole or not at all; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in model.files.items():
+    for name, data in files.items():
         draft = folder / f".{name}.new"
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(data)
         draft.replace(folder / name)
-    return [str(folder / name) for name in model.files]
+    return [str(folder / name) for name in files]
 
 
 def _row(model: CModel, mcu: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 from argparse import Namespace
 from pathlib import Path
 
-from farm.errors import InventoryError
+from farm.errors import ImageError, InventoryError
 from farm.image import Image, load_segments
 from farm.inventory import Board, load_rack, select
 from farm.lease import lease, renewing
@@ -21,10 +21,14 @@ def run(args: Namespace) -> int:
     """Flash one board after the other; each is verified before the next begins."""
     boards = select(load_rack(args.boards_file), args.boards)
     elf = _read(Path(args.elf))
+    name = Path(args.elf).name
+    try:
+        images = [_image(name, elf, board) for board in boards]
+    except ImageError as error:
+        raise InventoryError(f"{args.elf}: {error}") from error
     rows = []
-    for board in boards:
+    for board, image in zip(boards, images, strict=True):
         note(f"{board.id}: flashing")
-        image = _image(Path(args.elf).name, elf, board)
         flash(board, image)
         rows.append(
             {

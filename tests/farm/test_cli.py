@@ -212,6 +212,14 @@ def test_compile_writes_a_library_and_tells_its_cost(run, model, tmp_path):
     assert (out / "model.h").is_file()
     assert (row["arena_bytes"], row["fits"], len(row["layers"])) == (0, True, 1)
     assert row["flash_bytes"] > row["const_bytes"]
+    assert (out / "bench.elf").read_bytes().startswith(b"\x7fELF")
+
+
+def test_a_file_that_is_no_elf_is_a_usage_error(run, tmp_path):
+    (tmp_path / "x.elf").write_bytes(b"junk")
+    code, out, err = run("flash", str(tmp_path / "x.elf"), "--boards", "all")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "not an ELF file" in err
 
 
 def test_status_shows_the_rack_while_it_is_down(run):
