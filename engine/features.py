@@ -15,6 +15,9 @@ UNROLLED_WIDTHS = (3, 5, 7)
 STRIP_BYTES = 1536
 """TR_STRIP_BYTES in depthwise.c."""
 
+HALF_TILE = 5 / 8
+"""Work of half a 2 x 2 tile: half of the products, one of two inputs to load as often as before."""
+
 
 @dataclass(frozen=True)
 class _Sizes:
@@ -43,7 +46,7 @@ def pointwise(graph: Graph, op: Op) -> Features:
     """tr_pointwise: pixels in pairs, each expanded once, then 2 x 2 tiles over the channels."""
     size = _sizes(graph, op)
     pairs, odd = divmod(size.pixels, 2)
-    tiles, steps = (size.out_c + 1) // 2, padded(size.in_c) // 4
+    tiles, steps = _channel_tiles(size), padded(size.in_c) // 4
     return {
         "calls": 1,
         "pairs": pairs + odd,
@@ -63,8 +66,8 @@ def conv2d(graph: Graph, op: Op) -> Features:
     row_bytes = [n * size.in_c for n in _row_taps(op, size)]
     pairs, odd = divmod(size.pixels, 2)
     patch = op.kernel[0] * op.kernel[1] * size.in_c
-    tiles, steps = (size.out_c + 1) // 2, padded(patch) // 4
-    work = pairs + odd * 11 / 16  # half a tile loads and expands as many weights as a whole one
+    tiles, steps = _channel_tiles(size), padded(patch) // 4
+    work = pairs + odd * HALF_TILE
     return {
         "calls": 1,
         "pixels": size.pixels,
@@ -80,50 +83,59 @@ def conv2d(graph: Graph, op: Op) -> Features:
 
 
 def depthwise(graph: Graph, op: Op) -> Features:
-    """tr_depthwise: four channels at a time, strips of rows gathered first."""
-    size = _sizes(graph, op)
-    strip = strips(graph, op)
+    """tr_depthwise: four channels at a time, strips of rows gathered first.
+
+    A kernel row of three, five or seven taps is straight code with a cost of its own.
+    """
+    size, strip = _sizes(graph, op), strips(graph, op)
     quads, tail = divmod(size.in_c, 4)
     every = quads + (tail > 0)
-    taps = op.kernel[0] * op.kernel[1]
-    unrolled = op.kernel[1] in UNROLLED_WIDTHS
+    inside = strip.inside_rows * min(strip.width - op.padding.left, size.in_w)
+    rows = size.pixels * quads * op.kernel[0]
+    looped = size.pixels * op.kernel[0] * (tail > 0)
+    if op.kernel[1] not in UNROLLED_WIDTHS:
+        looped += rows
     return {
         "calls": 1,
         "gathered_rows": every * strip.gathered_rows,
-        "gathered_words": quads * strip.gathered_rows * strip.width,
-        "quad_lines": every * size.out_h,
+        "gathered_words": quads * inside,
+        "filled_words": every * (strip.gathered_rows * strip.width - inside),
+        "tail_words": (tail > 0) * inside,
+        "lines": every * size.out_h,
         "quads": size.pixels * quads,
-        "quad_rows": size.pixels * every * op.kernel[0],
-        "unrolled_taps": size.pixels * quads * taps if unrolled else 0,
-        "looped_taps": size.pixels * taps * ((0 if unrolled else quads) + (tail > 0)),
-        "tail_words": (tail > 0) * (strip.gathered_rows * strip.width + size.pixels),
+        "tail_outputs": size.pixels * tail,
+        **{f"rows_{n}": rows * (op.kernel[1] == n) for n in UNROLLED_WIDTHS},
+        "looped_rows": looped,
+        "looped_taps": looped * op.kernel[1],
         "clamped": _clamped(op, size),
     }
 
 
 @dataclass(frozen=True)
 class Strips:
-    """How tr_depthwise cuts its output: rows of each full strip, width of a gathered row."""
+    """How tr_depthwise cuts its output: output rows of a full strip, words of a gathered row.
+
+    gathered_rows: of all strips of a quad; inside_rows: those that are not padding.
+    """
 
     width: int
     rows: int
     gathered_rows: int
+    inside_rows: int
     scratch_bytes: int
 
 
 def strips(graph: Graph, op: Op) -> Strips:
-    """tr_strip_of in depthwise.c."""
+    """tr_strip_of in depthwise.c, and what follows from it."""
     size = _sizes(graph, op)
     width = (size.out_w - 1) * op.stride[1] + op.kernel[1]
     spare = STRIP_BYTES // (4 * width) - op.kernel[0]
     rows = min(size.out_h, 1 if spare < 0 else spare // op.stride[0] + 1)
-    count = -(-size.out_h // rows)
-    return Strips(
-        width=width,
-        rows=rows,
-        gathered_rows=(size.out_h - count) * op.stride[0] + count * op.kernel[0],
-        scratch_bytes=4 * width * ((rows - 1) * op.stride[0] + op.kernel[0]),
-    )
+    starts = range(0, size.out_h, rows)
+    heights = [(min(rows, size.out_h - y) - 1) * op.stride[0] + op.kernel[0] for y in starts]
+    tops = [y * op.stride[0] - op.padding.top for y in starts]
+    inside = [_inside(top, high, size.in_h) for top, high in zip(tops, heights, strict=True)]
+    return Strips(width, rows, sum(heights), sum(inside), 4 * width * max(heights))
 
 
 def fully_connected(graph: Graph, op: Op) -> Features:
@@ -172,6 +184,12 @@ def plain(graph: Graph, op: Op) -> Features:
 
 def _sizes(graph: Graph, op: Op) -> _Sizes:
     return _Sizes(*graph.tensor(op.inputs[0]).shape, *graph.tensor(op.output).shape)
+
+
+def _channel_tiles(size: _Sizes) -> float:
+    """Tiles over the output channels of one pair of pixels."""
+    pairs, odd = divmod(size.out_c, 2)
+    return pairs + odd * HALF_TILE
 
 
 def _clamped(op: Op, size: _Sizes) -> int:

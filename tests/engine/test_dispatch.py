@@ -108,4 +108,15 @@ def test_gather_counts_mirror_the_loops(graph):
         rows = [(min(strip.rows, out_h - y) - 1) * op.stride[0] + op.kernel[0] for y in starts]
         assert strip.gathered_rows == sum(rows)
         assert strip.scratch_bytes == 4 * strip.width * max(rows)
+        columns = [x - op.padding.left for x in range(strip.width)]
+        lines = [
+            y * op.stride[0] - op.padding.top + line
+            for y, high in zip(starts, rows, strict=True)
+            for line in range(high)
+        ]
+        inside = sum(0 <= y < in_h for y in lines) * sum(0 <= x < in_w for x in columns)
+        found = features.depthwise(graph, op)
+        quads, tail = divmod(in_c, 4)
+        assert found["gathered_words"] == quads * inside
+        assert found["filled_words"] == (quads + (tail > 0)) * (sum(rows) * strip.width - inside)
         assert strip.rows == 1 or strip.scratch_bytes <= features.STRIP_BYTES
