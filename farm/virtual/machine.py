@@ -139,10 +139,9 @@ class Machine:
         self._pricer_forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
         self.state = "running"
+        self._debug &= ~regs.C_HALT  # always clears on a system reset (Armv7-M debug, DHCSR)
         if self._debug & regs.C_DEBUGEN and self._scs.demcr & regs.VC_CORERESET:
             self._halt(regs.DFSR_VCATCH)
-        elif self._debug & regs.C_DEBUGEN and self._debug & regs.C_HALT:
-            self._halt(regs.DFSR_HALTED)
 
     def hold_reset(self, asserted: bool) -> None:
         """Drive nRST: while asserted nothing runs; released, the board starts."""

@@ -230,6 +230,14 @@ void run(void) {
     assert not rig.machine.read(DHCSR, 4) & S_RESET
 
 
+def test_reset_lets_a_halted_core_go(build) -> None:
+    machine = build(WORK).machine
+    machine.write(DHCSR, 4, HALT)
+    assert machine.state == "halted"
+    machine.system_reset()
+    assert machine.state == "running"
+
+
 def test_reset_line_holds_the_board_and_vector_catch_stops_it_at_the_first_instruction(
     build,
 ) -> None:
