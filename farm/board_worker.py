@@ -96,6 +96,8 @@ class BoardWorker:
     def _send(self, header: dict[str, object], blob: bytes = b"") -> None:
         try:
             wire.send(self._stdin.fileno(), header, blob)
+        except wire.PeerSilentError as error:
+            raise BenchError("its worker takes no messages", self.board.id) from error
         except wire.PeerGoneError:
             self._died()
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
 
 from farm.board_worker import DEFAULT_RUNNER
 from farm.driver import Driver
@@ -23,6 +22,7 @@ from farm.job import Event, Job
 from farm.lease import quarantine_reason
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.outcome import complete, failure, settle
 from farm.store import Store
 from farm.tickets import Key, Ticket, TicketQueue
 from farm.virtual.parts import load_part
@@ -178,19 +178,19 @@ class BoardManager:
 
     def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
         """Complete a result, store it, and only then hand it out."""
-        complete = _complete(ticket, board, m)
-        if complete.status == "bench_failure":
-            raise BenchError(complete.message or "unexplained bench failure", board.id)
-        self.store.add(complete)
+        whole = complete(ticket, board, m)
+        if whole.status == "bench_failure":
+            raise BenchError(whole.message or "unexplained bench failure", board.id)
+        self.store.add(whole)
         self._done_with(board)
-        self._resolve(ticket, complete)
+        self._resolve(ticket, whole)
 
     def bench_failed(self, ticket: Ticket, board: Board, error: BenchError) -> None:
         """Store the failure; queue the job again, first in line, while attempts are left."""
         self._done_with(board)
         if self._closed:
             return
-        self.store.add(_failure(ticket, board, str(error)))
+        self.store.add(failure(ticket, board, str(error)))
         ticket.failures.append(str(error))
         ticket.failed_on.add(board.id)
         if len(ticket.failures) > self._retries:
@@ -295,7 +295,7 @@ class BoardManager:
         try:
             self._emit(event)
         finally:  # a progress display that fails must not keep the result
-            _settle(future, outcome)
+            settle(future, outcome)
 
     def _emit(self, event: Event) -> None:
         if self._progress is not None and not self._closed:
@@ -320,53 +320,3 @@ class BoardManager:
                 f"the selected {board_type} boards are both real and virtual; select one kind, "
                 "because their results must not mix"
             )
-
-
-def _settle(future: "Future[Measurement]", outcome: Measurement | Exception) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
-
-
-def _complete(ticket: Ticket, board: Board, m: Measurement) -> Measurement:
-    """Fill in what the manager knows best, and refuse a result that contradicts itself."""
-    job = ticket.job
-    if m.status == "ok" and m.output_sha256 != job.expected_sha256:
-        raise BenchError("reported a right output with a wrong checksum", board.id)
-    return dataclasses.replace(
-        m,
-        **_identity(ticket, board),
-        arena_bytes=job.model.arena_bytes,
-        macs=job.macs,
-        cycles_per_mac=m.cycles / job.macs if job.macs else 0.0,
-        provenance=dict(m.provenance)
-        | {"model_sha256": job.model.sha256, "attempt": len(ticket.failures) + 1},
-    )
-
-
-def _failure(ticket: Ticket, board: Board, message: str) -> Measurement:
-    return Measurement(
-        **_identity(ticket, board),
-        status="bench_failure",
-        message=message,
-        provenance={
-            "model_sha256": ticket.job.model.sha256,
-            "attempt": len(ticket.failures) + 1,
-        },
-    )
-
-
-def _identity(ticket: Ticket, board: Board) -> dict[str, Any]:
-    image, board_type, input_sha256, expected_sha256 = ticket.key
-    return {
-        "name": ticket.job.name,
-        "board": board.id,
-        "board_type": board_type,
-        "virtual": board.virtual,
-        "image_key": image,
-        "input_sha256": input_sha256,
-        "expected_sha256": expected_sha256,
-    }

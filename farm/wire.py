@@ -13,6 +13,7 @@ from typing import Any
 
 _HEAD = struct.Struct("<II")  # bytes of JSON, bytes of blob
 MAX_PART_BYTES = 256 * 1024 * 1024
+SEND_S = 10.0
 
 Message = tuple[dict[str, Any], bytes]
 
@@ -25,15 +26,23 @@ class PeerSilentError(Exception):
     """The deadline passed before a whole message came."""
 
 
-def send(descriptor: int, header: Mapping[str, Any], blob: bytes = b"") -> None:
-    """Write one message; raises PeerGoneError when nobody reads."""
+def send(
+    descriptor: int, header: Mapping[str, Any], blob: bytes = b"", timeout_s: float = SEND_S
+) -> None:
+    """Write one message.
+
+    PeerGoneError when the other end is closed; PeerSilentError when it reads nothing for
+    `timeout_s`, as a stopped process does.
+    """
     text = json.dumps(header, allow_nan=False).encode()
     view = memoryview(_HEAD.pack(len(text), len(blob)) + text + blob)
-    try:
-        while view:
-            view = view[os.write(descriptor, view) :]
-    except OSError as error:
-        raise PeerGoneError(str(error)) from error
+    while view:
+        if not select.select([], [descriptor], [], timeout_s)[1]:
+            raise PeerSilentError
+        try:  # so few bytes never block once the pipe is writable
+            view = view[os.write(descriptor, view[: select.PIPE_BUF]) :]
+        except OSError as error:
+            raise PeerGoneError(str(error)) from error
 
 
 class Receiver:

@@ -54,6 +54,16 @@ def test_messages_arrive_whole_and_in_order(messages):
         os.close(write_end)
 
 
+def test_a_reader_that_stopped_does_not_block_the_sender():
+    read_end, write_end = os.pipe()
+    with pytest.raises(wire.PeerSilentError):
+        wire.send(write_end, {}, bytes(1 << 20), timeout_s=0.05)
+    os.close(read_end)
+    with pytest.raises(wire.PeerGoneError):
+        wire.send(write_end, {}, b"")
+    os.close(write_end)
+
+
 @pytest.mark.parametrize(
     "data",
     [b"\xff" * 8, b"\x02\x00\x00\x00\x00\x00\x00\x00[]", b"\x01\x00\x00\x00\x00\x00\x00\x00{"],
