@@ -9,7 +9,8 @@ from farm.image import Image
 from farm.inventory import Board
 from farm.mcus import Mcu
 
-_FACTS = struct.Struct("<12I32sI")
+NONCE_BYTES = 4
+_FACTS = struct.Struct("<4x12I32sI")  # behind the nonce of the request
 
 
 class ClockSource(IntEnum):

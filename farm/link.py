@@ -4,6 +4,7 @@ Every request may be repeated, so a lost or damaged frame costs a bounded number
 see farm/firmware/protocol.h for the requests.
 """
 
+import secrets
 import struct
 import time
 import zlib
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from farm.banner import Banner, parse_banner
+from farm.banner import NONCE_BYTES, Banner, parse_banner
 from farm.board_clock import ClockMark
 from farm.errors import BenchError
 from farm.frame import PAYLOAD_BYTES, VERSION, Frame, Splitter, Status, encode
@@ -77,6 +78,7 @@ class Link:
         self._port, self._board_id = port, board_id
         self._splitter = Splitter()
         self._arrived: deque[Frame] = deque()
+        self._early_fault: Frame | None = None
         self._sequence = 0
         self.retries = 0
         self._input_crc = 0
@@ -89,8 +91,9 @@ class Link:
     def banner(self, deadline_s: float = 5.0) -> Banner:
         """Wait until the harness says who it is; asks again all the time, as it may be booting."""
         attempts = max(ATTEMPTS, int(deadline_s / HELLO_S))
+        nonce = secrets.token_bytes(NONCE_BYTES)
         try:
-            return parse_banner(self._ask(Command.HELLO, b"", deadline_s, attempts))
+            return parse_banner(self._ask(Command.HELLO, nonce, deadline_s, attempts, nonce))
         except ValueError as error:
             raise self._error(f"its banner makes no sense: {error}") from error
 
@@ -187,7 +190,12 @@ class Link:
         return struct.unpack(f"<{count}I", payload)
 
     def _ask(
-        self, command: Command, request: bytes, deadline_s: float, attempts: int = ATTEMPTS
+        self,
+        command: Command,
+        request: bytes,
+        deadline_s: float,
+        attempts: int = ATTEMPTS,
+        beginning: bytes = b"",
     ) -> bytes:
         """The reply's payload. All attempts share the deadline evenly; BenchError past it.
 
@@ -201,10 +209,16 @@ class Link:
                 break
             self.retries += attempt > 0
             self._send(command, request)
-            frame = self._reply(command, ends_at - left_s + left_s / (attempts - attempt))
+            attempt_ends_at = ends_at - left_s + left_s / (attempts - attempt)
+            frame = self._reply(command, attempt_ends_at, beginning)
             if frame is not None and frame.status != Status.DAMAGED:
                 return self._payload(command, frame)
-        raise self._error(
+        raise self._no_answer(command, deadline_s)
+
+    def _no_answer(self, command: Command, deadline_s: float) -> BenchError:
+        if self._early_fault:
+            return self._fault(self._early_fault)
+        return self._error(
             f"no answer to {command.name} in {deadline_s:.1f} s "
             f"({self.damaged_frames} damaged frames); check the console and reset the board"
         )
@@ -220,18 +234,30 @@ class Link:
         except OSError as error:
             raise self._error(f"the console cannot be written: {error}") from error
 
-    def _reply(self, command: Command, ends_at: float) -> Frame | None:
-        """The reply to the last request, or the word that it arrived damaged; None when late."""
+    def _reply(self, command: Command, ends_at: float, beginning: bytes = b"") -> Frame | None:
+        """The reply to the last request, or the word that it arrived damaged; None when late.
+
+        Only a reply with that beginning counts, if it is one at all. What else arrives is left
+        over from an earlier exchange.
+        """
         while self._arrived or time.monotonic() < ends_at:
             self._arrived.extend(self._splitter.feed(self._receive()) if not self._arrived else ())
             while self._arrived:
                 frame = self._arrived.popleft()
-                if frame.kind == _FAULT:
-                    raise self._fault(frame)
+                self._note_fault(command, frame)
                 is_reply = (frame.kind, frame.sequence) == (command | _REPLY, self._sequence)
-                if is_reply or (frame.kind == _REPLY and frame.status == Status.DAMAGED):
+                if is_reply and (frame.status or frame.payload.startswith(beginning)):
+                    return frame
+                if frame.kind == _REPLY and frame.status == Status.DAMAGED:
                     return frame
         return None
+
+    def _note_fault(self, command: Command, frame: Frame) -> None:
+        """Raise a fault of the core; before the banner it may be that of an earlier image."""
+        if frame.kind == _FAULT and command == Command.HELLO:
+            self._early_fault = frame
+        elif frame.kind == _FAULT:
+            raise self._fault(frame)
 
     def _receive(self) -> bytes:
         try:

@@ -1,5 +1,5 @@
-/* The banner: BANNER_WORDS words as below, the image's identity, the number of register values
- * and these, then the board type as text up to the end. */
+/* The banner: the nonce of the request, so that it cannot be an old one; twelve words of facts;
+ * the image's identity; the number of register values and these; the board type up to the end. */
 #include "banner.h"
 
 #include "board.h"
@@ -19,7 +19,7 @@ static uint32_t put_text(uint8_t *to, const char *text) {
 }
 
 static uint32_t put_facts(uint32_t *words) {
-    uint32_t at = 0;
+    uint32_t at = 1; /* behind the nonce, which stays where it came */
     words[at++] = SCB_CPUID;
     words[at++] = clock_hz();
     words[at++] = clock_source();
@@ -34,10 +34,11 @@ static uint32_t put_facts(uint32_t *words) {
 }
 
 enum frame_status banner(struct frame *frame) {
+    if (frame->payload_bytes != 4u) return FRAME_BAD_ARGUMENT;
     uint8_t *bytes = frame->payload.bytes;
     uint32_t *words = frame->payload.words;
     uint32_t at = put_facts(words);
-    for (uint32_t index = 0; index < IMAGE_ID_BYTES; ++index) bytes[4u * at + index] = image_id[index];
+    for (uint32_t part = 0; part < IMAGE_ID_BYTES; ++part) bytes[4u * at + part] = image_id[part];
     at += IMAGE_ID_BYTES / 4u;
     uint32_t count = sizeof(checked) / sizeof(checked[0]);
     words[at++] = count;

@@ -11,7 +11,8 @@ static uint32_t overhead;
 
 void cycles_enable(void) {
     DEMCR |= DEMCR_TRACE_ENABLE;
-    if (BOARD_HAS_DWT_LOCK) DWT_LAR = DWT_UNLOCK; /* else an M7 counts only if a debugger unlocked it */
+    /* An M7 does not count until it is unlocked, if no debugger has done so. */
+    if (BOARD_HAS_DWT_LOCK) DWT_LAR = DWT_UNLOCK;
     DWT_CTRL |= DWT_COUNT_CYCLES;
     core_barrier();
 }

@@ -81,6 +81,6 @@ void frame_send(struct frame *frame) {
     uint8_t *body = (uint8_t *)frame;
     uint32_t length = HEADER_BYTES + frame->payload_bytes;
     uint32_t crc = frame_crc32(body, length);
-    for (uint32_t index = 0; index < CRC_BYTES; ++index) body[length++] = (uint8_t)(crc >> 8 * index);
+    for (uint32_t shift = 0; shift < 32u; shift += 8u) body[length++] = (uint8_t)(crc >> shift);
     send_encoded(body, length);
 }

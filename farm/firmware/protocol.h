@@ -1,7 +1,7 @@
 /* Requests of the host and their answers. Each may be repeated: none leaves a state behind that
  * would change the answer of the next. Numbers are 32-bit words, little-endian.
  *
- *   HELLO                        -> the banner, see protocol.c
+ *   HELLO  nonce                 -> nonce, the banner, see banner.c
  *   LOAD   offset, bytes         -> offset, count     part of the network's input
  *   RUN    input CRC, cold       -> cycles, output CRC    one inference, caches empty if cold
  *   READ   offset, count         -> bytes             part of the output of the last inference

@@ -21,7 +21,9 @@ static void copy_up(uint8_t *out, const uint8_t *in, size_t count) {
         ((word *)out)[2].value = c;
         ((word *)out)[3].value = d;
     }
-    for (; count >= 4; count -= 4, out += 4, in += 4) ((word *)out)->value = ((const word *)in)->value;
+    for (; count >= 4; count -= 4, out += 4, in += 4) {
+        ((word *)out)->value = ((const word *)in)->value;
+    }
     while (count--) *out++ = *in++;
 }
 

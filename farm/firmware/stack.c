@@ -2,7 +2,7 @@
 
 #include "memory.h"
 
-/* The pattern differs from word to word, so that a copied or cleared buffer is no mistake for it. */
+/* The pattern differs from word to word: a copied or cleared buffer never looks like it. */
 static uint32_t paint(uint32_t pattern, const volatile uint32_t *word) {
     return pattern ^ (uint32_t)(uintptr_t)word;
 }

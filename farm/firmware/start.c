@@ -37,7 +37,7 @@ static void load_memories(void) {
 
 void Reset_Handler(void) {
     core_mask_interrupts();
-    SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* an F7 boots through the flash alias at 0x00200000 */
+    SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* an F7 boots through an alias, 0x00200000 */
     enable_fpu();
     load_memories();
     harness_main();

@@ -15,7 +15,7 @@ static int poll(const struct step *step) {
 static void write(const struct step *step) {
     uint32_t kept = step->action == STEP_MODIFY ? REGISTER(step->address) & ~step->mask : 0;
     REGISTER(step->address) = kept | step->value;
-    (void)REGISTER(step->address); /* a clock just enabled needs a read before its peripheral's use */
+    (void)REGISTER(step->address); /* a clock needs a read before its peripheral is used */
 }
 
 int steps_run(const struct step *steps, uint32_t count) {

@@ -14,6 +14,7 @@
 #define STATUS_RECEIVED (1u << 5)
 #define STATUS_SENT (1u << 6)
 #define STATUS_EMPTY (1u << 7)
+#define WAIT_LIMIT 100000u /* many bytes' time, a few ms */
 
 static const struct step setup[] = {BOARD_USART_SETUP};
 static const struct step enable[] = {BOARD_USART_ENABLE};
@@ -35,13 +36,16 @@ uint8_t usart_read(void) {
     return (uint8_t)REGISTER(BOARD_USART_RECEIVE);
 }
 
-void usart_write(uint8_t byte) {
-    while ((REGISTER(BOARD_USART_STATUS) & STATUS_EMPTY) == 0) {
+/* Bounded: a transmitter that is stuck must not keep the board from a later request. */
+static void wait_for(uint32_t bit) {
+    for (uint32_t tries = 0; tries < WAIT_LIMIT; ++tries) {
+        if (REGISTER(BOARD_USART_STATUS) & bit) return;
     }
+}
+
+void usart_write(uint8_t byte) {
+    wait_for(STATUS_EMPTY);
     REGISTER(BOARD_USART_TRANSMIT) = byte;
 }
 
-void usart_flush(void) {
-    while ((REGISTER(BOARD_USART_STATUS) & STATUS_SENT) == 0) {
-    }
-}
+void usart_flush(void) { wait_for(STATUS_SENT); }

@@ -53,7 +53,9 @@ class Twin:
     def answer(self, frame: Frame) -> None:
         replies = self.override.get(frame.kind, b"")
         if isinstance(replies, Frame):
-            self.send(Frame(replies.kind, frame.sequence, replies.payload, replies.status))
+            nonce = frame.payload if frame.kind == 1 else b""
+            payload = nonce + replies.payload
+            self.send(Frame(replies.kind, frame.sequence, payload, replies.status))
         elif frame.kind in self.override:
             self.out += replies
         else:
@@ -70,7 +72,7 @@ class Twin:
         if frame.kind == 2:
             self.memory[words[0] : words[0] + len(frame.payload) - 4] = frame.payload[4:]
         payload = {
-            1: lambda: BANNER + b"nucleo-x",
+            1: lambda: frame.payload + BANNER + b"nucleo-x",
             2: lambda: struct.pack("<II", words[0], len(frame.payload) - 4),
             3: lambda: struct.pack("<II", 1234 + 1000 * words[1], zlib.crc32(output)),
             4: lambda: output[words[0] : words[0] + words[1]],
@@ -167,6 +169,21 @@ def test_a_late_reply_to_an_earlier_request_is_not_taken() -> None:
     stale = Frame(0x83, link._sequence, struct.pack("<II", 1, 2))
     twin.send(stale)
     assert link.run(300, 1.0, cold=False).cycles == 1234
+
+
+def test_what_an_earlier_program_left_on_the_line_is_not_taken_for_this_board() -> None:
+    twin = Twin()
+    for sequence in range(256):
+        twin.send(Frame(0x81, sequence, b"old!" + BANNER + b"nucleo-old"))
+    twin.send(Frame(0xFF, 0, bytes(24)))
+    assert Link(twin).banner().board_type == "nucleo-x"
+
+
+def test_a_board_that_faults_before_its_banner_says_why() -> None:
+    twin = Twin()
+    twin.override[1] = encode(Frame(0xFF, 0, struct.pack("<6I", 1, 2, 3, 4, 0x8000777, 6)))
+    with pytest.raises(BenchError, match="PC 0x08000777"):
+        Link(twin).banner(0.3)
 
 
 def test_text_and_garbage_before_a_reply_are_skipped() -> None:
