@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from engine.cmodel import CModel
 from engine.graph import Graph
 from farm.job import Job
-from farm.manager import BoardManager
 from farm.measure import Measurement
 from nas.budget import CycleModel
 from nas.candidate import Cost, Limits
@@ -19,7 +18,7 @@ from nas.export import export
 from nas.judge import Judge
 from nas.lower import int8_accuracy, quantise
 from nas.plain import PlainNet
-from nas.rig import measurable
+from nas.rig import Bench, measurable
 from nas.run_dir import RunDir
 from nas.space import Arch
 from nas.supernet import Supernet
@@ -103,7 +102,7 @@ class Finisher:
     dataset: Dataset
     net: Supernet
     run_dir: RunDir
-    manager: BoardManager
+    manager: Bench
     board_types: tuple[str, ...]
 
     def finish(self, judge: Judge, ranked: Sequence[Arch], advance: Advance) -> Winner:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
 
 import numpy as np
 
@@ -10,12 +12,27 @@ from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
 from engine.reference import run
+from farm.inventory import Rack
 from farm.job import Job
-from farm.manager import BoardManager
+from farm.measure import Measurement
 from nas.budget import Measured, Seen, skeleton
 from nas.space import Arch
 
 INPUT_SEED = 7  # any input times the same; a random one shows a wrong output best
+
+
+class Bench(Protocol):
+    """The part of `farm.manager.BoardManager` that a search needs."""
+
+    @property
+    def rack(self) -> Rack:
+        """All boards and their types."""
+
+    def submit(self, job: Job) -> Future[Measurement]:
+        """Queue a job."""
+
+    def measure(self, jobs: Sequence[Job]) -> list[Measurement]:
+        """One measurement a job, in the order of the jobs."""
 
 
 class BoardRig:
@@ -23,7 +40,7 @@ class BoardRig:
 
     def __init__(
         self,
-        manager: BoardManager,
+        manager: Bench,
         board_types: Sequence[str],
         graph_of: Callable[[Arch], Graph],
         on_measured: Callable[[int], None] | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from engine.graph import Graph
-from farm.inventory import load_rack, select
+from farm.inventory import Board, Rack, load_rack, select
 from farm.manager import BoardManager
 from nas.budget import Budget
 from nas.calibrate import calibrate, load_calibration
@@ -26,7 +27,7 @@ from nas.floor import measured_budget
 from nas.judge import Judge
 from nas.latency import LatencyModel
 from nas.lower import quantise
-from nas.rig import BoardRig
+from nas.rig import Bench, BoardRig
 from nas.run_dir import RunDir, open_run, read_json, write_json
 from nas.shape import shape_graph
 from nas.shrink import Shrunk, progressive_shrinking
@@ -54,8 +55,16 @@ class Outcome:
     winner: Mapping[str, Any]
 
 
+OpenBench = Callable[[Rack, Sequence[Board]], AbstractContextManager[Bench]]
+
+
 def search(
-    config: SearchConfig, runs_dir: Path, name: str | None, fresh: bool, stages: Stages
+    config: SearchConfig,
+    runs_dir: Path,
+    name: str | None,
+    fresh: bool,
+    stages: Stages,
+    open_bench: OpenBench = BoardManager,
 ) -> Outcome:
     """Run or resume the search of `config` and return its winner, measured within the limits.
 
@@ -70,7 +79,7 @@ def search(
     identity = config.identity(board_types, dataset.fingerprint())
     with open_run(runs_dir / (name or default_name(identity)), identity, fresh) as run:
         if not (run.path / "winner.json").is_file():
-            with BoardManager(rack, boards) as manager:
+            with open_bench(rack, boards) as manager:
                 Search(config, dataset, board_types, run, manager, stages).run()
         write_report = importlib.import_module("nas.report").write_report
         write_report(run.path)
@@ -85,7 +94,7 @@ def read_winner(path: Path) -> Mapping[str, Any]:
     return value
 
 
-def calibrated_model(manager: BoardManager, board_type: str, stages: Stages) -> LatencyModel:
+def calibrated_model(manager: Bench, board_type: str, stages: Stages) -> LatencyModel:
     """The user's calibration of a board type, or a quick one, which is then the user's."""
     model = load_calibration(manager.rack, board_type)
     if model is not None:
@@ -105,7 +114,7 @@ class Search:
         dataset: Dataset,
         board_types: Sequence[str],
         run: RunDir,
-        manager: BoardManager,
+        manager: Bench,
         stages: Stages,
     ) -> None:
         self.config, self.dataset, self.run_dir = config, dataset, run
