@@ -33,15 +33,6 @@ class _Sizes:
         return self.out_h * self.out_w
 
 
-@dataclass(frozen=True)
-class _Reach:
-    """Taps of all windows along one axis: inside of the input, windows that are wholly inside."""
-
-    inside: int
-    whole: int
-    outside: int
-
-
 def pointwise(graph: Graph, op: Op) -> Features:
     """tr_pointwise: pixels in pairs, each expanded once, then 2 x 2 tiles over the channels."""
     size = _sizes(graph, op)
@@ -62,7 +53,7 @@ def pointwise(graph: Graph, op: Op) -> Features:
 def conv2d(graph: Graph, op: Op) -> Features:
     """tr_conv2d: each patch is gathered row by row, expanded, then multiplied as above."""
     size = _sizes(graph, op)
-    rows, columns = _reaches(op, size)
+    rows, columns = _taps_inside(op, size)
     row_bytes = [n * size.in_c for n in _row_taps(op, size)]
     pairs, odd = divmod(size.pixels, 2)
     patch = op.kernel[0] * op.kernel[1] * size.in_c
@@ -72,9 +63,9 @@ def conv2d(graph: Graph, op: Op) -> Features:
         "calls": 1,
         "pixels": size.pixels,
         "patch_rows": size.pixels * op.kernel[0],
-        "copied_words": rows.inside * sum(n // 4 for n in row_bytes),
-        "copied_bytes": rows.inside * sum(n % 4 for n in row_bytes),
-        "filled_bytes": size.pixels * patch - rows.inside * columns.inside * size.in_c,
+        "copied_words": rows * sum(n // 4 for n in row_bytes),
+        "copied_bytes": rows * sum(n % 4 for n in row_bytes),
+        "filled_bytes": size.pixels * patch - rows * columns * size.in_c,
         "expand_steps": size.pixels * steps,
         "tiles": work * tiles,
         "tile_steps": work * tiles * steps,
@@ -155,16 +146,16 @@ def fully_connected(graph: Graph, op: Op) -> Features:
 def average_pool(graph: Graph, op: Op) -> Features:
     """tr_average_pool: four channels at a time over the part of a window that is inside."""
     size = _sizes(graph, op)
-    rows, columns = _reaches(op, size)
+    rows, columns = _taps_inside(op, size)
     quads, tail = divmod(size.in_c, 4)
     return {
         "calls": 1,
         "pixels": size.pixels,
         "quads": size.pixels * quads,
-        "quad_rows": rows.inside * size.out_w * quads,
-        "quad_taps": rows.inside * columns.inside * quads,
+        "quad_rows": rows * size.out_w * quads,
+        "quad_taps": rows * columns * quads,
         "tail_outputs": size.pixels * tail,
-        "tail_taps": rows.inside * columns.inside * tail,
+        "tail_taps": rows * columns * tail,
     }
 
 
@@ -197,16 +188,11 @@ def _clamped(op: Op, size: _Sizes) -> int:
     return 0 if op.clamp == (-128, 127) else size.pixels * size.out_c
 
 
-def _reaches(op: Op, size: _Sizes) -> tuple[_Reach, _Reach]:
-    height = _reach(size.in_h, size.out_h, op.kernel[0], op.stride[0], op.padding.top)
-    width = _reach(size.in_w, size.out_w, op.kernel[1], op.stride[1], op.padding.left)
-    return height, width
-
-
-def _reach(inputs: int, outputs: int, kernel: int, stride: int, before: int) -> _Reach:
-    taps = [_inside(at * stride - before, kernel, inputs) for at in range(outputs)]
-    whole = sum(count == kernel for count in taps)
-    return _Reach(sum(taps), whole, outputs * kernel - sum(taps))
+def _taps_inside(op: Op, size: _Sizes) -> tuple[int, int]:
+    """Rows and columns that the windows along each axis have inside of the input, summed."""
+    tops = [y * op.stride[0] - op.padding.top for y in range(size.out_h)]
+    rows = sum(_inside(top, op.kernel[0], size.in_h) for top in tops)
+    return rows, sum(_row_taps(op, size))
 
 
 def _row_taps(op: Op, size: _Sizes) -> list[int]:
