@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_model import toy
 
+import farm.image
+from engine.toolchain import compile_object
 from farm.board_header import board_header
 from farm.errors import ImageError
 from farm.image import build_image, image_key, load_segments
@@ -173,3 +175,15 @@ def test_bytes_that_are_no_elf_are_refused_as_such(data: bytes) -> None:
             load_segments(content)
         except ImageError:
             continue
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_harness_compiles_without_a_warning(name: str) -> None:
+    mcu = load_mcu(name)
+    folder = Path(farm.image.__file__).parent / "firmware"
+    texts = {path.name: path.read_text() for path in folder.glob("*.[ch]")}
+    texts |= {"board.h": board_header(mcu, BOARDS[name]), **toy().files}
+    strict = ("-Os", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+    for path in sorted(folder.glob("*.c")):
+        headers = {file: text for file, text in texts.items() if file.endswith(".h")}
+        compile_object(path.name, texts[path.name], headers, mcu.core, strict)
