@@ -202,7 +202,11 @@ def _board(fields: Fields, types: Mapping[str, BoardType]) -> Board:
     state = cast(
         Literal["active", "maintenance", "retired"], fields.text("state", "active", allowed=STATES)
     )
-    return Board(board_id, board_type, probe, _serial(fields), fields.words("tags"), state)
+    tags = fields.words("tags")
+    for key in tags:  # a selector must be able to name it: KEY=VALUE, between commas
+        if key == "type" or not re.fullmatch(_ID, key):
+            fields.fail(f"a tag may not be called {key!r}", "tags")
+    return Board(board_id, board_type, probe, _serial(fields), tags, state)
 
 
 def _serial(fields: Fields) -> SerialSpec:

@@ -98,6 +98,8 @@ def board_line(text: str) -> str:
         ("id: a, type: m4, probe: 'virtual:A', state: broken", ["active, maintenance, retired"]),
         ("id: a, type: m4, probe: 'virtual:A', tags: [x]", ["tags", "mapping, not a list"]),
         ("id: a, type: m4, probe: 'virtual:A', tags: {x: {y: 1}}", ["x must be text"]),
+        ("id: a, type: m4, probe: 'virtual:A', tags: {type: x}", ["may not be called 'type'"]),
+        ("id: a, type: m4, probe: 'virtual:A', tags: {'a=b': x}", ["may not be called 'a=b'"]),
         ("id: a, type: m4, probe: 'virtual:A', serial: {by: usb}", ["probe, location, serial"]),
         ("id: a, type: m4, probe: 'virtual:A', serial: {by: path}", ["'path' is missing"]),
         ("id: a, type: m4, probe: 'virtual:A', serial: {by: probe, at: x}", ["unknown key 'at'"]),
