@@ -23,13 +23,19 @@ def shape_graph(space: SearchSpace, arch: Arch) -> Graph:
     size = (arch.resolution, arch.resolution, space.input_channels)
     tensors = [Tensor(INPUT, size, SIGNED)]
     quants = {INPUT: SIGNED}
-    for spec in specs:
+    for index, spec in enumerate(specs):
         keeps = spec.kind == "average_pool2d"
-        own = POSITIVE if spec.relu else SIGNED
+        own = POSITIVE if spec.relu else _signed(index)
         quants[spec.name] = quants[spec.inputs[0]] if keeps else own
         tensors.append(Tensor(spec.name, output_shape(spec), quants[spec.name]))
     ops = tuple(_op(spec, rng) for spec in specs)
     return Graph(f"net_{arch.id}", tuple(tensors), ops, INPUT, OUTPUT)
+
+
+def _signed(index: int) -> Quant:
+    """A scale of its own for each tensor: as when trained, the inputs of an add differ in theirs,
+    and that decides which kernel adds them."""
+    return Quant(SIGNED.scale * (1 + index / 64), 0)
 
 
 def output_shape(spec: LayerSpec) -> tuple[int, int, int]:

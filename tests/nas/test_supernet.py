@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine import dispatch
 from engine.quantize import run_float
 from nas.data import Split, resize
 from nas.lower import float_net, int8_accuracy, quantise
@@ -108,6 +109,8 @@ def test_the_planned_graph_has_the_layers_of_the_quantised_one(net):
             same = ("kind", "name", "inputs", "output", "kernel", "stride", "padding", "clamp")
             assert [getattr(one, key) for key in same] == [getattr(two, key) for key in same]
             assert real.tensor(one.output).shape == planned.tensor(two.output).shape
+        kernels = [[layer.kernel for layer in dispatch.layers(g)] for g in (real, planned)]
+        assert kernels[0] == kernels[1]
 
 
 def test_int8_accuracy_counts_right_answers(net):
