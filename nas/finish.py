@@ -112,7 +112,7 @@ class Finisher:
         """
         broken = []
         for arch in judge.feasible(ranked)[:TRIES]:
-            promised = judge.promises.get(arch) or judge.budget.costs(arch)
+            promised = judge.promises.get(arch) or judge.costs(arch)
             plain, graph = self._trained(arch, advance)
             trouble = self._accuracy_trouble(plain, graph)
             if not trouble:

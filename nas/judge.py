@@ -44,6 +44,7 @@ class Judge:
         self._rig = rig
         self._quota = quota
         self._scores: dict[Arch, Score] = {}
+        self._costs: dict[Arch, tuple[Cost, ...]] = {}  # of this budget
         self._stages: dict[Arch, str] = {}
         self._measured = 0
         self.promises: dict[Arch, tuple[Cost, ...]] = {}  # what was foreseen of the measured ones
@@ -70,20 +71,27 @@ class Judge:
         room = min(self._quota.measured - self._measured, self._quota.measured_at_once)
         chosen = [arch for arch in archs if arch not in self.budget.measured][: max(0, room)]
         if chosen:
-            self.promises |= {arch: self.budget.costs(arch) for arch in chosen}
+            self.promises |= {arch: self.costs(arch) for arch in chosen}
             self._measured += len(chosen)
             self.budget = self.budget.observe(self._rig.measure(chosen))
+            self._costs.clear()
 
     def _is_near(self, arch: Arch) -> bool:
-        costs = self.budget.costs(arch)
+        costs = self.costs(arch)
         hopeless = any(
             cost.violation(self.limits) and not cost.is_near(self.limits) for cost in costs
         )
         return not hopeless and any(cost.is_near(self.limits) for cost in costs)
 
+    def costs(self, arch: Arch) -> tuple[Cost, ...]:
+        """What the network costs on each board type, as far as is known by now."""
+        if arch not in self._costs:
+            self._costs[arch] = self.budget.costs(arch)
+        return self._costs[arch]
+
     def violation(self, arch: Arch) -> float:
         """0 where the network keeps within every limit on every board type."""
-        return sum(cost.violation(self.limits) for cost in self.budget.costs(arch))
+        return sum(cost.violation(self.limits) for cost in self.costs(arch))
 
     def is_measured(self, arch: Arch) -> bool:
         """Whether boards have measured this network."""
@@ -104,7 +112,7 @@ class Judge:
         accuracy is not looked at.
         """
         violation = self.violation(arch)
-        cycles = sum(cost.cycles.value for cost in self.budget.costs(arch))
+        cycles = sum(cost.cycles.value for cost in self.costs(arch))
         score = self._scores.get(arch) if violation else self.score(arch)
         if violation or score is None:
             return violation, 1.0, 0.0, -cycles, arch.id
@@ -127,7 +135,7 @@ class Judge:
 
     def _as_decided(self, arch: Arch) -> tuple[Cost, ...]:
         """The costs, with the prediction that the boards were asked about."""
-        costs = self.budget.costs(arch)
+        costs = self.costs(arch)
         return tuple(
             replace(cost, cycles=promise.cycles, predicted=promise.predicted)
             for cost, promise in zip(costs, self.promises.get(arch, costs), strict=True)

@@ -1,6 +1,13 @@
+import sys
+from pathlib import Path
+
 import pytest
 
 from nas.space import SearchSpace, Stage
+
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.append(HERE)  # for made_up, which several tests here share
 
 
 @pytest.fixture(autouse=True)

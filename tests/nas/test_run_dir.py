@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from nas.errors import RunError
+from nas.run_dir import open_run, write_atomic
+
+CONFIG = {"seed": 1, "limits": {"sram_bytes": 5}}
+
+
+def test_a_stage_is_kept_for_the_next_opening(tmp_path):
+    arrays = {"weight a": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        assert run.load("supernet") is None
+        assert run.load_arrays("supernet") is None
+        run.save("supernet", {"epochs": 4}, arrays)
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        assert run.load("supernet")["epochs"] == 4
+        np.testing.assert_array_equal(run.load_arrays("supernet")["weight a"], arrays["weight a"])
+
+
+def test_other_settings_are_refused_by_name_and_nothing_is_lost(tmp_path):
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        run.save("stage", {"x": 1})
+    other = {**CONFIG, "limits": {"sram_bytes": 6}}
+    with (
+        pytest.raises(RunError, match=r"other settings \(limits\).*--name.*--fresh"),
+        open_run(tmp_path / "r", other, fresh=False),
+    ):
+        pass
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        assert run.load("stage") == {"x": 1}
+    with open_run(tmp_path / "r", other, fresh=True) as run:
+        assert run.load("stage") is None
+
+
+def test_two_searches_do_not_share_a_directory(tmp_path):
+    with (
+        open_run(tmp_path / "r", CONFIG, fresh=False),
+        pytest.raises(RunError, match="in use"),
+        open_run(tmp_path / "r", CONFIG, fresh=False),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_directory_that_is_no_run_is_left_alone(tmp_path, fresh):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with (
+        pytest.raises(RunError, match="not the directory of a run"),
+        open_run(tmp_path, CONFIG, fresh),
+    ):
+        pass
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_arrays_that_the_json_does_not_vouch_for_do_not_count(tmp_path):
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        run.save("supernet", {"epochs": 1}, {"a": np.zeros(3)})
+        # As if killed between the two files of the next checkpoint.
+        run.save("other", {"epochs": 2}, {"a": np.ones(3)})
+        newer = (run.path / "state" / "other.npz").read_bytes()
+        (run.path / "state" / "supernet.npz").write_bytes(newer)
+        assert run.load_arrays("supernet") is None
+
+
+def test_damaged_state_is_an_error_that_says_what_to_do(tmp_path):
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        run.save("stage", {})
+        (run.path / "state" / "stage.json").write_text("{")
+        with pytest.raises(RunError, match="--fresh"):
+            run.load("stage")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path):
+    write_atomic(tmp_path / "f", b"old")
+    with pytest.raises(TypeError):
+        write_atomic(tmp_path / "f", None)
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_lines_are_one_object_each(tmp_path):
+    with open_run(tmp_path / "r", CONFIG, fresh=False) as run:
+        run.write_lines("candidates.jsonl", [{"id": 1}, {"id": 2}])
+        lines = (run.path / "candidates.jsonl").read_text().splitlines()
+        assert [json.loads(line)["id"] for line in lines] == [1, 2]
