@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import Graph, Op
-from engine.numerics import add_parameters, output_multipliers, wrap_int32
+from engine.numerics import add_parameters, output_multipliers, requantize, wrap_int32
 
 CHANNEL_BYTES = 16
 """tr_channel in kernels.h."""
@@ -72,17 +72,34 @@ def channels(graph: Graph, op: Op) -> Channels:
     factors = output_multipliers(op, source, output)
     multiplier, left = (factor.astype(np.int64) for factor in factors)
     shift = np.where(multiplier == 0, 1, -left)  # a factor of 0 is 0 at any shift
-    right = np.clip(shift, 1, FAST_SHIFTS[-1])
     weights = _filters(op).astype(np.int64)
+    dead = ~weights.any(axis=1)
+    settled = _settled_bias(op, output.zero_point, factors)
+    added = np.where(dead, settled, op.bias.astype(np.int64))
+    multiplier, shift = np.where(dead, 1 << 30, multiplier), np.where(dead, 1, shift)
+    right = np.clip(shift, 1, FAST_SHIFTS[-1])
     widest = max(127 - source.zero_point, source.zero_point + 128)
-    bound = np.abs(weights).sum(axis=1) * widest + np.abs(op.bias.astype(np.int64))
+    bound = np.abs(weights).sum(axis=1) * widest + np.abs(added)
     return Channels(
-        bias=wrap_int32(op.bias.astype(np.int64) - source.zero_point * weights.sum(axis=1)),
+        bias=wrap_int32(added - source.zero_point * weights.sum(axis=1)),
         multiplier=multiplier,
         shift=shift,
         addend=(output.zero_point << right) + (np.int64(1) << (right - 1)),
         acc_bound=int(bound.max()),
     )
+
+
+def _settled_bias(
+    op: Op, out_zero: int, factors: tuple[NDArray[np.int32], NDArray[np.int32]]
+) -> NDArray[np.int64]:
+    """Bias of a channel without weights, for the factor 1/4: its output is always the same.
+
+    Converters give such a channel a tiny scale and a huge bias, beyond what the fast kernels
+    round exactly, and one of them would send the whole operator to the plain kernel.
+    """
+    assert op.bias is not None
+    low, high = (bound - out_zero for bound in op.clamp)
+    return 4 * np.clip(requantize(op.bias, *factors).astype(np.int64), low, high)
 
 
 def channel_columns(graph: Graph, op: Op) -> tuple[NDArray[np.int64], ...]:

@@ -54,11 +54,14 @@ class Maker:
 
     def _weights(self, shape, channels, shift=0):
         scales = self.rng.uniform(1e-4, 2e-2, channels) * 2.0**shift
-        return {
-            "weights": self.rng.integers(-127, 128, shape).astype(np.int8),
-            "bias": self.rng.integers(-20000, 20000, channels).astype(np.int32),
-            "weight_scales": scales,
-        }
+        weights = self.rng.integers(-127, 128, shape).astype(np.int8)
+        bias = self.rng.integers(-20000, 20000, channels).astype(np.int32)
+        if self.rng.random() < 0.25:  # a channel without weights, as converters leave it
+            dead = self.rng.integers(channels)
+            weights[(..., dead) if len(shape) == 3 else dead] = 0
+            scales[dead] *= 2.0 ** -self.rng.integers(31)
+            bias[dead] = self.rng.integers(-(1 << 31), 1 << 31)
+        return {"weights": weights, "bias": bias, "weight_scales": scales}
 
     def _window(self, source, kind, shift):
         height, width, cin = source.shape

@@ -71,6 +71,21 @@ def test_a_large_bias_goes_to_the_plain_kernel():
     assert choose(large, op).c_name == "tr_conv2d_plain"
 
 
+@pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d"])
+def test_channels_without_weights_do_not_slow_the_others(kind):
+    """As converters leave them: half of the layers of MLPerf's person detector have some."""
+    graph = one_conv(kind)
+    op = graph.ops[0]
+    dead = np.arange(len(op.bias)) < 3
+    by_channel = dead if kind == "depthwise_conv2d" else dead[:, None, None, None]
+    op = replace(
+        op, weights=np.where(by_channel, 0, op.weights).astype(np.int8),
+        weight_scales=np.where(dead, 1e-10, op.weight_scales),
+        bias=np.where(dead, (1 << 30) + 64, op.bias).astype(np.int32),
+    )  # fmt: skip
+    assert not choose(Graph("g", graph.tensors, (op,), "in", "out"), op).plain
+
+
 def test_plain_is_always_a_choice():
     graph = one_conv()
     assert choose(graph, graph.ops[0], plain=True).c_name == "tr_conv2d_plain"
