@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import NoReturn, cast
 
 from farm.cli import (
+    EXIT_INTERRUPTED,
     SEED,
     WAIT,
     Option,
@@ -56,7 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add(subparsers, "calibrate", "fit the latency model of each board type", CALIBRATE)
     _add(subparsers, "search", "find a network within the limits and export it", SEARCH)
     _add(subparsers, "report", "write the report of a run anew", REPORT)
-    return run_cli(parser, argv, (NasError,))
+    code = run_cli(parser, argv, (NasError,))
+    if code == EXIT_INTERRUPTED and argv is None:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now: everything is closed, and torch takes seconds to be torn down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _add(subparsers: Subparsers, name: str, text: str, options: Sequence[Option]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -66,12 +67,16 @@ class SearchConfig:
             )
         return space
 
-    def identity(self, board_types: tuple[str, ...], fingerprint: str) -> dict[str, object]:
-        """Everything that the result depends on: which boards of a type measure does not count."""
+    def identity(self, firmware: Mapping[str, str], fingerprint: str) -> dict[str, object]:
+        """Everything that the result depends on: which boards of a type measure does not count.
+
+        firmware: a hash of harness, kernels and compiler for each board type.
+        """
         return {
             "data": self.data,
             "data_fingerprint": fingerprint,
-            "board_types": sorted(board_types),
+            "board_types": sorted(firmware),
+            "firmware": dict(firmware),
             "limits": self.limits.to_json(),
             "space": self.space.to_json() if self.space else None,
             "seed": self.seed,

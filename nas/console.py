@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +17,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from farm.job import Event
 
 Advance = Callable[[str], None]
 
@@ -76,6 +79,14 @@ class Stages:
                 advance(words)
 
             yield progress
+
+    def event(self, event: Event) -> None:
+        """Show what the boards do, beside the bar of the stage that waits for them."""
+        if event.kind == "retried":
+            self.say(f"again: {escape(event.job)}: {escape(event.detail)}")
+        elif event.kind == "stage" and self._progress.task_ids:
+            note = escape(f"{event.board}: {event.detail}")
+            self._progress.update(self._progress.task_ids[-1], note=note)
 
     def say(self, line: str) -> None:
         """One line above the bars."""

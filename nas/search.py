@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from engine.graph import Graph
 from farm.inventory import Board, Rack, load_rack, select
 from farm.manager import BoardManager
 from nas.budget import Budget
-from nas.calibrate import calibrate, load_calibration
+from nas.calibrate import calibrate, firmware_hash, load_calibration
 from nas.candidate import Score
 from nas.config import SearchConfig, default_name
 from nas.console import Stages
@@ -64,7 +65,7 @@ def search(
     name: str | None,
     fresh: bool,
     stages: Stages,
-    open_bench: OpenBench = BoardManager,
+    open_bench: OpenBench | None = None,
 ) -> Outcome:
     """Run or resume the search of `config` and return its winner, measured within the limits.
 
@@ -76,9 +77,11 @@ def search(
     boards = select(rack, config.boards)
     board_types = tuple(sorted({board.type.name for board in boards}))
     dataset = load_dataset(config.data, config.data_dir, config.data_limit)
-    identity = config.identity(board_types, dataset.fingerprint())
+    firmware = {each: firmware_hash(rack, each) for each in board_types}
+    identity = config.identity(firmware, dataset.fingerprint())
     with open_run(runs_dir / (name or default_name(identity)), identity, fresh) as run:
         if not (run.path / "winner.json").is_file():
+            open_bench = open_bench or partial(BoardManager, progress=stages.event)
             with open_bench(rack, boards) as manager:
                 Search(config, dataset, board_types, run, manager, stages).run()
         write_report = importlib.import_module("nas.report").write_report

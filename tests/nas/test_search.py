@@ -182,12 +182,12 @@ def test_other_settings_in_the_same_directory_are_refused(finished):
 
 
 def test_default_names_are_stable_and_tell_settings_apart():
-    one = CONFIG.identity((TYPE,), "f")
-    assert default_name(one) == default_name(CONFIG.identity((TYPE,), "f"))
-    assert default_name(one) != default_name(replace(CONFIG, seed=1).identity((TYPE,), "f"))
+    one = CONFIG.identity({TYPE: "x"}, "f")
+    assert default_name(one) == default_name(CONFIG.identity({TYPE: "x"}, "f"))
+    assert default_name(one) != default_name(replace(CONFIG, seed=1).identity({TYPE: "x"}, "f"))
     assert default_name(one).startswith("digits-")
     hostile = replace(CONFIG, data="../../etc/x y")
-    assert "/" not in default_name(hostile.identity((TYPE,), "f"))
+    assert "/" not in default_name(hostile.identity({TYPE: "x"}, "f"))
 
 
 @pytest.mark.parametrize(

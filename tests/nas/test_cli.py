@@ -1,0 +1,71 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_command_line_imports_no_torch_until_a_search_runs():
+    code = "import sys, nas.cli; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["search", "calibrate", "report", "boards", "rack", "bench"])
+def test_every_sub_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert "--json" in capsys.readouterr().out or command == "rack"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "--sram", "-1"],
+        ["search", "--latency", "soon"],
+        ["search", "--seed", "-1"],
+        ["search", "--epochs", "0"],
+        ["report"],
+    ],
+)
+def test_wrong_arguments_are_usage_errors(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_selector_without_boards_is_69(tmp_path, capsys):
+    arguments = ["search", "--boards", "type=none", "--boards-file", str(ROOT / "boards.yaml")]
+    assert main([*arguments, "--runs", str(tmp_path), "--json"]) == 69
+    output = json.loads(capsys.readouterr().out)
+    assert output["exit_code"] == 69
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_rack_file_is_2(tmp_path):
+    assert main(["search", "--boards-file", str(tmp_path / "none.yaml")]) == 2
+
+
+def test_missing_data_is_2_and_says_how_to_get_it(tmp_path, capsys):
+    rack = ["--boards-file", str(ROOT / "boards.yaml"), "--runs", str(tmp_path)]
+    assert main(["search", "--data", "fashion-mnist", "--data-dir", str(tmp_path), *rack]) == 2
+    assert "apt install dataset-fashion-mnist" in capsys.readouterr().err
+
+
+def test_the_report_of_no_run_is_2(tmp_path, capsys):
+    assert main(["report", "nothing", "--runs", str(tmp_path)]) == 2
+    assert "nothing" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, capsys):
+    for name in [m for m in sys.modules if m.startswith("nas.commands")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "nas.search", None)  # as where torch is not installed
+    assert main(["search"]) == 2
+    assert "tinyrack[nas]" in capsys.readouterr().err
