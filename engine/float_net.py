@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import GraphError
+from engine.float_checks import check_net
 from engine.graph import Padding
 from engine.graph_checks import OP_KINDS, WEIGHT_RANK
 from engine.windows import windows
@@ -54,7 +55,10 @@ class FloatOp:
 
 @dataclass(frozen=True, eq=False)
 class FloatNet:
-    """Operators in execution order; the input is float32 [H, W, C]."""
+    """Operators in execution order; the input is float32 [H, W, C].
+
+    Raises `GraphError` where names, shapes or attributes do not fit together.
+    """
 
     name: str
     input_shape: tuple[int, int, int]
@@ -62,15 +66,20 @@ class FloatNet:
     input: str
     output: str
 
+    def __post_init__(self) -> None:
+        check_net(self)
+
 
 def run_float(net: FloatNet, x: NDArray[Any]) -> dict[str, Floats]:
     """Every tensor of `net`, float32 [N, H, W, C], for the batch `x` [N, H, W, C]."""
     if x.ndim != 4 or x.shape[1:] != net.input_shape:
         raise GraphError(f"network {net.name!r} takes [N, *{net.input_shape}], not {x.shape}")
     values: dict[str, Floats] = {net.input: x.astype(np.float32)}
-    for op in net.ops:
-        result = EXECUTORS[op.kind](op, [values[name] for name in op.inputs])
-        values[op.output] = np.clip(result, *ACTIVATION_RANGES[op.activation]).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # quantize says what overflows
+        for op in net.ops:
+            result = EXECUTORS[op.kind](op, [values[name] for name in op.inputs])
+            low, high = ACTIVATION_RANGES[op.activation]
+            values[op.output] = np.clip(result, low, high).astype(np.float32)
     return values
 
 
@@ -107,9 +116,7 @@ def _average(op: FloatOp, inputs: list[Floats]) -> Floats:
     return total / count
 
 
-def _add(op: FloatOp, inputs: list[Floats]) -> Floats:
-    if inputs[0].shape != inputs[1].shape:
-        raise GraphError(f"operator {op.name!r} adds {inputs[0].shape} and {inputs[1].shape}")
+def _add(_op: FloatOp, inputs: list[Floats]) -> Floats:
     return inputs[0] + inputs[1]
 
 

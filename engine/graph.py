@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import GraphError
-from engine.graph_checks import OP_KINDS, check_graph, check_op, require_int
+from engine.graph_checks import OP_KINDS, check_graph, check_op, require_int, require_name
 
 __all__ = [
     "OP_KINDS",
@@ -56,8 +56,7 @@ class Tensor:
     quant: Quant
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.name, str) and self.name):
-            raise GraphError(f"tensor name {self.name!r} is not a non-empty string")
+        require_name("tensor", self.name)
         if not (isinstance(self.shape, tuple) and len(self.shape) == 3):
             raise GraphError(f"tensor {self.name!r} has shape {self.shape!r}, not (H, W, C)")
         for dimension in self.shape:

@@ -23,11 +23,18 @@ def require_int(what: str, value: object, low: int, high: int) -> None:
         raise GraphError(f"{what} is {value!r}, not an integer of {low}..{high}")
 
 
+def require_name(what: str, name: object) -> None:
+    """Refuse anything but a non-empty string that can be printed and stored as UTF-8."""
+    if not (isinstance(name, str) and name):
+        raise GraphError(f"{what} name {name!r} is not a non-empty string")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise GraphError(f"{what} name {name!r} has half a character, which UTF-8 cannot hold")
+
+
 def check_op(op: Op) -> None:
     """Check what an operator says by itself, before its tensors are known."""
     where = f"operator {op.name!r}"
-    if not (isinstance(op.name, str) and op.name):
-        raise GraphError(f"operator name {op.name!r} is not a non-empty string")
+    require_name("operator", op.name)
     if op.kind not in OP_KINDS:
         raise GraphError(f"{where} has kind {op.kind!r}, not one of {', '.join(OP_KINDS)}")
     wanted = 2 if op.kind == "add" else 1
@@ -117,8 +124,7 @@ def check_graph(graph: Graph) -> None:
 
 def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
     tensors = {tensor.name: tensor for tensor in graph.tensors}
-    if not (isinstance(graph.name, str) and graph.name):
-        raise GraphError(f"network name {graph.name!r} is not a non-empty string")
+    require_name("network", graph.name)
     if len(tensors) != len(graph.tensors):
         raise GraphError(f"network {graph.name!r} has two tensors of one name")
     for name in (graph.input, graph.output):
@@ -130,7 +136,7 @@ def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
 
 
 def _check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
-    wanted = _output_shape(op, inputs)
+    wanted = output_shape(op, inputs)
     if output.shape != wanted:
         raise GraphError(
             f"operator {op.name!r} ({op.kind}) makes {wanted} from {inputs[0].shape}, "
@@ -152,7 +158,8 @@ def _check_factors(op: Op, inputs: list[Quant], output: Quant) -> None:
         output_multipliers(op, inputs[0], output)
 
 
-def _output_shape(op: Op, inputs: list[Tensor]) -> tuple[int, int, int]:
+def output_shape(op: Op, inputs: list[Tensor]) -> tuple[int, int, int]:
+    """The shape [H, W, C] that an operator makes of its inputs; `GraphError` if it cannot."""
     height, width, channels = inputs[0].shape
     if op.kind == "add":
         if inputs[0].shape != inputs[1].shape:

@@ -105,6 +105,8 @@ def _read_members(path: Path) -> dict[str, NDArray[Any]]:
         if sum(member.file_size for member in members) > MAX_FILE_BYTES:
             raise GraphError(f"it unpacks to more than {MAX_FILE_BYTES} bytes")
         for member in members:
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise GraphError(f"its member {member.filename[:80]!r} is not stored or deflated")
             name = member.filename.removesuffix(".npy")
             if name in arrays:
                 raise GraphError(f"it has {name!r} twice")

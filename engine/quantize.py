@@ -19,6 +19,8 @@ from engine.graph import Graph, Op, Quant, Tensor
 __all__ = ["FloatNet", "FloatOp", "dequantize_output", "quantize", "quantize_input", "run_float"]
 
 CALIBRATION_BATCH = 64
+# An add cannot go to an output 2**19 times finer than its inputs, and nothing is lost before that.
+FINEST_SUM = 2.0**-18
 # A bias dominates a channel whose weights are tiny. Its weight scale is then raised until the
 # quantised bias is within 2**22: far below an output step, and small enough for fast kernels.
 BIAS_LIMIT = 1 << 22
@@ -32,15 +34,19 @@ def quantize(net: FloatNet, calibration: NDArray[Any]) -> Graph:
     ranges, shapes = _observe(net, calibration)
     quants = {net.input: _activation_quant(*ranges[net.input])}
     for op in net.ops:
-        keeps = op.kind == "average_pool2d"
-        quants[op.output] = quants[op.inputs[0]] if keeps else _activation_quant(*ranges[op.output])
+        quants[op.output] = _output_quant(op, [quants[name] for name in op.inputs], ranges)
     tensors = tuple(Tensor(name, shapes[name], quants[name]) for name in shapes)
     ops = tuple(_quantize_op(op, quants) for op in net.ops)
     return Graph(net.name, tensors, ops, net.input, net.output)
 
 
 def quantize_input(graph: Graph, x: NDArray[Any]) -> NDArray[np.int8]:
-    """Float values as the int8 input of `graph`, saturated; any leading batch shape."""
+    """Float values as the int8 input of `graph`, saturated; any leading batch shape.
+
+    Raises `GraphError` when a value is not a number.
+    """
+    if np.isnan(x).any():
+        raise GraphError(f"an input of network {graph.name!r} has values that are not numbers")
     quant = graph.tensor(graph.input).quant
     steps: NDArray[np.float64] = np.rint(np.asarray(x, np.float64) / quant.scale)
     return np.clip(steps + quant.zero_point, -128, 127).astype(np.int8)
@@ -68,7 +74,16 @@ def _observe(
     return ranges, shapes
 
 
-def _activation_quant(low: float, high: float) -> Quant:
+def _output_quant(
+    op: FloatOp, inputs: list[Quant], ranges: dict[str, tuple[float, float]]
+) -> Quant:
+    if op.kind == "average_pool2d":
+        return inputs[0]
+    finest = max(quant.scale for quant in inputs) * FINEST_SUM if op.kind == "add" else 0.0
+    return _activation_quant(*ranges[op.output], finest)
+
+
+def _activation_quant(low: float, high: float, finest: float = 0.0) -> Quant:
     """The finest int8 grid over [low, high] and zero, with zero on the grid."""
     low, high = min(low, 0.0), max(high, 0.0)
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -76,6 +91,7 @@ def _activation_quant(low: float, high: float) -> Quant:
     scale = float(np.float32((high - low) / 255))
     if scale == 0:
         return Quant(1.0, 0)  # always zero: any scale does
+    scale = max(scale, finest)
     return Quant(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
 

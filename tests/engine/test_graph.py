@@ -114,6 +114,8 @@ def test_malformed_operators_are_refused(changes):
         lambda: Quant(0.5, 128),
         lambda: Quant(0.5, 1.0),
         lambda: Tensor("", (1, 1, 1), Q),
+        lambda: Tensor("half \ud800", (1, 1, 1), Q),
+        lambda: Op("add", "half \ud800", ("a", "b"), "c"),
         lambda: Tensor("t", (1, 1), Q),
         lambda: Tensor("t", (0, 1, 1), Q),
         lambda: Tensor("t", (True, 1, 1), Q),

@@ -177,6 +177,19 @@ def test_members_that_lie_are_refused(saved, edit):
         load_graph(saved)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compressions_are_refused_unread(saved, method):
+    members = members_of(saved)
+    with zipfile.ZipFile(saved, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    damaged = bytearray(saved.read_bytes())
+    damaged[60:80] = bytes(20)  # where LZMA would raise an error of its own
+    saved.write_bytes(damaged)
+    with pytest.raises(GraphError, match="stored or deflated"):
+        load_graph(saved)
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(saved):
     with (
         zipfile.ZipFile(saved, "a", zipfile.ZIP_DEFLATED) as archive,

@@ -168,6 +168,67 @@ def test_weights_that_are_not_finite_are_refused():
         quantize(one_dense([[np.inf]], [0.0]), np.ones((1, 1, 1, 1), np.float32))
 
 
+def conv(shape=(4, 3, 3, 1), channels=4, **changes):
+    op = FloatOp("conv2d", "conv", ("in",), "out", (3, 3), weights=np.ones(shape, np.float32),
+                 bias=np.zeros(channels, np.float32))  # fmt: skip
+    return replace(op, **changes)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        conv(inputs=("nowhere",)),
+        conv(output="in"),
+        conv(output="other"),
+        conv(shape=(4, 3, 3, 2)),
+        conv(shape=(4, 3, 3)),
+        conv(channels=3),
+        conv(kernel=(1, 1)),
+        conv(shape=(4, 9, 9, 1), kernel=(9, 9)),
+        conv(padding=Padding(3, 3, 3, 3)),
+        FloatOp("depthwise_conv2d", "dw", ("in",), "out", (1, 1),
+                weights=np.ones((1, 1, 2), np.float32), bias=np.zeros(2, np.float32)),
+        FloatOp("fully_connected", "fc", ("in",), "out",
+                weights=np.ones((2, 35), np.float32), bias=np.zeros(2, np.float32)),
+        FloatOp("add", "add", ("in",), "out"),
+        FloatOp("average_pool2d", "pool", ("in",), "out", padding=Padding(1, 1, 1, 1)),
+    ],
+)  # fmt: skip
+def test_networks_that_do_not_fit_together_are_refused(op):
+    with pytest.raises(GraphError):
+        FloatNet("net", (6, 6, 1), (op,), "in", "out")
+
+
+def test_an_overflow_is_an_error_not_a_warning(recwarn):
+    net = FloatNet("net", (6, 6, 1), (conv(weights=np.full((4, 3, 3, 1), 3e38, np.float32)),),
+                   "in", "out")  # fmt: skip
+    with pytest.raises(GraphError, match="overflows"):
+        quantize(net, np.ones((1, 6, 6, 1), np.float32))
+    assert not recwarn.list
+
+
+def test_a_sum_that_cancels_out_is_accepted():
+    """Its range over the calibration data would be finer than any add can give."""
+    less = np.full((1, 1, 1), -0.9999999, np.float32)
+    ops = (
+        FloatOp("depthwise_conv2d", "dw", ("in",), "a", weights=less, bias=np.zeros(1, np.float32)),
+        FloatOp("add", "add", ("in", "a"), "out"),
+    )
+    net = FloatNet("net", (6, 6, 1), ops, "in", "out")
+    x = np.linspace(-1, 1, 36, dtype=np.float32).reshape(1, 6, 6, 1)
+    assert 0 < np.abs(run_float(net, x)["out"]).max() < 1e-6
+    graph = quantize(net, x)
+    got = dequantize_output(graph, run(graph, quantize_input(graph, x)))
+    assert np.abs(got).max() <= 2 * graph.tensor("in").quant.scale
+
+
+def test_inputs_that_are_not_numbers_are_refused():
+    graph = quantize(residual_net(0), images(2))
+    with pytest.raises(GraphError, match="not numbers"):
+        quantize_input(graph, np.full((12, 12, 1), np.nan))
+    assert quantize_input(graph, np.full((12, 12, 1), np.inf)).min() == 127
+
+
 @pytest.mark.parametrize(
     "changes", [{"kind": "lstm"}, {"activation": "tanh"}, {"bias": None}, {"kind": "add"}]
 )
