@@ -76,7 +76,7 @@ class Lease:
 def lease(board: Board, wait_s: float = 60.0) -> Iterator[Lease]:
     """Hold a board; BoardsBusyError when others hold it for all of `wait_s`."""
     refuse_quarantined(board)
-    with _locked(board, wait_s):
+    with exclusive(board, wait_s):
         held = Lease(board, _grant(board))
         try:
             yield held
@@ -84,14 +84,33 @@ def lease(board: Board, wait_s: float = 60.0) -> Iterator[Lease]:
             _clear(board, held.token)
 
 
+@contextmanager
+def exclusive(board: Board, wait_s: float) -> Iterator[None]:
+    """Keep all others off a board, in service or not; BoardsBusyError after `wait_s`."""
+    descriptor = os.open(_lock_path(normal_uid(board.probe)), os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + wait_s
+    try:
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise BoardsBusyError(_busy(board, wait_s))
+            time.sleep(_POLL_S)  # the deadline is above
+        yield
+    finally:
+        os.close(descriptor)  # drops the lock; children never inherit it (PEP 446)
+
+
 def holder(board: Board) -> Holder | None:
     """Who holds the board now, or None; the kernel's lock decides, the row only names."""
-    if not _is_locked(board):
+    return holder_of(board.probe)
+
+
+def holder_of(probe: str) -> Holder | None:
+    """Who holds the board behind that probe, by its id with or without its kind."""
+    uid = normal_uid(probe)
+    if not _is_locked(uid):
         return None
     with _database() as database:
-        row = database.execute(
-            "SELECT * FROM leases WHERE uid = ?", (normal_uid(board.probe),)
-        ).fetchone()
+        row = database.execute("SELECT * FROM leases WHERE uid = ?", (uid,)).fetchone()
     if row is None or row["pid"] is None:
         return Holder(0, "", row["token"] if row else 0, "", expired=False)
     expired = row["expires_s"] < time.time()
@@ -107,7 +126,7 @@ def release(board: Board, wait_s: float = 5.0) -> Holder | None:
     held = holder(board)
     _revoke(board)
     deadline = time.monotonic() + wait_s
-    while held is not None and _is_locked(board):
+    while held is not None and _is_locked(normal_uid(board.probe)):
         if time.monotonic() > deadline:
             raise BoardsBusyError(f"{board.id}: process {held.pid} does not let go; end it")
         time.sleep(_POLL_S)  # the deadline is above
@@ -167,20 +186,6 @@ def renewing(held: Lease, period_s: float = 1.0) -> Iterator[threading.Event]:
         stop.set()
 
 
-@contextmanager
-def _locked(board: Board, wait_s: float) -> Iterator[None]:
-    descriptor = os.open(_lock_path(board), os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + wait_s
-    try:
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise BoardsBusyError(_busy(board, wait_s))
-            time.sleep(_POLL_S)  # the deadline is above
-        yield
-    finally:
-        os.close(descriptor)  # drops the lock; children never inherit it (PEP 446)
-
-
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,10 +194,10 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _is_locked(board: Board) -> bool:
+def _is_locked(uid: str) -> bool:
     """Ask with a shared lock, which two askers can have at once; it is gone in microseconds."""
     try:
-        descriptor = os.open(_lock_path(board), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(_lock_path(uid), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
         return False
     try:
@@ -242,10 +247,10 @@ def _state_path() -> Path:
     return platformdirs.user_state_path("tinyrack")
 
 
-def _lock_path(board: Board) -> Path:
+def _lock_path(uid: str) -> Path:
     folder = _state_path() / "locks"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"{normal_uid(board.probe)}.lock"
+    return folder / f"{uid}.lock"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`tinyrack rack up|down|status`: the virtual rack."""
+"""`tinyrack rack up|down|status|power`: the virtual rack."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from farm.errors import InventoryError
 from farm.inventory import Board, load_rack, rack_path, select
+from farm.lease import exclusive
 from farm.output import note, print_json, print_line, print_table
 from farm.virtual import rack
 
@@ -35,11 +36,31 @@ def down(args: Namespace) -> int:
 def status(args: Namespace) -> int:
     """Show the virtual boards of the rack file, and those that run without being in it."""
     boards: Sequence[Board] = ()
-    if args.boards_file or rack_path().is_file():
-        boards = [board for board in load_rack(args.boards_file).boards if board.virtual]
+    if args.boards or args.boards_file is not None or rack_path().is_file():
+        found = load_rack(args.boards_file)
+        chosen = select(found, args.boards) if args.boards else found.boards
+        boards = [board for board in chosen if board.virtual]
     else:
         note(f"no rack file {rack_path()} here; showing what runs")
-    return _show(args, boards, strays=True)
+    return _show(args, boards, strays=not args.boards)
+
+
+def power(args: Namespace) -> int:
+    """Cut the power of boards that nobody holds and give it back: RAM is lost, flash stays."""
+    found = load_rack(args.boards_file)
+    boards = _virtual(select(found, ",".join(args.board)), " ".join(args.board))
+    for board in boards:
+        with exclusive(board, args.wait):
+            rack.power_cycle(board)
+    rows = [
+        {"board": b.id, "board_type": b.type.name, "virtual": True, "power_cycled": True}
+        for b in boards
+    ]
+    if args.json:
+        print_json({"results": rows})
+    else:
+        print_line(f"power-cycled: {', '.join(board.id for board in boards)}")
+    return 0
 
 
 def _virtual(boards: Sequence[Board], selector: str) -> list[Board]:
@@ -69,5 +90,6 @@ def _show(args: Namespace, boards: Sequence[Board], *, strays: bool) -> int:
 
 def _cells(rows: Sequence[dict[str, Any]]) -> list[list[object]]:
     keys = ("uid", "alive", "pid", "tty", "timing_model")
+    rows = [row if row["alive"] else row | dict.fromkeys(keys[2:]) for row in rows]  # left over
     named = ([row["board"] or "(not in the file)"] + [row.get(k) for k in keys] for row in rows)
     return [["yes" if c is True else "no" if c is False else c for c in row] for row in named]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from pyocd.core import exceptions
 from pyocd.core.memory_interface import MemoryInterface
 from pyocd.probe.debug_probe import DebugProbe
 
+from farm.lease import holder_of
 from farm.virtual import rack
 from farm.virtual.rpc import (
     MAX_PAYLOAD_BYTES,
@@ -109,7 +111,10 @@ class VirtualProbe(DebugProbe):
         return Board(self.session, board_info=self.associated_board_info)
 
     def open(self) -> None:
-        """Take the debug port; ProbeError when somebody else holds it."""
+        """Take the debug port; ProbeError when somebody else has it or holds the board."""
+        held = holder_of(self.unique_id)
+        if held is not None and held.pid != os.getpid():
+            raise exceptions.ProbeError(f"{self.unique_id} is held by process {held.pid}")
         try:
             self._client = Client(self._status.socket)
         except BoardGoneError as error:

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from farm.errors import BenchError, InventoryError
+from farm.errors import BenchError, BoardsBusyError, InventoryError
 from farm.inventory import Board
+from farm.lease import exclusive, holder
 from farm.virtual import registry
-from farm.virtual.rpc import BoardBusyError, Client, Op, Request, RpcError
+from farm.virtual.rpc import BoardBusyError, BoardGoneError, Client, Op, Request, RpcError
 
 _ANSWER_DEADLINE_S = 5.0
 _STOP_DEADLINE_S = 3.0
 _POLL_S = 0.02
+_BUSY_S = 0.2  # who only asks about a board stands in the way for an instant
 _LOG_LIMIT_BYTES = 64 * 1024
 _REASON_CHARACTERS = 300
 
@@ -63,8 +65,9 @@ def ensure_up(board: Board, timeout_s: float = 20.0) -> None:
 def up(boards: Sequence[Board], timeout_s: float = 20.0) -> None:
     """Start the daemons that are missing, all at once, and wait until each answers.
 
-    A daemon that runs older sources is replaced unless somebody uses it. Raises InventoryError
-    for a board that is not virtual and BenchError for one that does not come up in `timeout_s`.
+    A daemon that hangs or runs older sources is replaced unless another process uses the board.
+    Raises InventoryError for a board that is not virtual and BenchError for one that does not
+    come up in `timeout_s`, or that hangs in the hands of another process.
     """
     deadline = time.monotonic() + timeout_s
     for board in boards:
@@ -89,6 +92,20 @@ def down(uids: Iterable[str] | None = None) -> list[str]:
     for uid in {record.uid for record in registry.records()} if uids is None else set(uids):
         _sweep(uid)
     return wanted
+
+
+def power_cycle(board: Board) -> None:
+    """Cut the board's power and give it back; BenchError when it is not up or in use."""
+    _check_virtual(board)
+    found = find(board.probe_uid)
+    if found is None or not found.alive:
+        raise BenchError("its daemon is not up; run `tinyrack rack up`", board.id)
+    try:
+        with Client(found.socket, _ANSWER_DEADLINE_S) as client:
+            client.call(Request(Op.CLAIM))
+            client.call(Request(Op.POWER_CYCLE))
+    except RpcError as error:
+        raise BenchError(f"the power cycle failed: {error}", board.id) from error
 
 
 def _status_of(record: registry.Record) -> DaemonStatus:
@@ -131,24 +148,41 @@ def _is_ready(board: Board) -> bool:
     found = find(board.probe_uid)
     if found is None:
         return False
-    if not found.alive:
-        if registry.holder_pid(found.uid) == found.pid:  # it lives and does not answer
-            down([found.uid])
-        return False
     same_part = (found.mcu, found.target) == (board.type.mcu, board.type.target)
-    if same_part and found.current:
+    if found.alive and found.current and same_part:
         return True
     try:
-        with Client(found.socket, _ANSWER_DEADLINE_S) as client:
-            client.call(Request(Op.SHUTDOWN, value=1))
-    except BoardBusyError as error:
-        if same_part:
+        with _unused(board):
+            _end(found)
+    except (BoardBusyError, BoardsBusyError) as error:
+        if found.alive and same_part:
             return True
-        raise BenchError(f"it is up as {found.mcu} and in use: {error}", board.id) from error
-    except RpcError:
-        pass  # it went away by itself
-    _wait_until_gone(board.probe_uid)
+        how = f"is up as {found.mcu}" if found.alive else "hangs"
+        raise BenchError(f"its daemon {how} and is in use: {error}", board.id) from error
     return False
+
+
+def _unused(board: Board) -> contextlib.AbstractContextManager[object]:
+    """Hold the board, unless this process does already; BoardsBusyError when another one does.
+
+    A measurement lets go of the debug port before it times anything: only the lease shows it.
+    """
+    held = holder(board)
+    own = held is not None and held.pid == os.getpid()
+    return contextlib.nullcontext() if own else exclusive(board, _BUSY_S)
+
+
+def _end(found: DaemonStatus) -> None:
+    """End a daemon whose debug port nobody uses; BoardBusyError when somebody does."""
+    if found.alive:
+        with (
+            contextlib.suppress(BoardGoneError),
+            Client(found.socket, _ANSWER_DEADLINE_S) as client,
+        ):
+            client.call(Request(Op.SHUTDOWN, value=1))
+        _wait_until_gone(found.uid)
+    elif registry.holder_pid(found.uid) == found.pid:  # it lives and does not answer
+        down([found.uid])
 
 
 class _Start:

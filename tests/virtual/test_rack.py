@@ -5,14 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from pyocd.core import exceptions
 
 from farm.errors import BenchError, InventoryError
 from farm.inventory import Board
+from farm.lease import lease
 from farm.virtual import rack, registry
+from farm.virtual.probe import VirtualProbe
 from farm.virtual.rpc import Client, Op, Request
 
 
@@ -82,6 +87,65 @@ def test_daemon_of_older_sources_is_replaced_only_while_unused(
         user.close()
         rack.ensure_up(f412)
         assert pid_of(f412) != pid
+
+
+@contextmanager
+def measured_by_another_process(board: Board) -> Iterator[None]:
+    """Somebody holds the board and, as in timed inferences, not its debug port."""
+    code = (
+        "import sys; from farm.inventory import *; from farm.lease import lease;"
+        "board = Board('b', BoardType('n', 'stm32f412zg', 'stm32f412xg'), sys.argv[1])\n"
+        "with lease(board, 5.0): print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, board.probe]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        yield
+        holder.stdin.close()
+        assert holder.wait(10) == 0
+
+
+def test_board_that_somebody_measures_is_neither_replaced_nor_opened(
+    f412: Board, f767: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rack.ensure_up(f412)
+    pid = pid_of(f412)
+    with measured_by_another_process(f412), monkeypatch.context() as patch:
+        probe = VirtualProbe.get_probe_with_id(f412.probe_uid)
+        assert probe is not None
+        with pytest.raises(exceptions.ProbeError, match="held by process"):
+            probe.open()
+        with pytest.raises(BenchError, match="in use"):
+            rack.ensure_up(replace(f767, probe=f412.probe))
+        patch.setattr(registry, "code_hash", lambda _: "newer")
+        rack.ensure_up(f412)
+        assert pid_of(f412) == pid
+
+
+def test_whoever_holds_a_board_may_replace_its_daemon(
+    f412: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rack.ensure_up(f412)
+    pid = pid_of(f412)
+    with lease(f412, 1.0), monkeypatch.context() as patch:
+        patch.setattr(registry, "code_hash", lambda _: "newer")
+        rack.ensure_up(f412)
+    assert pid_of(f412) != pid
+
+
+def test_power_cycle_starts_the_board_anew(f412: Board) -> None:
+    with pytest.raises(BenchError, match="rack up"):
+        rack.power_cycle(f412)
+    rack.ensure_up(f412)
+    found = rack.find("TR-T412")
+    assert found is not None
+    with Client(found.socket) as user:
+        user.call(Request(Op.CLAIM))
+        with pytest.raises(BenchError, match="is using the debug port"):
+            rack.power_cycle(f412)
+    rack.power_cycle(f412)
 
 
 def test_board_of_another_type_under_the_same_id_is_replaced(f412: Board, f767: Board) -> None:
