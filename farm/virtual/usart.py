@@ -1,7 +1,8 @@
 """The console UART, in the register layouts of STM32F4 ("old") and F7 ("new").
 
-Bytes take no time: the transmitter is always empty, received bytes wait in a queue of any length
-instead of overrunning. A disabled transmitter or receiver loses its bytes, as the real one does.
+Bytes take no time: the transmitter is always empty, received bytes wait in a queue instead of
+overrunning, and when that is full the sender waits. A disabled transmitter or receiver loses its
+bytes, as the real one does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from farm.virtual.parts import Usart as UsartPart
 
 RXNE, TC, TXE = 1 << 5, 1 << 6, 1 << 7
 RE, TE, RXNEIE, TCIE, TXEIE = 1 << 2, 1 << 3, 1 << 5, 1 << 6, 1 << 7
+QUEUE_LIMIT_BYTES = 4096
 TEACK, REACK = 1 << 21, 1 << 22
 
 
@@ -58,12 +60,13 @@ class Usart:
         self._update()
 
     def receive(self, data: bytes) -> int:
-        """Bytes from the other end of the wire; how many arrived."""
+        """Bytes from the other end of the wire; how many were taken."""
         if not self._enabled(RE):
             return len(data)  # nobody listens: lost, as on the wire
-        self._queue.extend(data)
+        taken = data[: QUEUE_LIMIT_BYTES - len(self._queue)]
+        self._queue.extend(taken)
         self._update()
-        return len(data)
+        return len(taken)
 
     def _enabled(self, direction: int) -> bool:
         wanted = self._layout.enable | direction

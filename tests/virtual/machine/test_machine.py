@@ -110,6 +110,16 @@ def test_console_polling_is_idle_and_input_wakes_it(build, native) -> None:
     assert bytes(rig.output) == b"?" * 3000
 
 
+def test_sender_waits_while_the_receiver_is_full(build) -> None:
+    rig = build("void run(void) { console(); }").run()
+    data = bytes(i % 251 for i in range(10_000))
+    taken = rig.machine.uart_in(data)
+    assert 0 < taken <= 4096
+    assert rig.machine.uart_in(data[taken:]) == 0
+    assert bytes(rig.machine.read(0x40004804, 1) for _ in range(9)) == data[:9]
+    assert rig.machine.uart_in(data[taken:]) == 9
+
+
 def test_console_is_deaf_and_dumb_until_it_is_enabled(build) -> None:
     source = """
 void run(void) {
