@@ -15,7 +15,7 @@ from farm.board_clock import CLOCK_MARKS, checked_clock_hz, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image
 from farm.inventory import Board
-from farm.link import Link, Run, StackDepth
+from farm.link import EXCHANGE_S, Link, Run, StackDepth
 from farm.mcus import Mcu
 from farm.measure import Measurement, latency_ms, median_cycles, spread_percent
 from farm.probe import open_probe
@@ -25,8 +25,9 @@ from farm.virtual import rack
 SPREAD_LIMIT_PERCENT = 0.5
 INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
 WARM_RUNS = 1  # behind the cold inference, which warms the caches too
-BANNER_S = 10.0  # a virtual board on a busy machine takes its time
+BANNER_S = 10.0
 CLOCK_STAGE_S = 10.0
+VIRTUAL_PATIENCE = 4  # a virtual board on a busy machine takes its time; a dead one hangs up
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,15 @@ def measure_on_board(
     try:
         _program(board, mcu, image, stages)
         with open_port(board, mcu.uart.baud) as port:
-            link = Link(port, board.id)
-            banner = link.banner(min(BANNER_S, stages.enter("banner")))
+            patience = VIRTUAL_PATIENCE if board.virtual else 1
+            link = Link(port, board.id, EXCHANGE_S * patience)
+            banner = link.banner(min(BANNER_S * patience, stages.enter("banner")))
             check_banner(board, mcu, image, banner)
             _check_sizes(board, banner, job_input, expected)
             runs = _run(link, banner, job_input, repeats, stages)
-            clock_hz = _clock(board, mcu, link, stages)
+            left_s = min(CLOCK_STAGE_S * patience, stages.enter("clock"))
+            marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
+            clock_hz = checked_clock_hz(board, mcu, marks)
         stages.enter("result")
     except BenchError as error:
         raise stages.named(error) from error
@@ -132,12 +136,6 @@ def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes
             f"{banner.input_bytes} and gives {banner.output_bytes}",
             board.id,
         )
-
-
-def _clock(board: Board, mcu: Mcu, link: Link, stages: _Stages) -> float | None:
-    left_s = min(stages.enter("clock"), CLOCK_STAGE_S)
-    marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
-    return checked_clock_hz(board, mcu, marks)
 
 
 def _provenance(

@@ -72,10 +72,13 @@ class StackDepth:
 
 
 class Link:
-    """The harness on one board; every method raises BenchError when it does not answer well."""
+    """The harness on one board; every method raises BenchError when it does not answer well.
 
-    def __init__(self, port: Port, board_id: str = "") -> None:
-        self._port, self._board_id = port, board_id
+    `exchange_s` bounds each request that computes nothing.
+    """
+
+    def __init__(self, port: Port, board_id: str = "", exchange_s: float = EXCHANGE_S) -> None:
+        self._port, self._board_id, self._exchange_s = port, board_id, exchange_s
         self._splitter = Splitter()
         self._arrived: deque[Frame] = deque()
         self._early_fault: Frame | None = None
@@ -106,7 +109,7 @@ class Link:
         """Put the input into the board's memory; later requests name it by its CRC."""
         for offset in range(0, len(data), LOAD_BYTES):
             part = data[offset : offset + LOAD_BYTES]
-            words = self._words(Command.LOAD, struct.pack("<I", offset) + part, EXCHANGE_S, 2)
+            words = self._words(Command.LOAD, struct.pack("<I", offset) + part, self._exchange_s, 2)
             if words != (offset, len(part)):
                 raise self._error(f"it took {words} for {len(part)} bytes of input at {offset}")
         self._input_crc = zlib.crc32(data)
@@ -174,7 +177,7 @@ class Link:
 
     def _read(self, offset: int, count: int) -> bytes:
         request = struct.pack("<II", offset, count)
-        data = self._ask(Command.READ, request, EXCHANGE_S)
+        data = self._ask(Command.READ, request, self._exchange_s)
         if len(data) != count:
             raise self._error(f"it sent {len(data)} bytes of output at {offset}, not {count}")
         return data

@@ -162,6 +162,14 @@ def test_a_silent_board_is_given_up_at_the_deadline() -> None:
     assert caught.value.board == "b7"
 
 
+def test_a_request_that_computes_nothing_has_a_deadline_of_its_own() -> None:
+    twin = Twin(spoil=lambda _: b"")
+    started = time.monotonic()
+    with pytest.raises(BenchError, match=r"LOAD in 0\.1 s"):
+        Link(twin, exchange_s=0.1).load(b"x")
+    assert time.monotonic() - started < 2.0
+
+
 def test_a_late_reply_to_an_earlier_request_is_not_taken() -> None:
     twin = Twin()
     link = Link(twin)
