@@ -11,8 +11,9 @@ from typing import Any, TypeAlias, cast
 
 from engine.errors import EngineError, ToolchainError
 from farm.errors import FarmError
-from farm.output import print_error
+from farm.output import print_error, print_json
 
+EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 _DEFAULTS = {"json": False, "debug": False, "boards_file": None}
 Run = Callable[[argparse.Namespace], int]
@@ -29,6 +30,7 @@ class Option:
     kind: Callable[[str], object] | None = None
     metavar: str | None = None
     required: bool = False
+    many: bool = False
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Declare the option on a parser; a default of False makes it a switch."""
@@ -39,6 +41,8 @@ class Option:
         options |= {"default": self.default, "type": self.kind or str}
         if self.names[0].startswith("-"):
             options["required"] = self.required
+        if self.many:
+            options["nargs"] = "+"
         parser.add_argument(*self.names, **options)
 
 
@@ -57,6 +61,7 @@ def number(low: float, high: float, kind: Callable[[str], float] = float) -> Cal
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what every sub-command takes; absent flags leave the namespace alone."""
+    parser.allow_abbrev = False  # or --boards would pass for --boards-file
     quiet = argparse.SUPPRESS
     add = parser.add_argument
     add("--json", action="store_true", default=quiet, help="print one JSON object")
@@ -74,7 +79,7 @@ def boards_option(default: str | None) -> Option:
 
 MODEL = Option(("model",), "an exported network (.tinyrack.npz)", metavar="MODEL")
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
-SEED = Option(("--seed",), "of the random input", 0, int)
+SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
     MODEL,
     boards_option("all"),
@@ -93,13 +98,15 @@ COMPILE = (
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
+POWER = (Option(("board",), "ids of boards", metavar="ID", many=True), WAIT)
 ELF = Option(("elf",), "the image to program", metavar="ELF")
 SECONDS = Option(("--seconds",), "stop after so long", None, number(0, 86400), "S")
 
 
 def add_commands(subparsers: Subparsers) -> None:
     """Register the farm's sub-commands; each sets `run: Callable[[Namespace], int]`."""
-    boards = _add(subparsers, "boards", "what is there: state, health, holder, last measurement")
+    what = "what is there: state, health, holder, last measurement"
+    boards = _add(subparsers, "boards", what, None, boards_option(""))
     more = boards.add_subparsers(metavar="ACTION")
     _add(more, "check", "validate the rack file", "boards:check")
     _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
@@ -111,7 +118,8 @@ def add_commands(subparsers: Subparsers) -> None:
     )
     _add(rack, "up", "start virtual boards", "rack:up", boards_option("virtual"))
     _add(rack, "down", "end virtual boards", "rack:down", boards_option(""))
-    _add(rack, "status", "which virtual boards are up", "rack:status")
+    _add(rack, "status", "which virtual boards are up", "rack:status", boards_option(""))
+    _add(rack, "power", "cut the power of virtual boards for a moment", "rack:power", *POWER)
     _add(subparsers, "flash", "program an image and verify it", None, ELF, boards_option(None))
     _add(subparsers, "monitor", "show consoles", None, boards_option(None), SECONDS, WAIT)
     _add(subparsers, "compile", "a network as a C library, with its cost", None, *COMPILE)
@@ -127,11 +135,11 @@ def run_cli(
 
     `roots` are further error roots to expect; their `exit_code` is used (default 1).
     """
-    args = parser.parse_args(argv, argparse.Namespace(**_DEFAULTS))
+    args = _parse(parser, sys.argv[1:] if argv is None else argv)
     run = cast(Run | None, getattr(args, "run", None))
     if run is None:
-        parser.print_help()
-        return 0
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
     expected: tuple[type[Exception], ...] = (FarmError, EngineError, OSError, *roots)
     try:
         return run(args)
@@ -163,6 +171,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tinyrack", description=__doc__)
     add_commands(parser.add_subparsers(metavar="COMMAND"))
     return run_cli(parser, argv)
+
+
+def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; a command line that is wrong ends here, with --json in an object too."""
+    try:
+        return parser.parse_args(argv, argparse.Namespace(**_DEFAULTS))
+    except SystemExit as end:
+        if end.code and "--json" in argv:
+            advice = "the command line is wrong; standard error says where"
+            print_json({"error": advice, "exit_code": EXIT_USAGE})
+        raise
 
 
 def _sentence(error: Exception) -> str:

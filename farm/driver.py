@@ -90,6 +90,9 @@ class Driver(threading.Thread):
             return False
         except BenchError as error:
             return self._count_failure(error)
+        except OSError as error:  # no process, no memory, no log file: a matter of this host
+            self._desk.set_aside(self.board, f"has no worker: {error}")
+            return False
         ticket = self._desk.take(self.board)
         return ticket is None or self._work(worker, ticket)
 

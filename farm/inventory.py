@@ -97,7 +97,9 @@ def normal_uid(probe: str) -> str:
 
 def rack_path(path: str | Path | None = None) -> Path:
     """The file given, else $TINYRACK_BOARDS, else ./boards.yaml."""
-    return Path(path or os.environ.get("TINYRACK_BOARDS") or "boards.yaml")
+    if path is not None:
+        return Path(path)
+    return Path(os.environ.get("TINYRACK_BOARDS") or "boards.yaml")
 
 
 def load_rack(path: str | Path | None = None) -> Rack:
@@ -196,7 +198,7 @@ def _board(fields: Fields, types: Mapping[str, BoardType]) -> Board:
     board_type = types[fields.text("type", allowed=tuple(types))]
     probe = fields.text(
         "probe",
-        pattern=rf"({'|'.join(PROBE_KINDS)}):[A-Za-z0-9._-]{{1,64}}",
+        pattern=rf"({'|'.join(PROBE_KINDS)}):[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}",
         hint=f"KIND:UID, KIND one of {', '.join(PROBE_KINDS)}, UID letters and digits",
     )
     state = cast(

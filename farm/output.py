@@ -25,7 +25,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def print_error(args: Namespace, message: str, code: int) -> None:
     """One line on standard error, and with --json an object on standard output."""
-    sys.stderr.write(f"tinyrack: {message}\n")
+    sys.stderr.write(f"tinyrack: {plain(message)}\n")
     if args.json:
         print_json({"error": message, "exit_code": code})
 
@@ -36,19 +36,24 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for column in columns:
         table.add_column(column.strip(), justify="right" if column.endswith(" ") else "left")
     for row in rows:
-        table.add_row(*(escape("-" if cell is None else str(cell)) for cell in row))
+        table.add_row(*(escape("-" if cell is None else plain(str(cell))) for cell in row))
     # Into a pipe or a log nothing knows the width: better long lines than lost words.
     Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
 def print_line(text: str) -> None:
     """One plain line on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text) + "\n")
+
+
+def plain(text: str) -> str:
+    """The text without control characters: what a board or a file says moves no cursor."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 def note(text: str) -> None:
     """One line for the person at the terminal, on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain(text) + "\n")
 
 
 class JobProgress:
@@ -75,12 +80,12 @@ class JobProgress:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if event.kind in ("started", "stage"):
-            what = escape(f"{event.job} on {event.board}: {event.detail or 'waiting'}")
+            what = escape(plain(f"{event.job} on {event.board}: {event.detail or 'waiting'}"))
             self._progress.update(self._task, description=what)
         elif event.kind in ("done", "failed"):
             self._progress.advance(self._task)
         elif event.kind == "retried":
-            self._progress.console.print(f"again: {escape(event.job)}: {escape(event.detail)}")
+            self._progress.console.print(f"again: {escape(plain(f'{event.job}: {event.detail}'))}")
 
 
 def cost_row(m: Measurement) -> tuple[object, ...]:

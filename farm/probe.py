@@ -9,14 +9,24 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from farm.errors import BenchError, ImageError
-from farm.image import Image
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
 
 _READ_BYTES = 16_384
+
+
+class Programmable(Protocol):
+    """What can be flashed: a name for messages, and bytes by address."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def segments(self) -> list[tuple[int, bytes]]:
+        """(address, bytes) of everything that goes into flash."""
 
 
 class Probe:
@@ -25,11 +35,9 @@ class Probe:
     def __init__(self, board: Board, mcu: Mcu, session: Any) -> None:
         self._board, self._mcu, self._session = board, mcu, session
 
-    def flash(self, image: Image) -> None:
+    def flash(self, image: Programmable) -> None:
         """Program the image; what is there already is left alone. Says nothing about success."""
-        for address, data in image.segments():
-            if address < self._mcu.flash.base or address + len(data) > self._mcu.flash.end:
-                raise ImageError(f"{image.name} has bytes at {address:#x}, outside the flash")
+        check_fits(image, self._mcu)
         with self._errors("flashing", "try again; if it goes on, erase the chip"):
             # The algorithms set the flash to no wait states: only safe at the clock of reset.
             self._session.target.reset_and_halt()
@@ -38,7 +46,7 @@ class Probe:
                 loader.add_data(address, data)
             loader.commit()
 
-    def verify(self, image: Image) -> None:
+    def verify(self, image: Programmable) -> None:
         """Read every byte of the image back and compare; pyOCD itself never does."""
         for address, data in image.segments():
             found = self.read(address, len(data))
@@ -78,6 +86,15 @@ class Probe:
     def _errors(self, doing: str, advice: str) -> Iterator[None]:
         with _pyocd_errors(self._board, doing, advice):
             yield
+
+
+def check_fits(image: Programmable, mcu: Mcu) -> None:
+    """Raise ImageError when some of the image's bytes lie outside the MCU's flash."""
+    for address, data in image.segments():
+        if address < mcu.flash.base or address + len(data) > mcu.flash.end:
+            raise ImageError(
+                f"{image.name} has bytes at {address:#x}, outside the flash of {mcu.name}"
+            )
 
 
 @contextmanager

@@ -93,6 +93,8 @@ class _Worker:
         except (FarmError, EngineError) as error:
             kind = "BenchError" if isinstance(error, BenchError) else type(error).__name__
             self._say("error", kind=kind, message=str(error))
+        except OSError as error:  # of this host, as a full disk; what boards raise is BenchError
+            self._say("error", kind="BenchError", message=f"on its host: {error}")
 
     def _stage(self, stage: str) -> None:
         self._say("stage", stage=stage)

@@ -1,6 +1,5 @@
 """`tinyrack bench`: measure an exported network on the rack."""
 
-import sys
 from argparse import Namespace
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,7 +15,7 @@ from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
 from farm.model_file import expected_output, load_input, load_model, model_name
-from farm.output import COST_COLUMNS, JobProgress, cost_row, print_json, print_table
+from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
@@ -37,7 +36,7 @@ def run(args: Namespace) -> int:
     if errors and not results and len(errors) == 1:
         raise errors[0]
     for error in errors:
-        sys.stderr.write(f"tinyrack: {error}\n")
+        note(f"tinyrack: {error}")
     if errors:
         return exit_code(errors[0])
     return 0 if all(m.status == "ok" for m in results) else EXIT_OUT_OF_TOLERANCE

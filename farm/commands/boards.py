@@ -6,7 +6,7 @@ from typing import Any
 
 from farm import lease
 from farm.errors import InventoryError
-from farm.inventory import Board, Rack, load_rack, warnings
+from farm.inventory import Board, Rack, load_rack, select, warnings
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.output import note, print_json, print_line, print_table
@@ -15,10 +15,11 @@ from farm.virtual.parts import part_names
 
 
 def run(args: Namespace) -> int:
-    """Show every board."""
+    """Show every board, or those selected."""
     rack = load_rack(args.boards_file)
+    boards = select(rack, args.boards) if args.boards else rack.boards
     with Store() as store:
-        rows = [_row(board, store.last(board.id)) for board in rack.boards]
+        rows = [_row(board, store.last(board.id)) for board in boards]
     if args.json:
         print_json({"results": rows})
     else:

@@ -33,7 +33,7 @@ class Found:
 def scan(args: Namespace) -> int:
     """Show the probes that are plugged in and entries for those not in the rack file."""
     known: tuple[Board, ...] = ()
-    if args.boards_file or rack_path().is_file():
+    if args.boards_file is not None or rack_path().is_file():
         known = load_rack(args.boards_file).boards
     found = [_named(probe, known) for probe in find_probes()]
     if args.json:

@@ -60,9 +60,10 @@ def results(out: str) -> list[dict]:
     return json.loads(out)["results"]
 
 
-def test_without_arguments_there_is_help(capsys):
-    assert cli.main([]) == 0
-    assert "usage: tinyrack" in capsys.readouterr().out
+def test_without_arguments_there_is_help_and_a_usage_error(capsys):
+    assert cli.main([]) == 2
+    out, err = capsys.readouterr()
+    assert (out, "usage: tinyrack" in err) == ("", True)
 
 
 def test_boards_are_shown_with_health_holder_and_last_result(run, rack, board, model, script):
@@ -74,6 +75,8 @@ def test_boards_are_shown_with_health_holder_and_last_result(run, rack, board, m
     assert (rows[0]["health"], rows[0]["reason"]) == ("quarantined", "smokes")
     assert rows[0]["last"]["status"] == "ok"
     assert rows[1]["holder"]["pid"] == os.getpid()
+    (chosen,) = results(run("boards", "--boards", "f767-02", "--json")[1])
+    assert chosen["board"] == "f767-02"
     code, out, _ = run("boards")
     assert code == 0
     assert "quarantined: smokes" in out
@@ -134,6 +137,31 @@ def test_a_damaged_model_is_a_usage_error(run, tmp_path):
 def test_wrong_options_end_in_two(run):
     assert run("bench", "m.tinyrack.npz", "--repeats", "99")[0] == 2
     assert run("flash", "x.elf")[0] == 2
+    assert run("bench", "m.tinyrack.npz", "--seed", "-1")[0] == 2
+    assert run("boards", file="")[0] == 2
+
+
+def test_a_long_option_must_be_written_out(run):
+    code, _, err = run("boards", "check", "--boards", "f412-01")
+    assert (code, "unrecognized arguments: --boards" in err) == (2, True)
+    code, out, _ = run("bench", "--rep", "3", "--json")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
+
+
+def test_no_escape_sequence_reaches_the_terminal(run, board):
+    lease.quarantine(board, "a\x1b[2Jb")
+    out = run("boards")[1]
+    assert "\x1b" not in out
+    assert "a\\x1b[2Jb" in out
+    assert "\x1b" not in run("boards", "release", "\x1b[2J")[2]
+
+
+def test_a_host_that_cannot_start_workers_says_so_in_one_line(run, model, script, tmp_path):
+    (tmp_path / "state" / "tinyrack").mkdir(parents=True)
+    (tmp_path / "state" / "tinyrack" / "logs").touch()
+    code, out, err = run("bench", model, "--boards", "f412-01")
+    assert (code, out, "Traceback" in err) == (70, "", False)
+    assert "logs" in err
 
 
 def test_a_debug_run_shows_the_traceback(run):
@@ -220,6 +248,24 @@ def test_a_file_that_is_no_elf_is_a_usage_error(run, tmp_path):
     code, out, err = run("flash", str(tmp_path / "x.elf"), "--boards", "all")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "not an ELF file" in err
+
+
+def test_an_elf_for_other_addresses_is_refused_before_any_board_is_touched(run):
+    code, out, err = run("flash", sys.executable, "--boards", "all")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "outside the flash of stm32f412zg" in err
+
+
+def test_the_power_of_a_virtual_board_can_be_cut_unless_it_is_held(run, board):
+    assert run("rack", "power", board.id)[0] == 70
+    run("rack", "up", "--boards", board.id)
+    try:
+        (row,) = results(run("rack", "power", board.id, "--json")[1])
+        assert (row["board"], row["power_cycled"]) == (board.id, True)
+        with lease.lease(board, 1.0):
+            assert run("rack", "power", board.id, "--wait", "0")[0] == 75
+    finally:
+        run("rack", "down")
 
 
 def test_status_shows_the_rack_while_it_is_down(run):
