@@ -1,5 +1,4 @@
 import ctypes
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,10 +46,10 @@ frames = st.builds(
 
 
 @pytest.fixture(scope="module")
-def firmware() -> Iterator[ctypes.CDLL]:
+def firmware() -> ctypes.CDLL:
     names = ("frame.c", "frame.h", "usart.h")
     files = {name: (FIRMWARE / name).read_text() for name in names}
-    yield ctypes.CDLL(str(build_shared(files | {"wire.c": WIRE}, "frame")))
+    return ctypes.CDLL(str(build_shared(files | {"wire.c": WIRE}, "frame")))
 
 
 def through_firmware(firmware: ctypes.CDLL, data: bytes) -> bytes | None:

@@ -26,7 +26,10 @@ PORTS = [
 ]
 
 
-def board(serial: SerialSpec = SerialSpec(), probe: str = "stlink:0670ff") -> Board:
+BY_PROBE = SerialSpec()
+
+
+def board(serial: SerialSpec = BY_PROBE, probe: str = "stlink:0670ff") -> Board:
     return Board("b1", TYPE, probe, serial)
 
 
@@ -40,7 +43,7 @@ def test_a_console_is_found_by_the_probe_it_belongs_to() -> None:
 
 
 def test_an_interface_picks_one_of_several_ports() -> None:
-    with pytest.raises(BenchError, match="b1.*ttyACM1, /dev/ttyACM2"):
+    with pytest.raises(BenchError, match=r"b1.*ttyACM1, /dev/ttyACM2"):
         chosen(board(probe="stlink:0671AA"))
     assert chosen(board(SerialSpec(interface=2), "stlink:0671AA")) == "/dev/ttyACM2"
     assert chosen(board(SerialSpec(interface=0), "stlink:0671AA")) == "/dev/ttyACM1"
