@@ -7,17 +7,16 @@ without debug information. Objects and libraries are kept in a content-addressed
 import functools
 import hashlib
 import importlib.metadata
-import os
 import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from engine.errors import ToolchainError
+from engine.object_cache import find, keep, workspace
 
 CPUS: Mapping[str, tuple[str, ...]] = {
     "cortex-m4": ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
@@ -108,12 +107,13 @@ def build_shared(files: Mapping[str, str], name: str, flags: tuple[str, ...] = (
     sources = {file: text for file, text in files.items() if file.endswith(".c")}
     objects = [_object(file, text, headers, HOST_FLAGS, flags) for file, text in sources.items()]
     key = _digest("shared", compiler_version(), name, *(path.name for path in objects))
-    library = _cache() / f"{key}.so"
-    if not library.exists():
-        with _workspace() as folder:
-            _zig(f"{name}.so", Path(folder), *_share_arguments(objects))
-            (Path(folder) / "out.so").replace(library)
-    return library
+    with _explained(f"{name}.so"):
+        library = find(f"{key}.so")
+        if library is None:
+            with workspace() as folder:
+                _zig(f"{name}.so", Path(folder), *_share_arguments(objects))
+                library = keep(Path(folder) / "out.so", f"{key}.so")
+        return library
 
 
 def _share_arguments(objects: Sequence[Path]) -> tuple[str, ...]:
@@ -137,12 +137,13 @@ def _object(
     key = _digest(
         "object", compiler_version(), host, *every_flag, "|", name, text, _stub_text(), *seen
     )
-    path = _cache() / f"{key}.o"
-    if not path.exists():
-        with _workspace() as folder:
-            _compile(Path(folder), name, {**headers, name: text}, every_flag)
-            (Path(folder) / "out.o").replace(path)
-    return path
+    with _explained(name):
+        path = find(f"{key}.o")
+        if path is None:
+            with workspace() as folder:
+                _compile(Path(folder), name, {**headers, name: text}, every_flag)
+                path = keep(Path(folder) / "out.o", f"{key}.o")
+        return path
 
 
 def _compile(work: Path, name: str, files: Mapping[str, str], flags: Sequence[str]) -> None:
@@ -175,15 +176,16 @@ def _zig(what: str, work: Path, *arguments: str) -> None:
         raise ToolchainError(f"{what} did not build (exit code {done.returncode}):\n{shown}", log)
 
 
-def _cache() -> Path:
-    path = platformdirs.user_cache_path("tinyrack") / "objects"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _workspace() -> tempfile.TemporaryDirectory[str]:
-    """A private folder on the file system of the cache, so that a rename is atomic."""
-    return tempfile.TemporaryDirectory(prefix=f"work-{os.getpid()}-", dir=_cache())
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """A cache that cannot be used, as a ToolchainError."""
+    try:
+        yield
+    except OSError as error:
+        raise ToolchainError(
+            f"{what} did not build: the cache of compiled files cannot be used ({error}), "
+            "make room or give XDG_CACHE_HOME a folder that can be written"
+        ) from error
 
 
 @functools.cache
