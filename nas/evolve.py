@@ -65,7 +65,7 @@ def finalists(judge: Judge, archs: Sequence[Arch], count: int) -> list[Arch]:
         waiting = [a for a in judge.rank(archs)[:count] if not judge.is_measured(a)]
         if not waiting:
             break
-        judge.measure(waiting)
+        judge.crown(waiting)
     return judge.rank(archs)
 
 

@@ -24,8 +24,9 @@ class Rig(Protocol):
 class Quota:
     """Bounds of a search: no loop runs past them."""
 
-    measured: int  # networks, in all
-    measured_at_once: int
+    settled: int  # networks measured because a limit was near, in all
+    settled_at_once: int
+    finalists: int  # networks measured because they lead, in all
     evaluated: int  # networks whose accuracy is looked at, in all
 
 
@@ -46,7 +47,7 @@ class Judge:
         self._scores: dict[Arch, Score] = {}
         self._costs: dict[Arch, tuple[Cost, ...]] = {}  # of this budget
         self._stages: dict[Arch, str] = {}
-        self._measured = 0
+        self._settled = self._crowned = 0
         self.promises: dict[Arch, tuple[Cost, ...]] = {}  # what was foreseen of the measured ones
 
     def see(self, archs: Iterable[Arch], stage: str) -> list[Arch]:
@@ -58,23 +59,28 @@ class Judge:
 
     def settle(self, archs: Sequence[Arch]) -> None:
         """Measure the networks near a limit, best first, and refit before anything is decided."""
-        near = [arch for arch in archs if self._is_near(arch)]
-        self.measure(sorted(near, key=self._promise))
+        room = min(self._quota.settled - self._settled, self._quota.settled_at_once)
+        near = sorted(filter(self._is_near, archs), key=self._promise)[:room]
+        self._settled += len(near)
+        self._measure(near)
+
+    def crown(self, archs: Sequence[Arch]) -> None:
+        """Measure networks because they lead, so that the best one is no prediction."""
+        room = self._quota.finalists - self._crowned
+        chosen = [arch for arch in archs if not self.is_measured(arch)][:room]
+        self._crowned += len(chosen)
+        self._measure(chosen)
+
+    def _measure(self, archs: Sequence[Arch]) -> None:
+        if archs:
+            self.promises |= {arch: self.costs(arch) for arch in archs}
+            self.budget = self.budget.observe(self._rig.measure(archs))
+            self._costs.clear()
 
     def _promise(self, arch: Arch) -> tuple[float, float, str]:
         """Sorts first the network that would be best if it kept within the limits."""
         score = self.score(arch) or Score(0.0, 0.0)
         return -score.accuracy, score.loss, arch.id
-
-    def measure(self, archs: Sequence[Arch]) -> None:
-        """Measure what was not measured yet, as far as the quota goes, and refit."""
-        room = min(self._quota.measured - self._measured, self._quota.measured_at_once)
-        chosen = [arch for arch in archs if arch not in self.budget.measured][: max(0, room)]
-        if chosen:
-            self.promises |= {arch: self.costs(arch) for arch in chosen}
-            self._measured += len(chosen)
-            self.budget = self.budget.observe(self._rig.measure(chosen))
-            self._costs.clear()
 
     def _is_near(self, arch: Arch) -> bool:
         costs = self.costs(arch)

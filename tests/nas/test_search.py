@@ -39,7 +39,7 @@ CONFIG = SearchConfig(
     fine_tune_epochs=2,
     shrink=ShrinkSettings(shapes=3, scored_at_width=2, scored_at_parent=2, survivors=3),
     evolve=EvolveSettings(population=6, tournament=3, children=6, round=3, finalists=2),
-    quota=Quota(measured=8, measured_at_once=3, evaluated=60),
+    quota=Quota(settled=4, settled_at_once=2, finalists=4, evaluated=60),
 )
 
 
@@ -83,7 +83,7 @@ def test_the_run_directory_holds_every_candidate_and_the_report(finished):
     assert {row["stage"] for row in rows} == {"width", "depth", "evolve"}
     measured = {row["id"] for row in rows if row["source"] == "measured"}
     asked = {job.name for job in bench.jobs if job.name.startswith("net_")}
-    assert 2 <= len(measured) <= CONFIG.quota.measured
+    assert 2 <= len(measured) <= CONFIG.quota.settled + CONFIG.quota.finalists
     assert {f"net_{name}" for name in measured} <= asked
     assert (outcome.path / "report.html").stat().st_size > 10_000
     assert (outcome.path / "report.png").read_bytes()[:4] == b"\x89PNG"

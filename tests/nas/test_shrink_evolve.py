@@ -21,7 +21,7 @@ from nas.space import default_space
 from nas.vary import depth_variants
 
 SPACE = default_space(16, 1, 10)
-QUOTA = Quota(measured=20, measured_at_once=5, evaluated=300)
+QUOTA = Quota(settled=14, settled_at_once=5, finalists=8, evaluated=300)
 LIMITS = Limits(sram_bytes=5000, flash_bytes=60_000, latency_ms=5.0)
 
 
@@ -125,7 +125,7 @@ def test_measured_costs_replace_predicted_ones_and_sharpen_the_rest():
     judge = Seat(answer=partial(timed, slower=1.5)).judge
     arch, other = samples(2, seed=3)
     before = judge.budget
-    judge.measure([arch])
+    judge.crown([arch])
     (cost,) = judge.budget.costs(arch)
     latency = cost.ranges["latency_ms"]
     assert latency.low == latency.high == cost.measurement.cycles / CLOCK_HZ * 1e3
@@ -144,7 +144,7 @@ def test_networks_near_a_limit_are_measured_before_the_decision():
     assert clear
     seat.judge.settle(archs)
     measured = [a for a in archs if seat.judge.is_measured(a)]
-    assert len(measured) == min(len(near), QUOTA.measured_at_once)
+    assert len(measured) == min(len(near), QUOTA.settled_at_once)
     assert set(measured) <= set(near)
 
 
@@ -156,7 +156,7 @@ def test_a_network_that_fails_on_a_board_is_not_feasible():
 
     judge = Seat(Limits(), answer=answer).judge
     assert judge.violation(bad) == 0
-    judge.measure([bad])
+    judge.crown([bad])
     assert judge.violation(bad) > 0
     assert judge.rank([bad, SPACE.min_arch]) == [SPACE.min_arch, bad]
     row = next(r for r in judge_rows(judge, [bad]) if r["id"] == bad.id)
@@ -205,11 +205,11 @@ def test_the_same_seed_asks_the_same_and_another_seed_something_else():
 
 
 def test_the_quotas_bound_the_search():
-    quota = Quota(measured=3, measured_at_once=2, evaluated=10)
+    quota = Quota(settled=3, settled_at_once=2, finalists=2, evaluated=10)
     seat = Seat(quota=quota)
     whole_search(seat)
     floor_jobs = 2
-    assert len(seat.bench.jobs) <= floor_jobs + quota.measured
+    assert len(seat.bench.jobs) <= floor_jobs + quota.settled + quota.finalists
     assert len(seat.evaluated) <= quota.evaluated
 
 
@@ -251,7 +251,7 @@ def test_a_lonely_network_is_found_where_only_the_smallest_fits():
 def test_rows_tell_predicted_from_measured():
     judge = Seat().judge
     one, two = samples(2, seed=11)
-    judge.measure([one])
+    judge.crown([one])
     first, second = judge_rows(judge, [one, two])
     assert first["source"] == "measured"
     assert first["measured_cycles"] > 0
