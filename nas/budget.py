@@ -12,7 +12,9 @@ from functools import lru_cache
 from typing import Protocol, Self
 
 from engine.cmodel import CModel, Layer
-from engine.emit import emit
+from engine.dispatch import layers
+from engine.emit import const_bytes
+from engine.plan import plan
 from farm.measure import Measurement
 from nas.candidate import Cost, Range, exactly
 from nas.shape import shape_graph
@@ -72,8 +74,11 @@ def skeleton(model: CModel) -> Skeleton:
 
 @lru_cache(maxsize=4096)
 def arch_skeleton(space: SearchSpace, arch: Arch) -> Skeleton:
-    """The sizes of an architecture, from its graph with random weights."""
-    return skeleton(emit(shape_graph(space, arch)))
+    """The sizes of an architecture, from its graph with random weights; no C is written."""
+    graph = shape_graph(space, arch)
+    io_bytes = graph.tensor(graph.input).size + graph.tensor(graph.output).size
+    tables = sum(const_bytes(op) for op in graph.ops)
+    return Skeleton(plan(graph).peak_bytes, tables, io_bytes, layers(graph))
 
 
 @dataclass(frozen=True)
