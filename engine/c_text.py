@@ -25,7 +25,7 @@ HEADER = """\
 extern "C" {{
 #endif
 
-/* One inference; `in` is only read. Not reentrant: the arena is shared. */
+/* One inference; `in` is only read, `out` must not overlap it. Not reentrant: one arena. */
 void tinyrack_invoke(const int8_t *in, int8_t *out);
 
 /* The same, calling after(i) behind layer i. */

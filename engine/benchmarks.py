@@ -1,0 +1,104 @@
+"""The layers by which the kernels are judged: one case a graph, random weights, fixed for ever.
+
+A change of a kernel is measured on these before and after, so that figures of different days and
+machines can be held together. Shapes are those of small mobile networks, in the sizes that fit the
+smallest board of the rack; weights, scales and zero points are as quantisation makes them, so that
+every case runs on its fast kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.graph import Graph, Op, Padding, Quant, Tensor
+from engine.graph_checks import WEIGHT_RANK, output_shape
+
+SEED = 2026
+SPREAD = 74  # standard deviation of uniform int8 values
+OUTPUT_STEPS = 40  # wanted standard deviation of outputs, so that few saturate
+
+
+@dataclass(frozen=True)
+class _Case:
+    name: str
+    kind: str
+    shape: tuple[int, int, int]
+    channels: int = 0
+    kernel: int = 1
+    stride: int = 1
+
+
+CASES = (
+    _Case("pointwise 16-32 at 24x24", "conv2d", (24, 24, 16), 32),
+    _Case("pointwise 32-32 at 24x24", "conv2d", (24, 24, 32), 32),
+    _Case("pointwise 64-64 at 12x12", "conv2d", (12, 12, 64), 64),
+    _Case("pointwise 128-128 at 6x6", "conv2d", (6, 6, 128), 128),
+    _Case("depthwise 3x3 at 24x24x32", "depthwise_conv2d", (24, 24, 32), kernel=3),
+    _Case("depthwise 3x3 s2 at 24x24x32", "depthwise_conv2d", (24, 24, 32), kernel=3, stride=2),
+    _Case("depthwise 5x5 at 12x12x32", "depthwise_conv2d", (12, 12, 32), kernel=5),
+    _Case("depthwise 7x7 at 12x12x32", "depthwise_conv2d", (12, 12, 32), kernel=7),
+    _Case("conv 3x3 s2 3-8 at 96x96", "conv2d", (96, 96, 3), 8, kernel=3, stride=2),
+    _Case("conv 3x3 16-16 at 32x32", "conv2d", (32, 32, 16), 16, kernel=3),
+    _Case("fully connected 640-128", "fully_connected", (1, 1, 640), 128),
+    _Case("average pool 2x2 at 24x24x32", "average_pool2d", (24, 24, 32), kernel=2, stride=2),
+    _Case("average pool 6x6 at 6x6x128", "average_pool2d", (6, 6, 128), kernel=6, stride=6),
+)
+ADD_NAME, ADD_SHAPE = "add at 24x24x32", (24, 24, 32)
+
+
+def kernel_suite() -> tuple[Graph, ...]:
+    """Every case as a network whose last operator is the one to time; always the same.
+
+    All have that operator alone but the add: its two inputs must have scales of their own, and a
+    pointwise-sized depthwise layer before it makes the second of them.
+    """
+    rng = np.random.default_rng(SEED)
+    return (*(_network(case, rng) for case in CASES), _add(rng))
+
+
+def _network(case: _Case, rng: np.random.Generator) -> Graph:
+    source = Tensor("in", case.shape, Quant(0.03, -128))
+    quant = source.quant if case.kind == "average_pool2d" else Quant(0.04, -5)
+    op = _operator(case, "out", quant.scale / source.quant.scale, rng)
+    output = Tensor("out", output_shape(op, [source]), quant)
+    return Graph(case.name, (source, output), (op,), "in", "out")
+
+
+def _add(rng: np.random.Generator) -> Graph:
+    case = _Case("second input", "depthwise_conv2d", ADD_SHAPE)
+    tensors = [
+        Tensor(name, ADD_SHAPE, Quant(scale, zero_point))
+        for name, scale, zero_point in (("in", 0.03, -128), ("other", 0.04, -5), ("out", 0.06, -64))
+    ]
+    ops = (_operator(case, "other", 0.04 / 0.03, rng), Op("add", "add", ("in", "other"), "out"))
+    return Graph(ADD_NAME, tuple(tensors), ops, "in", "out")
+
+
+def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) -> Op:
+    """ratio: the scale of the output over that of the input."""
+    size = (case.kernel, case.kernel)
+    common = (case.kind, case.name, ("in",), output, size, (case.stride, case.stride))
+    if case.kind not in WEIGHT_RANK:
+        return Op(*common)
+    inputs = case.shape[2]
+    shape = {
+        "conv2d": (case.channels, *size, inputs),
+        "depthwise_conv2d": (*size, inputs),
+        "fully_connected": (case.channels, inputs),
+    }[case.kind]
+    weights = rng.integers(-127, 128, shape).astype(np.int8)
+    channels = case.channels or inputs
+    typical_sum = SPREAD**2 * np.sqrt(weights.size / channels)
+    scales = rng.uniform(0.7, 1.4, channels) * ratio * OUTPUT_STEPS / typical_sum
+    bias = rng.integers(-2000, 2001, channels).astype(np.int32)
+    return Op(*common, _same(case), weights=weights, weight_scales=scales, bias=bias)
+
+
+def _same(case: _Case) -> Padding:
+    """As much padding as an output of ceil(size / stride) needs, the larger half behind."""
+    size = case.shape[0]
+    missing = max(0, (-(-size // case.stride) - 1) * case.stride + case.kernel - size)
+    before, after = missing // 2, missing - missing // 2
+    return Padding(before, after, before, after)
