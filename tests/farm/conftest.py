@@ -1,4 +1,8 @@
-"""Every farm test has its own state and cache folders, and leaves no daemon behind."""
+"""Every farm test has its own state folder and leaves no daemon behind.
+
+All share one cache: what is in it is found by the hash of its inputs, so the harness and the
+native hook are compiled once.
+"""
 
 import hashlib
 import sys
@@ -14,10 +18,15 @@ HERE = str(Path(__file__).parent)
 sys.path.append(HERE)  # for `scripted`, which worker processes import too
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def private_dirs(tmp_path, monkeypatch):
+def private_dirs(tmp_path, shared_cache, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.delenv("TINYRACK_BOARDS", raising=False)
     return tmp_path
 

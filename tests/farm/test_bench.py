@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,12 @@ STAGES += ["cold", "time", "trace", "stack", "clock", "result"]
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """State and cache of this file, with both boards up in them."""
-    names = {"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache"}
-    made = {name: str(tmp_path_factory.mktemp(folder)) for name, folder in names.items()}
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
+) -> Iterator[dict[str, str]]:
+    """State of this file, with both boards up in them."""
+    state = tmp_path_factory.mktemp("state")
+    made = {"XDG_STATE_HOME": str(state), "XDG_CACHE_HOME": str(shared_cache)}
     with pytest.MonkeyPatch.context() as patch:
         for name, folder in made.items():
             patch.setenv(name, folder)

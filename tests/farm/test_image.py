@@ -22,15 +22,9 @@ from farm.mcus import load_mcu
 BOARDS = {"stm32f412zg": "nucleo-f412zg", "stm32f767zi": "nucleo-f767zi"}
 
 
-@pytest.fixture(scope="module")
-def module_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(module_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One cache for this file: objects are compiled once."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(module_cache))
+@pytest.fixture
+def image_cache() -> Path:
+    """Where finished images are."""
     return platformdirs.user_cache_path("tinyrack") / "images"
 
 
@@ -116,16 +110,16 @@ def test_the_key_does_not_depend_on_the_name_alone() -> None:
     assert build_image(renamed, mcu, "b").name == "another"
 
 
-def test_a_damaged_cache_entry_is_built_anew(own_cache: Path) -> None:
+def test_a_damaged_cache_entry_is_built_anew(image_cache: Path) -> None:
     model, mcu = toy(arena=80), load_mcu("stm32f412zg")
     first = build_image(model, mcu, "nucleo-f412zg")
-    entry = own_cache / f"{first.image_key}.image"
+    entry = image_cache / f"{first.image_key}.image"
     whole = entry.read_bytes()
     for damaged in (b"", whole[:40], whole[:-1], whole[:2000] + b"?" + whole[2001:]):
         entry.write_bytes(damaged)
         assert build_image(model, mcu, "nucleo-f412zg") == first
         assert entry.read_bytes() == whole
-    assert not list(own_cache.glob("writing-*"))
+    assert not list(image_cache.glob("writing-*"))
 
 
 def test_a_cached_image_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

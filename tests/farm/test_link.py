@@ -150,7 +150,7 @@ def test_noise_costs_retries_and_never_a_wrong_output(
             return wire[:at] + wire[at + 1 :]
         return wire[:at] + b"\x33" + wire[at:] if kind == "extra" else wire
 
-    assert Link(Twin(spoil)).infer(INPUT, 0.2) == OUTPUT
+    assert Link(Twin(spoil), exchange_s=0.2).infer(INPUT, 0.2) == OUTPUT
 
 
 def test_a_silent_board_is_given_up_at_the_deadline() -> None:

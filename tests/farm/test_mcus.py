@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.errors import InventoryError
@@ -116,6 +116,7 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path) -> None:
             load_mcu("stm32f412zg", tmp_path)
 
 
+@settings(max_examples=25)  # few kinds of wrong values exist
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists, max_leaves=5))
 def test_no_value_in_place_of_the_clock_recipe_is_taken(
     tmp_path_factory: pytest.TempPathFactory, value: object

@@ -19,10 +19,12 @@ MCU = load_mcu("stm32f412zg")
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """State and cache of this file, with one board up in them."""
-    names = {"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache"}
-    made = {name: str(tmp_path_factory.mktemp(folder)) for name, folder in names.items()}
+def folders(
+    tmp_path_factory: pytest.TempPathFactory, shared_cache: Path
+) -> Iterator[dict[str, str]]:
+    """State of this file, with one board up in them."""
+    state = tmp_path_factory.mktemp("state")
+    made = {"XDG_STATE_HOME": str(state), "XDG_CACHE_HOME": str(shared_cache)}
     with pytest.MonkeyPatch.context() as patch:
         for name, folder in made.items():
             patch.setenv(name, folder)

@@ -15,10 +15,10 @@ F412, F767 = "nucleo-f412zg", "nucleo-f767zi"
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """State and cache of this file, so that its boards boot and its images build once."""
-    names = {"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache"}
-    made = {name: str(tmp_path_factory.mktemp(folder)) for name, folder in names.items()}
+def folders(tmp_path_factory, shared_cache):
+    """State of this file, so that its boards boot once."""
+    state = tmp_path_factory.mktemp("state")
+    made = {"XDG_STATE_HOME": str(state), "XDG_CACHE_HOME": str(shared_cache)}
     with pytest.MonkeyPatch.context() as patch:
         for name, folder in made.items():
             patch.setenv(name, folder)
