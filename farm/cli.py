@@ -31,6 +31,7 @@ class Option:
     metavar: str | None = None
     required: bool = False
     many: bool = False
+    optional: bool = False
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Declare the option on a parser; a default of False makes it a switch."""
@@ -43,6 +44,8 @@ class Option:
             options["required"] = self.required
         if self.many:
             options["nargs"] = "+"
+        if self.optional:
+            options["nargs"] = "?"
         parser.add_argument(*self.names, **options)
 
 
@@ -81,7 +84,12 @@ MODEL = Option(("model",), "an exported network (.tinyrack.npz)", metavar="MODEL
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
-    MODEL,
+    Option(
+        ("model",),
+        "an exported network (.tinyrack.npz); without one, every kernel of the engine",
+        metavar="MODEL",
+        optional=True,
+    ),
     boards_option("all"),
     Option(("--input",), "int8 or float32 input [H, W, C] (default: random int8)", metavar="NPY"),
     SEED,

@@ -1,15 +1,18 @@
-"""`tinyrack bench`: measure an exported network on the rack."""
+"""`tinyrack bench`: measure an exported network, or the engine's kernels, on the rack."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
 from engine.emit import emit
 from engine.errors import EngineError
 from farm.cli import exit_code
-from farm.errors import FarmError
+from farm.commands.bench_kernels import kernel_figures, print_kernels
+from farm.errors import FarmError, InventoryError
 from farm.inventory import Board, Rack, load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
@@ -19,20 +22,27 @@ from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, p
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
+Network = tuple[str, CModel, bytes, bytes]
+"""Name, code, input and expected output."""
 
 
 def run(args: Namespace) -> int:
     """One row a board type (or a board); 1 when an output is wrong or an image too big."""
     rack = load_rack(args.boards_file)
     groups = _groups(select(rack, args.boards), each=args.each_board)
-    jobs = [_job(args, group) for group in groups]
-    outcomes = _measure(args, rack, groups, jobs)
+    networks = _networks(args)
+    work = [(group, _job(args, *network, group)) for group in groups for network in networks]
+    outcomes = _measure(args, rack, groups, work)
     results = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
     errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     if args.json and (results or len(errors) > 1):
-        print_json({"results": [_row(*pair) for pair in zip(groups, outcomes, strict=True)]})
-    elif results:
+        rows = [_row(*pair, o, args) for pair, o in zip(work, outcomes, strict=True)]
+        print_json({"results": rows})
+    elif results and args.model:
         print_table(model_name(Path(args.model)), COST_COLUMNS, [cost_row(m) for m in results])
+    elif results:
+        pairs = zip(work, outcomes, strict=True)
+        print_kernels([(job, m) for (_, job), m in pairs if isinstance(m, Measurement)])
     if errors and not results and len(errors) == 1:
         raise errors[0]
     for error in errors:
@@ -50,31 +60,33 @@ def _groups(boards: Group, *, each: bool) -> list[Group]:
     return [tuple(b for b in boards if b.type.name == name) for name in types]
 
 
-def _job(args: Namespace, group: Group) -> Job:
-    path = Path(args.model)
-    graph = load_model(path)
-    x = load_input(graph, Path(args.input) if args.input else None, args.seed)
-    model: CModel = emit(graph)
-    return Job(
-        model_name(path),
-        model,
-        group[0].type.name,
-        x.tobytes(),
-        expected_output(graph, x),
-        args.repeats,
-    )
+def _networks(args: Namespace) -> list[Network]:
+    """The network asked for or, without one, every case of the kernel suite."""
+    if args.model is None and args.input:
+        raise InventoryError("--input needs a MODEL: the kernels are timed on inputs of their own")
+    graphs = [load_model(Path(args.model))] if args.model else kernel_suite()
+    networks = []
+    for graph in graphs:
+        x = load_input(graph, Path(args.input) if args.input else None, args.seed)
+        name = model_name(Path(args.model)) if args.model else graph.name
+        networks.append((name, emit(graph), x.tobytes(), expected_output(graph, x)))
+    return networks
+
+
+def _job(args: Namespace, name: str, model: CModel, x: bytes, expected: bytes, group: Group) -> Job:
+    return Job(name, model, group[0].type.name, x, expected, args.repeats)
 
 
 def _measure(
-    args: Namespace, rack: Rack, groups: list[Group], jobs: list[Job]
+    args: Namespace, rack: Rack, groups: list[Group], work: Sequence[tuple[Group, Job]]
 ) -> list[Measurement | Exception]:
     boards = [board for group in groups for board in group]
     with (
-        JobProgress(len(jobs)) as progress,
+        JobProgress(len(work)) as progress,
         BoardManager(rack, boards, None, args.wait, args.retries, progress) as manager,
     ):
         futures = []
-        for group, job in zip(groups, jobs, strict=True):
+        for group, job in work:
             only = group[0].id if args.each_board else ""
             futures.append(manager.submit(job, again=args.again, on=only))
         return [_outcome(future) for future in futures]
@@ -87,11 +99,14 @@ def _outcome(future: "Future[Measurement]") -> Measurement | Exception:
         return error
 
 
-def _row(group: Group, outcome: Measurement | Exception) -> dict[str, Any]:
+def _row(
+    group: Group, job: Job, outcome: Measurement | Exception, args: Namespace
+) -> dict[str, Any]:
     if isinstance(outcome, Measurement):
-        return outcome.to_json()
+        return outcome.to_json() | ({} if args.model else kernel_figures(job, outcome))
     board = group[0]
     return {
+        "name": job.name,
         "board": ",".join(b.id for b in group),
         "board_type": board.type.name,
         "virtual": board.virtual,
