@@ -51,11 +51,11 @@ ADD_NAME, ADD_SHAPE = "add at 24x24x32", (24, 24, 32)
 def kernel_suite() -> tuple[Graph, ...]:
     """Every case as a network whose last operator is the one to time; always the same.
 
-    All have that operator alone but the add: its two inputs must have scales of their own, and a
+    All have that operator alone but the first add: its inputs must have scales of their own, and a
     pointwise-sized depthwise layer before it makes the second of them.
     """
     rng = np.random.default_rng(SEED)
-    return (*(_network(case, rng) for case in CASES), _add(rng))
+    return (*(_network(case, rng) for case in CASES), _add(rng), _add_to_itself())
 
 
 def _network(case: _Case, rng: np.random.Generator) -> Graph:
@@ -74,6 +74,14 @@ def _add(rng: np.random.Generator) -> Graph:
     ]
     ops = (_operator(case, "other", 0.04 / 0.03, rng), Op("add", "add", ("in", "other"), "out"))
     return Graph(ADD_NAME, tuple(tensors), ops, "in", "out")
+
+
+def _add_to_itself() -> Graph:
+    """Two inputs of one scale, the only ones that a network of one operator can have."""
+    quants = {"in": Quant(0.03, -5), "out": Quant(0.06, -64)}
+    tensors = tuple(Tensor(name, ADD_SHAPE, quant) for name, quant in quants.items())
+    op = Op("add", "add", ("in", "in"), "out")
+    return Graph(f"{ADD_NAME}, one scale", tensors, (op,), "in", "out")
 
 
 def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) -> Op:

@@ -11,9 +11,16 @@ from engine.c_text import Names
 from engine.cmodel import CModel, Layer, files_sha256
 from engine.dispatch import choose, layers
 from engine.graph import Graph, Op
-from engine.numerics import add_parameters
 from engine.plan import Plan
-from engine.tables import CHANNEL_BYTES, channel_columns, channel_count, sorted_inputs, weight_rows
+from engine.tables import (
+    CHANNEL_BYTES,
+    Factor,
+    add_factors,
+    channel_columns,
+    channel_count,
+    sorted_inputs,
+    weight_rows,
+)
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
 STRUCT_BYTES = {"tr_conv": 72, "tr_pool": 52, "tr_sum": 48}
@@ -145,22 +152,22 @@ def _window_fields(graph: Graph, op: Op) -> dict[str, int]:
 
 def _add_fields(graph: Graph, op: Op) -> dict[str, int | str]:
     a, b, out = (graph.tensor(name) for name in (*sorted_inputs(graph, op), op.output))
-    parameters = add_parameters(a.quant, b.quant, out.quant)
+    factors = add_factors(graph, op)
     return {
         "size": out.size,
         "zero_a": a.quant.zero_point,
         "zero_b": b.quant.zero_point,
         "out_zero": out.quant.zero_point,
-        "factor_a": _factor(parameters.input1),
-        "factor_b": _factor(parameters.input2),
-        "factor_out": _factor(parameters.output),
+        "factor_a": _factor(factors[0]),
+        "factor_b": _factor(factors[1]),
+        "factor_out": _factor(factors[2]),
         "clamp_min": op.clamp[0],
         "clamp_max": op.clamp[1],
     }
 
 
-def _factor(factor: tuple[int, int]) -> str:
-    return f"{{{factor[0]}, {-factor[1]}}}"
+def _factor(factor: Factor) -> str:
+    return f"{{{factor[0]}, {factor[1]}}}"
 
 
 def _call(graph: Graph, op: Op, layer: Layer, arena: Plan, names: Mapping[str, str]) -> str:

@@ -19,7 +19,8 @@ void tr_add_plain(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *ou
     }
 }
 
-/* For scales a > b: then a is exactly its value << 19, and b and the sum have shifts of 1 or more.
+/* a has the larger scale, so that it is exactly its value << 19; b and the sum have shifts of 1 or
+ * more, b also where the scales are equal: its factor of 1/2 is then given as (2**31 - 1) / 2**32.
  * factor_out.shift is 22 or less. See tr_output for how the two roundings become sums. */
 void tr_add(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
 {

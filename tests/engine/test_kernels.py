@@ -155,29 +155,47 @@ def test_kernels_equal_the_reference(kind):
     st.floats(0.005, 1.0), st.lists(st.integers(-128, 127), min_size=3, max_size=3),
 )  # fmt: skip
 def test_adds_of_two_scales_equal_the_reference(side, channels, scale_a, scale_b, scale_out, zeros):
-    """One network cannot have two inputs, so the operator is run by itself."""
     shape = (side, 1, channels)
+    rng = np.random.default_rng(side)
+    values = [rng.integers(-128, 128, shape).astype(np.int8) for _ in "ab"]
+    check_adds((scale_a, scale_b, scale_out), zeros, values)
+
+
+@pytest.mark.parametrize("scale_out", [0.021, 0.02, 0.07, 1e-5])
+@pytest.mark.parametrize("zeros", [(-128, -128, -128), (127, -128, 3), (-5, 127, 127)])
+def test_adds_of_equal_scales_are_fast_and_exact(scale_out, zeros):
+    """Every pair of values; their factor of 1/2 is written as a little less."""
+    every = np.arange(-128, 128, dtype=np.int8)
+    pairs = np.meshgrid(every, every)
+    values = [part.reshape(256, 1, 256) for part in pairs]
+    assert check_adds((0.02, 0.02, scale_out), zeros, values) == ["tr_add", "tr_add_plain"]
+
+
+def check_adds(scales, zeros, values):
+    """Run an add by itself, as one network cannot have two inputs; the kernels that took it."""
+    shape = values[0].shape
+    channels = shape[2]
     tensors = [
         Tensor(name, shape, Quant(scale, zero))
-        for name, scale, zero in zip("abo", (scale_a, scale_b, scale_out), zeros, strict=True)
+        for name, scale, zero in zip("abo", scales, zeros, strict=True)
     ]
     one = np.ones((1, 1, channels), np.int8)
     copy = Op("depthwise_conv2d", "copy", ("a",), "b", weights=one,
               weight_scales=np.full(channels, 0.5), bias=np.zeros(channels, np.int32))  # fmt: skip
     op = Op("add", "add", ("a", "b"), "o")
     graph = Graph("n", tuple(tensors), (copy, op), "a", "o")
-    rng = np.random.default_rng(side)
-    values = {name: rng.integers(-128, 128, shape).astype(np.int8) for name in "ab"}
-    sources = [values[name] for name in sorted_inputs(graph, op)]
+    named = dict(zip("ab", values, strict=True))
+    sources = [named[name] for name in sorted_inputs(graph, op)]
     rows = [row for row in dispatch.KERNELS if row.kind == "add" and row.accepts(graph, op)]
     wanted = reference.EXECUTORS["add"](
-        op, [values["a"][None], values["b"][None]], tensors[:2], tensors[2]
+        op, [value[None] for value in values], tensors[:2], tensors[2]
     )[0]
     for row in rows:
         np.testing.assert_array_equal(on_host(row, graph, op, sources), wanted, row.c_name)
         np.testing.assert_array_equal(
             on_arm("cortex-m4", row, graph, op, sources), wanted, row.c_name
         )
+    return [row.c_name for row in rows]
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
