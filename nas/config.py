@@ -20,7 +20,7 @@ KIB = 1024
 IMAGES_SEEN = 40_000  # by the supernet: epochs follow from the number of training images
 
 DEFAULT_LIMITS = Limits(sram_bytes=5 * KIB, flash_bytes=64 * KIB, latency_ms=8.0)
-DEFAULT_QUOTA = Quota(settled=18, settled_at_once=4, finalists=8, evaluated=200)
+DEFAULT_QUOTA = Quota(settled=18, settled_at_once=4, settled_at_least=2, finalists=8, evaluated=200)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from nas.candidate import Candidate, Cost, Limits, Score
 from nas.space import Arch
 
 Evaluate = Callable[[Arch], Score]
+CLOSE = 0.1  # of a limit
 
 
 class Rig(Protocol):
@@ -26,6 +27,7 @@ class Quota:
 
     settled: int  # networks measured because a limit was near, in all
     settled_at_once: int
+    settled_at_least: int  # at once, if so many are within CLOSE of a limit
     finalists: int  # networks measured because they lead, in all
     evaluated: int  # networks whose accuracy is looked at, in all
 
@@ -58,11 +60,32 @@ class Judge:
         return distinct
 
     def settle(self, archs: Sequence[Arch]) -> None:
-        """Measure the networks near a limit, best first, and refit before anything is decided."""
+        """Measure the networks near a limit, best first, and refit before anything is decided.
+
+        Where the model is sure of all but a few, those closest to a limit from below are measured
+        too: its word counts most there, so it is held against the boards there.
+        """
         room = min(self._quota.settled - self._settled, self._quota.settled_at_once)
         near = sorted(filter(self._is_near, archs), key=self._promise)[:room]
-        self._settled += len(near)
-        self._measure(near)
+        few = min(room, self._quota.settled_at_least) - len(near)
+        chosen = near + self._closest(archs)[: max(0, few)]
+        self._settled += len(chosen)
+        self._measure(chosen)
+
+    def _closest(self, archs: Sequence[Arch]) -> list[Arch]:
+        """Unmeasured networks within the limits but close to one, the closest first."""
+        fine = [a for a in archs if not self.is_measured(a) and self.violation(a) == 0]
+        distances = {arch: self._distance(arch) for arch in fine}
+        close = [arch for arch in fine if distances[arch] <= CLOSE]
+        return sorted(close, key=lambda arch: (distances[arch], arch.id))
+
+    def _distance(self, arch: Arch) -> float:
+        """How far, as a share of it, the tightest limit is away."""
+        return min(
+            (1 - cost.ranges[name].high / limit
+             for cost in self.costs(arch) for name, limit in self.limits.items()),
+            default=1.0,
+        )  # fmt: skip
 
     def crown(self, archs: Sequence[Arch]) -> None:
         """Measure networks because they lead, so that the best one is no prediction."""

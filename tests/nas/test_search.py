@@ -39,7 +39,7 @@ CONFIG = SearchConfig(
     fine_tune_epochs=2,
     shrink=ShrinkSettings(shapes=3, scored_at_width=2, scored_at_parent=2, survivors=3),
     evolve=EvolveSettings(population=6, tournament=3, children=6, round=3, finalists=2),
-    quota=Quota(settled=4, settled_at_once=2, finalists=4, evaluated=60),
+    quota=Quota(settled=4, settled_at_once=2, settled_at_least=1, finalists=4, evaluated=60),
 )
 
 

@@ -21,7 +21,7 @@ from nas.shrink import ShrinkSettings, progressive_shrinking
 from nas.space import default_space
 
 SPACE = default_space(16, 1, 10)
-QUOTA = Quota(settled=14, settled_at_once=5, finalists=8, evaluated=300)
+QUOTA = Quota(settled=14, settled_at_once=5, settled_at_least=2, finalists=8, evaluated=300)
 LIMITS = Limits(sram_bytes=5000, flash_bytes=60_000, latency_ms=5.0)
 
 
@@ -148,6 +148,16 @@ def test_networks_near_a_limit_are_measured_before_the_decision():
     assert set(measured) <= set(near)
 
 
+def test_where_the_model_is_sure_the_closest_to_a_limit_is_measured_all_the_same():
+    judge = Seat().judge
+    archs = [a for a in samples(60, seed=5) if judge.violation(a) == 0]
+    judge.settle(archs)
+    measured = [a for a in archs if judge.is_measured(a)]
+    assert len(measured) == QUOTA.settled_at_least
+    closest = {a: judge.promises[a][0].violation(Limits(4500, 54_000, 4.5)) for a in measured}
+    assert all(closest.values())
+
+
 def test_a_network_that_fails_on_a_board_is_not_feasible():
     bad = samples(1, seed=8)[0]
 
@@ -205,7 +215,7 @@ def test_the_same_seed_asks_the_same_and_another_seed_something_else():
 
 
 def test_the_quotas_bound_the_search():
-    quota = Quota(settled=3, settled_at_once=2, finalists=2, evaluated=10)
+    quota = Quota(settled=3, settled_at_once=2, settled_at_least=1, finalists=2, evaluated=10)
     seat = Seat(quota=quota)
     whole_search(seat)
     floor_jobs = 2
