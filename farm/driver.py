@@ -99,6 +99,20 @@ class Driver(threading.Thread):
     def _work(self, worker: BoardWorker, ticket: Ticket) -> bool:
         error: Exception = FarmError(f"{ticket.job.name}: lost by its board's driver")
         try:
+            failure = self._measure(worker, ticket)
+            if failure is not None:
+                self._desk.bench_failed(ticket, self.board, failure)
+                return self._count_failure(failure)
+        except (FarmError, EngineError) as refusal:
+            error = refusal
+        finally:
+            self._desk.refused(ticket, self.board, error)
+        self._failures_in_a_row = 0
+        return True
+
+    def _measure(self, worker: BoardWorker, ticket: Ticket) -> BenchError | None:
+        """Have the worker do the job; how the bench failed, None when there is a result."""
+        try:
             m = worker.measure(
                 ticket.job,
                 self._desk.job_deadline_s,
@@ -106,14 +120,8 @@ class Driver(threading.Thread):
             )
             self._desk.measured(ticket, self.board, m)
         except BenchError as failure:
-            self._desk.bench_failed(ticket, self.board, failure)
-            return self._count_failure(failure)
-        except (FarmError, EngineError) as refusal:
-            error = refusal
-        finally:
-            self._desk.refused(ticket, self.board, error)
-        self._failures_in_a_row = 0
-        return True
+            return failure
+        return None
 
     def _count_failure(self, error: BenchError) -> bool:
         self._drop_worker()  # a fresh process holds no broken probe session

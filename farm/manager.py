@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 
 from farm.board_worker import DEFAULT_RUNNER
 from farm.driver import Driver
@@ -163,8 +164,9 @@ class BoardManager:
             self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
 
     def set_aside(self, board: Board, why: str) -> None:
-        """Use a board no more; jobs that no other board can do fail."""
+        """Use a board no more; what it was at, and jobs that no other board can do, fail."""
         with self._changed:
+            lost = self._working.pop(board.id, None)
             self._aside.setdefault(board.id, why)
             if self._closed:
                 return
@@ -173,6 +175,8 @@ class BoardManager:
             queue = self._queues[board.type.name]
             stranded = [t for t in queue if (nobody or t.only == board.id) and queue.remove(t)]
             self._changed.notify_all()
+        if lost is not None:
+            self._resolve(lost, BenchError(f"{lost.job.name}: {why}", board.id))
         for ticket in stranded:
             self._resolve(ticket, self._none_left([board] if ticket.only else siblings, ticket))
 
@@ -187,17 +191,20 @@ class BoardManager:
 
     def bench_failed(self, ticket: Ticket, board: Board, error: BenchError) -> None:
         """Store the failure; queue the job again, first in line, while attempts are left."""
-        self._done_with(board)
         if self._closed:
+            self._done_with(board)
             return
+        # The board keeps the job until all that may fail is done: a job of nobody would be lost.
         self.store.add(failure(ticket, board, str(error)))
         ticket.failures.append(str(error))
         ticket.failed_on.add(board.id)
         if len(ticket.failures) > self._retries:
+            self._done_with(board)
             advice = f"`tinyrack boards` shows its health (failure {len(ticket.failures)})"
             self._resolve(ticket, BenchError(f"{ticket.job.name}: {error}; {advice}", board.id))
             return
         self._emit(Event("retried", ticket.job.name, board.id, str(error)))
+        self._done_with(board)
         with self._changed:
             self._queues[ticket.job.board_type].put(ticket, first=True)
             self._changed.notify_all()
@@ -279,8 +286,9 @@ class BoardManager:
                 return
             self._forget(ticket)
             waiting = tuple(ticket.waiting)
-        for name, future in waiting:
-            self._tell(name, future, outcome)
+        with ExitStack() as all_are_told:  # also when a progress display fails at the first
+            for name, future in reversed(waiting):
+                all_are_told.callback(self._tell, name, future, outcome)
 
     def _tell(
         self, name: str, future: "Future[Measurement]", outcome: Measurement | Exception

@@ -240,7 +240,33 @@ def test_a_failing_progress_display_keeps_no_result(rack, scripted_path, monkeyp
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     boards = select(rack, "f412-01")
     with BoardManager(rack, boards, progress=explode, runner="scripted:run") as manager:
-        assert manager.submit(make_job("ok")).result(30).status == "ok"
+        futures = [manager.submit(make_job("slow")) for _ in range(2)]
+        assert [future.result(30).status for future in futures] == ["ok"] * 2
+
+
+@pytest.mark.parametrize("kind", ["started", "stage", "retried"])
+def test_a_failing_progress_display_leaves_no_job_waiting(rack, scripted_path, monkeypatch, kind):
+    def explode(event):
+        if event.kind == kind:
+            raise ValueError("display")
+
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    boards = select(rack, "f412-01")
+    with BoardManager(rack, boards, progress=explode, runner="scripted:run") as manager:
+        future = manager.submit(make_job("bench"))
+        with pytest.raises(FarmError, match="driver"):
+            future.result(10)
+
+
+@pytest.mark.parametrize("name", ["ok", "bench"])
+def test_a_store_that_takes_nothing_more_ends_the_job(manage, monkeypatch, name):
+    def full(_self, _measurement):
+        raise FarmError("the disk is full")
+
+    manager = manage("f412-01")
+    monkeypatch.setattr(Store, "add", full)
+    with pytest.raises(FarmError, match="disk is full"):
+        manager.submit(make_job(name)).result(10)
 
 
 MANAGER = """
