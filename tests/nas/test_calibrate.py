@@ -32,7 +32,8 @@ def _own_state(tmp_path, monkeypatch):
 
 
 class MadeUpRack:
-    """Answers jobs as a manager does, with cycles that depend on the work alone."""
+    """Answers jobs as a manager does, with cycles that are a sum over the features, as the
+    model has them, so that a fit must find it again."""
 
     def __init__(self, **changes):
         self.rack = load_rack(RACK_FILE)
@@ -47,9 +48,7 @@ class MadeUpRack:
 
 
 def timed(job):
-    cycles = [
-        round(90 + 7 * sum(layer.features.values()) + 2 * layer.macs) for layer in job.model.layers
-    ]
+    cycles = [round(90 + 7 * sum(layer.features.values())) for layer in job.model.layers]
     total = sum(cycles) + 400
     return Measurement(
         name=job.name, status="ok", board="f412-01", board_type=job.board_type, virtual=True,
@@ -69,7 +68,7 @@ def test_it_measures_the_plan_and_fits_it():
     assert len(rack.jobs) == total
     assert [step[:2] for step in seen] == [(i + 1, total) for i in range(total)]
     assert len(result.rows) == QUICK.heldout_networks == result.model.heldout.networks
-    assert result.model.heldout.max_error_percent < 2
+    assert result.model.heldout.max_error_percent < 0.1
     assert result.model.baseline.max_error_percent > result.model.heldout.max_error_percent
     for row in result.rows:
         assert row.name.startswith("calibrate-heldout")
