@@ -57,6 +57,22 @@ class Counters(ctypes.Structure):
     )
 
 
+def load_native() -> ctypes.CDLL | None:
+    """The compiled hook, built anew when the cache holds a damaged one; None: do without."""
+    for _ in range(2):
+        try:
+            built = build_native()
+        except OSError:  # a cache that cannot be written
+            return None
+        if built is None:
+            return None
+        try:
+            return ctypes.CDLL(str(built))
+        except OSError:
+            built.unlink(missing_ok=True)
+    return None
+
+
 def build_native() -> Path | None:
     """The compiled hook from the user's cache, built if needed; None: no working compiler."""
     source = Path(__file__).with_name("hook.c")
@@ -107,8 +123,7 @@ class EdgeHook:
         self._price = price
         self._on_sent = on_sent
         self._known: dict[tuple[int, int], int] = {}
-        library = build_native() if native else None
-        self.library = ctypes.CDLL(str(library)) if library else None
+        self.library = load_native() if native else None
         self._sent = (ctypes.c_uint8 * SENT_BYTES)()
         self.counters.sent_bytes = ctypes.addressof(self._sent)
         if self.library:

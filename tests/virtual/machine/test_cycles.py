@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.virtual.decode import Block, decode_block
-from farm.virtual.hook import NEVER, EdgeHook, build_native
+from farm.virtual.hook import NEVER, EdgeHook, build_native, load_native
 from farm.virtual.pricing import Pricer, load_model
 
 M4, M7 = load_model("m4-v1"), load_model("m7-v1")
@@ -132,6 +133,22 @@ def test_native_hook_is_built_once_into_the_cache() -> None:
     changed = first.stat().st_mtime_ns
     assert build_native() == first
     assert first.stat().st_mtime_ns == changed
+
+
+def test_damaged_native_hook_is_built_anew_and_no_place_for_one_means_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build_native()
+    assert whole is not None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    damaged = tmp_path / "tinyrack" / "native" / whole.name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(whole.read_bytes()[:100])
+    assert load_native() is not None
+    assert damaged.stat().st_size == whole.stat().st_size
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert load_native() is None
 
 
 class _FakeCore:
