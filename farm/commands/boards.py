@@ -1,6 +1,9 @@
 """`tinyrack boards`: what is in the rack and how it is; check, release, quarantine, restore."""
 
+import difflib
+import importlib
 from argparse import Namespace
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -35,10 +38,11 @@ def check(args: Namespace) -> int:
         load_mcu(board_type.mcu)
     for board in rack.boards:
         _check_virtual(board)
-    for warning in warnings(rack):
-        note(f"warning: {warning}")
+    doubts = [*warnings(rack), *_unknown_targets(rack)]
+    for doubt in doubts:
+        note(f"warning: {doubt}")
     if args.json:
-        print_json(_summary(rack))
+        print_json(_summary(rack, doubts))
     else:
         print_line(f"{rack.path}: {len(rack.boards)} boards of {len(rack.types)} types, in order")
     return 0
@@ -111,12 +115,28 @@ def _check_virtual(board: Board) -> None:
         )
 
 
-def _summary(rack: Rack) -> dict[str, Any]:
+def _unknown_targets(rack: Rack) -> list[str]:
+    """Types whose target only a CMSIS-Pack could provide."""
+    built_in = importlib.import_module("pyocd.target").TARGET
+    return [
+        f"type {each.name}: pyOCD has no built-in target {each.target!r}"
+        f"{_near(each.target, built_in)}; connecting works only where a CMSIS-Pack provides it"
+        for each in rack.types.values()
+        if each.target not in built_in
+    ]
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _summary(rack: Rack, doubts: Sequence[str]) -> dict[str, Any]:
     rows = [
         {"board": b.id, "board_type": b.type.name, "virtual": b.virtual, "ok": True}
         for b in rack.boards
     ]
-    return {"file": str(rack.path), "results": rows, "warnings": warnings(rack)}
+    return {"file": str(rack.path), "results": rows, "warnings": list(doubts)}
 
 
 def _say(args: Namespace, row: dict[str, Any], text: str) -> None:

@@ -205,6 +205,15 @@ def test_bench_takes_an_input_file(run, model, script, tmp_path):
     assert run("bench", model, "--input", str(path))[0] == 2
 
 
+def test_boards_check_doubts_a_target_that_pyocd_does_not_have(run, rack, tmp_path):
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(rack.path.read_text().replace("target: stm32f412xg", "target: stm32f412xq"))
+    code, _, err = run("boards", "check", file=str(odd))
+    assert code == 0
+    assert "did you mean 'stm32f412xg'?" in err
+    assert "nucleo-f767zi" not in err
+
+
 def test_busy_boards_end_in_75(run, model, script, board):
     with lease.lease(board, 1.0):
         code, _, err = run("bench", model, "--boards", "f412-01", "--wait", "0.2")
