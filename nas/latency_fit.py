@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from nas.latency_rows import NetworkRow
+from nas.least_squares import solve
 
 NETWORK_CONSTANT = "network.constant"  # once an inference
 NETWORK_LAYERS = "network.layers"  # what a layer costs in an untraced inference beyond its own time
@@ -19,7 +18,7 @@ NETWORK_LAYERS = "network.layers"  # what a layer costs in an untraced inference
 NETWORK_WEIGHT = 4.0
 # Layers below this share of the median network are fitted in absolute error: nobody waits for them.
 SMALL_LAYER_SHARE = 0.002
-RIDGE = 1e-5
+RIDGE = 1e-5  # a small one: it decides between columns that agree
 
 Columns = Mapping[str, float]
 
@@ -64,18 +63,8 @@ def fit(rows: Sequence[NetworkRow]) -> dict[str, float]:
     matrix = np.array([[columns.get(name, 0.0) for name in names] for columns, _, _ in samples])
     target = np.array([cycles for _, cycles, _ in samples])
     weights = np.array([weight for _, _, weight in samples])
-    solution = _solve(matrix * weights[:, np.newaxis], target * weights)
+    solution = solve(matrix * weights[:, np.newaxis], target * weights, RIDGE)
     return dict(zip(names, solution.tolist(), strict=True))
-
-
-def _solve(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NNLS over columns of unit length; a small ridge decides between columns that agree."""
-    length = np.linalg.norm(matrix, axis=0)
-    length[length == 0] = 1.0
-    count = matrix.shape[1]
-    scaled = np.vstack([matrix / length, np.sqrt(RIDGE) * np.eye(count)])
-    solution, _ = nnls(scaled, np.concatenate([target, np.zeros(count)]))
-    return np.asarray(solution / length, np.float64)
 
 
 def predict_columns(coefficients: Mapping[str, float], columns: Columns) -> float:
@@ -87,7 +76,7 @@ def fit_macs(rows: Sequence[NetworkRow]) -> tuple[float, float]:
     """The baseline, (cycles a multiply-accumulate, constant), fitted on networks the same way."""
     networks = [row for row in rows if not row.chain] or list(rows)
     matrix = np.array([[row.macs / row.cycles, 1 / row.cycles] for row in networks])
-    per_mac, constant = _solve(matrix, np.ones(len(networks))).tolist()
+    per_mac, constant = solve(matrix, np.ones(len(networks)), RIDGE).tolist()
     return per_mac, constant
 
 
