@@ -12,7 +12,6 @@ import io
 import json
 import math
 import re
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from engine.errors import GraphError
 from engine.graph import Graph, Op, Padding, Quant, Tensor
+from engine.whole_file import replace_file
 
 SUFFIX = ".tinyrack.npz"
 FORMAT, VERSION = "tinyrack graph", 1
@@ -51,17 +51,12 @@ def save_graph(graph: Graph, path: Path) -> None:
     for index, op in enumerate(graph.ops):
         for field in ARRAY_TYPES if op.weights is not None else ():
             arrays[f"{index}.{field}"] = getattr(op, field)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            _write_members(file, arrays)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    Path(file.name).replace(path)
+    file = io.BytesIO()
+    _write_members(file, arrays)
+    replace_file(path, file.getvalue())
 
 
-def _write_members(file: Any, arrays: dict[str, NDArray[Any]]) -> None:
+def _write_members(file: io.BytesIO, arrays: dict[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             member = io.BytesIO()

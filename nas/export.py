@@ -8,7 +8,7 @@ from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
 from engine.graph_file import save_graph
-from nas.run_dir import write_atomic
+from engine.whole_file import replace_file
 
 GRAPH_FILE = "model.tinyrack.npz"
 EXAMPLE = """\
@@ -34,8 +34,8 @@ def export(graph: Graph, run_path: Path) -> CModel:
     model = emit(graph)
     folder = run_path / "c"
     for name, text in model.files.items():
-        write_atomic(folder / name, text.encode())
-    write_atomic(folder / "main.c", example(graph).encode())
+        replace_file(folder / name, text.encode())
+    replace_file(folder / "main.c", example(graph).encode())
     save_graph(graph, run_path / GRAPH_FILE)
     return model
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.cmodel import Layer
+from engine.whole_file import replace_file
 from farm.measure import Measurement
 from nas.latency_fit import (
     Errors,
@@ -129,13 +129,8 @@ class LatencyModel:
 
     def save(self, path: Path) -> None:
         """Write JSON to `path`, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.to_json(), separators=(",", ":"), sort_keys=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".", delete=False, encoding="utf-8"
-        ) as file:
-            file.write(text + "\n")
-        Path(file.name).replace(path)
+        replace_file(path, f"{text}\n".encode())
 
     def to_json(self) -> dict[str, Any]:
         """Everything, the fitted data included, so that a refit needs nothing else."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from engine.whole_file import replace_file
 from nas import report_tables as tables
 from nas.report_data import Run, load_run
 from nas.report_plots import PICTURES, headline, overview_png, picture_svg
@@ -30,8 +31,8 @@ def write_report(run_dir: Path) -> None:
     which names file, line and field, when a part of the run is missing or malformed.
     """
     run = load_run(run_dir)
-    _replace(run_dir / "report.png", overview_png(run))
-    _replace(run_dir / "report.html", render_html(run).encode())
+    replace_file(run_dir / "report.png", overview_png(run))
+    replace_file(run_dir / "report.html", render_html(run).encode())
 
 
 def render_html(run: Run) -> str:
@@ -62,10 +63,3 @@ def _pictures(name: str, run: Run) -> dict[str, str]:
 
 def _data_uri(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)

@@ -9,9 +9,8 @@ import fcntl
 import hashlib
 import io
 import json
-import os
+import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,31 +20,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.whole_file import PREFIX, replace_file
 from nas.errors import RunError
 
 Arrays = Mapping[str, NDArray[Any]]
 FORMAT = 1
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file by `data`, durably; readers see the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+LOCK = ".lock"
+UNFINISHED = re.compile(re.escape(PREFIX) + "(.+)-[0-9a-f]{12}")  # as `replace_file` names it
 
 
 def write_json(path: Path, value: object) -> None:
     """One JSON value, readable by people."""
-    write_atomic(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+    replace_file(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
 
 
 class RunDir:
@@ -69,7 +55,7 @@ class RunDir:
         kept = dict(value)
         if arrays is not None:
             packed = _pack(arrays)
-            write_atomic(self._state(stage, "npz"), packed)
+            replace_file(self._state(stage, "npz"), packed)
             kept["arrays_sha256"] = hashlib.sha256(packed).hexdigest()
         write_json(self._state(stage, "json"), kept)
 
@@ -91,7 +77,7 @@ class RunDir:
     def write_lines(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
         """One JSON object a line."""
         text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-        write_atomic(self.path / name, text.encode())
+        replace_file(self.path / name, text.encode())
 
     def _state(self, stage: str, suffix: str) -> Path:
         return self.path / "state" / f"{stage}.{suffix}"
@@ -105,6 +91,7 @@ def open_run(path: Path, config: Mapping[str, object], fresh: bool) -> Iterator[
     """
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
+        _sweep(path)
         if fresh:
             _clear(path)
         _check_config(path, {**config, "format": FORMAT})
@@ -113,7 +100,7 @@ def open_run(path: Path, config: Mapping[str, object], fresh: bool) -> Iterator[
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    lock = path / ".lock"
+    lock = path / LOCK
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,19 +111,34 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def _sweep(path: Path) -> None:
+    """Remove what searches that were killed left unfinished; nothing where no run is."""
+    started = (path / "config.json").is_file()
+    for folder in (path, path / "state", path / "c") if started else (path,):
+        for each in folder.glob(f"{PREFIX}*"):
+            found = UNFINISHED.fullmatch(each.name)
+            if found and (started or found[1] == "config.json"):
+                each.unlink(missing_ok=True)
+
+
 def _clear(path: Path) -> None:
-    """Remove a former run, but nothing from a directory that is none."""
-    others = [p for p in path.iterdir() if p.name != ".lock"]
+    """Remove a former run, but nothing from a directory that is none.
+
+    The winner goes first, so that half a run is not taken for a finished one, and last what says
+    that it is a run.
+    """
+    others = [p for p in path.iterdir() if p.name != LOCK]
     if others and not (path / "config.json").is_file():
         raise RunError(f"{path} is not the directory of a run; give another --name")
-    for each in sorted(others, key=lambda p: p.name != "winner.json"):
+    order = {"winner.json": 0, "config.json": 2}
+    for each in sorted(others, key=lambda p: order.get(p.name, 1)):
         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def _check_config(path: Path, config: Mapping[str, object]) -> None:
     file = path / "config.json"
     if not file.is_file():
-        if any(p.name != ".lock" for p in path.iterdir()):
+        if any(p.name != LOCK for p in path.iterdir()):
             raise RunError(f"{path} is not the directory of a run; give another --name")
         write_json(file, config)
         return

@@ -218,3 +218,11 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path_factory, data):
     path.write_bytes(content)
     with contextlib.suppress(GraphError):
         load_graph(path)
+
+
+def test_a_saved_network_can_be_read_by_whom_the_umask_allows(tmp_path):
+    path = tmp_path / "network.tinyrack.npz"
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    save_graph(small_graph(), path)
+    assert path.stat().st_mode == plain.stat().st_mode

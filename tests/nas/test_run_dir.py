@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from engine.whole_file import replace_file
 from nas.errors import RunError
-from nas.run_dir import open_run, write_atomic
+from nas.run_dir import open_run
 
 CONFIG = {"seed": 1, "limits": {"sram_bytes": 5}}
 
@@ -74,9 +75,9 @@ def test_damaged_state_is_an_error_that_says_what_to_do(tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_rest(tmp_path):
-    write_atomic(tmp_path / "f", b"old")
+    replace_file(tmp_path / "f", b"old")
     with pytest.raises(TypeError):
-        write_atomic(tmp_path / "f", None)
+        replace_file(tmp_path / "f", None)
     assert (tmp_path / "f").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
@@ -86,3 +87,41 @@ def test_lines_are_one_object_each(tmp_path):
         run.write_lines("candidates.jsonl", [{"id": 1}, {"id": 2}])
         lines = (run.path / "candidates.jsonl").read_text().splitlines()
         assert [json.loads(line)["id"] for line in lines] == [1, 2]
+
+
+UNFINISHED = (
+    ".config.json-0123456789ab",
+    "state/.supernet.npz-0123456789ab",
+    "c/.main.c-ba9876543210",
+)
+
+
+def test_what_a_killed_search_left_unfinished_neither_blocks_nor_stays(tmp_path):
+    (tmp_path / ".config.json-0123456789ab").write_text("{")  # killed in the very first write
+    with open_run(tmp_path, CONFIG, fresh=False) as run:
+        run.save("stage", {"x": 1})
+    (tmp_path / "c").mkdir()
+    for name in UNFINISHED:
+        (tmp_path / name).write_text("half")
+    with open_run(tmp_path, CONFIG, fresh=False) as run:
+        assert run.load("stage") == {"x": 1}
+    assert not [name for name in UNFINISHED if (tmp_path / name).exists()]
+
+
+def test_a_killed_fresh_start_can_be_started_again(tmp_path, monkeypatch):
+    with open_run(tmp_path, CONFIG, fresh=False) as run:
+        run.save("stage", {"x": 1})
+        (tmp_path / "candidates.jsonl").write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt), open_run(tmp_path, CONFIG, fresh=True):
+            pass
+    with open_run(tmp_path, {**CONFIG, "seed": 2}, fresh=True) as run:
+        assert run.load("stage") is None
+
+
+def test_files_that_are_not_of_a_run_are_not_swept(tmp_path):
+    (tmp_path / ".notes.txt-0123456789ab").write_text("mine")
+    with pytest.raises(RunError), open_run(tmp_path, CONFIG, fresh=False):
+        pass
+    assert (tmp_path / ".notes.txt-0123456789ab").read_text() == "mine"
