@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nas.data import SPLIT_SEED, Dataset, Split, split_dataset
 from nas.errors import DataError
@@ -20,6 +21,8 @@ IDX_BYTES_LIMIT = 1 << 30
 FOLDER_SIZE = 32
 FOLDER_IMAGES_LIMIT = 100_000
 PIXELS_LIMIT = 64_000_000
+# What pillow raises for damaged files; a damaged chunk of a PNG is a SyntaxError to it.
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif", ".webp")
 
@@ -46,6 +49,8 @@ def idx_dataset(name: str, directory: Path, limit: int) -> Dataset:
     if train.images.shape[1:] != test.images.shape[1:]:
         raise DataError(f"{directory}: training and test images differ in size")
     classes = int(max(train.labels.max(), test.labels.max())) + 1
+    if classes < 2:
+        raise DataError(f"{directory}: all labels are 0; give images of 2 classes or more")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(train))[:limit]
     if len(order) < 6:
         raise DataError(f"{directory}: {len(order)} training images are too few; give 6 or more")
@@ -125,13 +130,26 @@ def folder_dataset(directory: Path, limit: int) -> Dataset:
 def _read_image(path: Path) -> NDArray[np.float32]:
     """float32 [32, 32, 3] in -1..1: the middle square, scaled."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > PIXELS_LIMIT:
-                raise DataError(f"{path}: {image.width}x{image.height} pixels are too many")
-            side = min(image.size)
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            square = image.convert("RGB").crop((left, top, left + side, top + side))
-            small = square.resize((FOLDER_SIZE, FOLDER_SIZE), Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # see PIXELS_LIMIT
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > PIXELS_LIMIT:
+                    raise DataError(f"{path}: {image.width}x{image.height} pixels are too many")
+                small = _middle_square(_in_8_bits(image))
+    except UNREADABLE as error:
         raise DataError(f"{path}: not a readable image ({error}); mend or remove it") from error
     return np.asarray(small, np.float32) / 127.5 - 1
+
+
+def _middle_square(image: Image.Image) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.convert("RGB").crop((left, top, left + side, top + side))
+    return square.resize((FOLDER_SIZE, FOLDER_SIZE), Image.Resampling.BILINEAR)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Grey levels of 16 bits brought to 8; pillow would cut them off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))

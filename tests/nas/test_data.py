@@ -164,3 +164,36 @@ def test_a_class_of_too_few_images_is_named():
     images = np.zeros((8, 4, 4, 1), np.float32)
     with pytest.raises(DataError, match="'few'"):
         split_dataset("x", ("many", "few"), images, np.array([0] * 6 + [1] * 2))
+
+
+def test_a_data_set_of_one_class_is_none(idx_directory):
+    for part, count in (("train", 30), ("t10k", 12)):
+        packed = gzip.compress(idx(np.zeros(count)))
+        (idx_directory / f"{part}-{LABELS}.gz").write_bytes(packed)
+    with pytest.raises(DataError, match="2 classes or more"):
+        load_dataset("fashion-mnist", idx_directory)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda png: png[:33] + b"\0\0\0\1\xe8\x38\xfd\x88" + png[33:],  # a chunk of no name
+        lambda png: png[:16] + (10_000).to_bytes(4, "big") * 2 + png[24:],  # 100 million pixels
+        lambda png: png[: len(png) // 2],
+    ],
+)
+def test_a_damaged_image_is_named(folder, spoil):
+    path = folder / "cat" / "3.png"
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(DataError, match=r"3\.png"):
+        load_dataset(str(folder))
+
+
+def test_16_bits_a_pixel_are_read_as_8(folder):
+    for index, path in enumerate(sorted(folder.rglob("*.png"))):
+        Image.fromarray(np.full((8, 8), 257 * index, np.uint16)).save(path)
+    data = load_dataset(str(folder))
+    levels = {round((float(x) + 1) * 127.5) for x in data.train.images[:, 0, 0, 0]}
+    assert len(levels) == 12
+    assert levels < set(range(20))
