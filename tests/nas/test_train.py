@@ -4,6 +4,7 @@ import torch
 
 from nas.data import Split
 from nas.errors import RunError
+from nas.network import layers
 from nas.supernet import Supernet
 from nas.train import (
     Checkpoint,
@@ -92,3 +93,30 @@ def test_fine_tuning_improves_one_network_and_leaves_the_teacher(small_space, da
     fine_tune(plain, lambda x: net(x, arch, statistics), at, SETTINGS, 1)
     assert evaluate(plain, at).loss < before
     assert all(map(torch.equal, teacher_before, weights_of(net)))
+
+
+def test_without_statistics_of_its_own_a_subnet_is_noise(small_space, data):
+    net = Supernet(small_space)
+    train_supernet(net, data, TrainSettings(epochs=20, batch=20), seed=1)
+    of_largest = net.recalibrate(data.images, small_space.max_arch)
+    narrow = [a for a in samples_of(small_space, 40) if a.width < 1][:8]
+    own = [evaluate_subnet(net, arch, data.images, data).accuracy for arch in narrow]
+    shared = [
+        evaluate(lambda x, arch=arch: net(x, arch, cut(of_largest, small_space, arch)), data)
+        for arch in narrow
+    ]
+    assert np.mean(own) > np.mean([score.accuracy for score in shared]) + 0.2
+
+
+def samples_of(space, count):
+    rng = np.random.default_rng(3)
+    return [space.sample(rng) for _ in range(count)]
+
+
+def cut(statistics, space, arch):
+    """The first channels of another network's statistics, as its weights are shared."""
+    return {
+        spec.name: tuple(values[: spec.out_channels] for values in statistics[spec.name])
+        for spec in layers(space, arch)
+        if spec.has_norm
+    }
