@@ -203,7 +203,7 @@ def _result(row: Fields) -> Measurement:
     try:
         result = Measurement.from_json(row.values)
     except ValueError as error:
-        raise RunError(f"{row.where}: {error}; run the search again") from error
+        raise RunError(f"{row.where}: {error}; search again with --fresh") from error
     if result.virtual and not result.timing_model:
         # A virtual board that hides its cycle model is refused: nothing may pass for silicon.
         row.refuse("timing_model", "the cycle model of a virtual board")

@@ -27,7 +27,7 @@ class Fields:
         found = repr(self.values[key])[:60] if key in self.values else "missing"
         raise RunError(
             f"{self.where}: {key} must be {wanted}, but is {found}; "
-            "run the search again to write the run directory anew"
+            "search again with --fresh to write the run directory anew"
         )
 
     def number(self, key: str, low: float = 0.0, high: float = NUMBER_LIMIT) -> float:
@@ -125,7 +125,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise RunError(
             f"{path} does not exist: the search has not finished, "
-            "or this is no run directory; the same search command resumes it"
+            "or this is no run directory; search again, with --fresh if it says that it is finished"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
@@ -135,9 +135,7 @@ def _parse(text: str, where: str) -> object:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise RunError(
-            f"{where}: not whole JSON ({error}); run the search again, it resumes"
-        ) from error
+        raise RunError(f"{where}: not whole JSON ({error}); search again with --fresh") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

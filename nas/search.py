@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from nas.evolve import evolve
 from nas.finish import CALIBRATION_IMAGES, Finisher
 from nas.floor import measured_budget
 from nas.judge import Judge
-from nas.latency import LatencyModel
+from nas.latency import LatencyError, LatencyModel
 from nas.lower import quantise
 from nas.rig import Bench, BoardRig
 from nas.run_dir import RunDir, open_run, read_json, write_json
@@ -46,6 +46,7 @@ from nas.train import (
 )
 
 CHECKPOINT_EPOCHS = 6
+DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, LatencyError)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,15 @@ def calibrated_model(manager: Bench, board_type: str, stages: Stages) -> Latency
     return result.model
 
 
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    """What a run kept of itself is as it was written, or the run cannot go on."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise RunError(f"{path} is damaged; start over with --fresh") from error
+
+
 class Search:
     """The stages of one search over an open run directory and open boards."""
 
@@ -143,10 +153,10 @@ class Search:
 
     def latency_model(self, board_type: str) -> LatencyModel:
         """The calibration of a board type: that of the run, else the user's, else a quick one."""
-        stage = f"latency-{board_type}"
-        path = self.run_dir.path / "state" / f"{stage}.json"
+        path = self.run_dir.path / "state" / f"latency-{board_type}.json"
         if path.is_file():
-            return LatencyModel.load(path)
+            with _undamaged(path):
+                return LatencyModel.load(path)
         calibrated_model(self.manager, board_type, self.stages).save(path)
         return LatencyModel.load(path)
 
@@ -189,7 +199,8 @@ class Search:
         value, arrays = self.run_dir.load(stage), self.run_dir.load_arrays(stage)
         if value is None or arrays is None:
             return None
-        return Checkpoint(int(value["epochs"]), arrays)
+        with _undamaged(self.run_dir.path / "state" / f"{stage}.json"):
+            return Checkpoint(int(value["epochs"]), arrays)
 
     def shrink_and_evolve(self, net: Supernet, budget: Budget) -> tuple[Judge, list[Arch]]:
         """The judge and all networks, best first, the leading ones measured."""
@@ -234,5 +245,6 @@ class Search:
         kept = self.run_dir.load("scores")
         if kept is None:
             return {}
-        scores = cast(Mapping[str, Sequence[float]], kept["scores"])
-        return {key: Score(*value) for key, value in scores.items()}
+        with _undamaged(self.run_dir.path / "state" / "scores.json"):
+            scores = kept["scores"].items()
+            return {key: Score(float(value[0]), float(value[1])) for key, value in scores}

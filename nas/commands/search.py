@@ -41,14 +41,19 @@ def config_from(args: Namespace) -> SearchConfig:
         boards=args.boards,
         boards_file=Path(args.boards_file) if args.boards_file else None,
         limits=Limits(
-            sram_bytes=round(args.sram * KIB) or None,
-            flash_bytes=round(args.flash * KIB) or None,
+            sram_bytes=_bytes(args.sram),
+            flash_bytes=_bytes(args.flash),
             latency_ms=args.latency or None,
         ),
         seed=args.seed,
         epochs=args.epochs,
         fine_tune_epochs=args.fine_tune_epochs,
     )
+
+
+def _bytes(kib: float) -> int | None:
+    """A limit; the smallest that is asked for is a byte, since 0 is none."""
+    return max(1, round(kib * KIB)) if kib else None
 
 
 def lost_points(winner: Mapping[str, Any]) -> float:

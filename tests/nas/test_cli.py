@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from nas.candidate import Limits
 from nas.cli import main
+from nas.errors import NasError
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +63,19 @@ def test_missing_data_is_2_and_says_how_to_get_it(tmp_path, capsys):
 def test_the_report_of_no_run_is_2(tmp_path, capsys):
     assert main(["report", "nothing", "--runs", str(tmp_path)]) == 2
     assert "nothing" in capsys.readouterr().err
+
+
+def test_a_limit_of_nothing_is_none_and_a_tiny_one_is_not(monkeypatch):
+    asked = []
+
+    def note(config, *_):
+        asked.append(config.limits)
+        raise NasError("enough")
+
+    monkeypatch.setattr("nas.commands.search.search", note)
+    main(["search", "--sram", "0", "--flash", "0.0001", "--latency", "0"])
+    main(["search", "--sram", "0.0001", "--flash", "0", "--latency", "0.001"])
+    assert asked == [Limits(None, 1, None), Limits(1, None, 0.001)]
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The whole loop on a made-up rack; `hil_tests` and CI run it on the virtual one."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -179,6 +180,40 @@ def test_other_settings_in_the_same_directory_are_refused(finished):
     outcome, _ = finished
     with pytest.raises(RunError, match="seed"):
         go(outcome.path.parent, MadeUpBench(), replace(CONFIG, seed=5))
+
+
+@pytest.mark.parametrize(
+    ("stage", "text"),
+    [
+        ("supernet", '{"epochs": "x"}'),
+        ("scores", '{"scores": {"a": 1}}'),
+        ("scores", "{}"),
+        (f"latency-{TYPE}", "[]"),
+        ("finished", "{"),
+    ],
+)
+def test_damaged_state_is_named_and_never_a_crash(finished, tmp_path, stage, text):
+    outcome, _ = finished
+    shutil.copytree(outcome.path, tmp_path / "run")
+    (tmp_path / "run" / "winner.json").unlink()
+    (damaged,) = (tmp_path / "run" / "state").glob(f"{stage}*.json")
+    whole = json.loads(damaged.read_text())
+    kept = {"arrays_sha256": whole["arrays_sha256"]} if stage == "supernet" else None
+    damaged.write_text(json.dumps(json.loads(text) | kept) if kept else text)
+    with pytest.raises(RunError, match="--fresh") as caught:
+        go(tmp_path, MadeUpBench())
+    assert damaged.name in str(caught.value)
+
+
+def test_a_truncated_checkpoint_is_made_anew(finished, tmp_path):
+    outcome, _ = finished
+    shutil.copytree(outcome.path, tmp_path / "run")
+    (tmp_path / "run" / "winner.json").unlink()
+    for path in (tmp_path / "run" / "state").glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:100])
+    again = go(tmp_path, MadeUpBench())
+    for key in ("id", "int8_accuracy", "float_accuracy", "promised"):
+        assert again.winner[key] == outcome.winner[key]
 
 
 def test_default_names_are_stable_and_tell_settings_apart():
