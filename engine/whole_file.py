@@ -25,6 +25,8 @@ def replace_file(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk does not say whose file it was
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
