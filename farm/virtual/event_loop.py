@@ -35,8 +35,10 @@ class Connection:
         self._inbox = bytearray()
         self._outbox = bytearray()
 
-    def receive(self) -> bool:
-        """Take what has arrived; False when the client hung up."""
+    def receive_if_due(self) -> bool:
+        """Take what has arrived, unless replies wait to go out; False when the client hung up."""
+        if self._outbox:
+            return True
         try:
             data = self.socket.recv(MAX_PAYLOAD_BYTES)
         except BlockingIOError:
@@ -96,10 +98,10 @@ class EventLoop:
         self._selector.register(stop, selectors.EVENT_READ)
         while not self._service.stopping:
             self._watch_console()
-            for key, _ in self._selector.select(self._patience_s()):
-                if key.fileobj is stop:
-                    return
-                self._handle(key)
+            ready = [key for key, _ in self._selector.select(self._patience_s())]
+            if any(key.fileobj is stop for key in ready):
+                return
+            self._handle(ready)
             self._feed_console()
             self._run_core()
             self._drain_console()
@@ -113,12 +115,16 @@ class EventLoop:
                 self._drop(key.data)
         self._selector.close()
 
-    def _handle(self, key: selectors.SelectorKey) -> None:
-        if key.fileobj is self._listener:
+    def _handle(self, ready: list[selectors.SelectorKey]) -> None:
+        if any(key.fileobj is self._listener for key in ready):
             self._accept()
-        elif isinstance(key.data, Connection):
+        connections = [key.data for key in ready if isinstance(key.data, Connection)]
+        if connections:
             self._last_use_s = time.monotonic()
-            self._serve(key.data)
+        # Whoever hung up comes first, so that the next to claim the debug port finds it free.
+        heard = [(each, each.receive_if_due()) for each in connections]
+        for connection, alive in sorted(heard, key=lambda each: each[1]):
+            self._serve(connection, alive)
 
     def _patience_s(self) -> float:
         running = self._machine.state == "running" and not self._service.in_reset
@@ -180,10 +186,7 @@ class EventLoop:
         self._connections += 1
         self._selector.register(sock, selectors.EVENT_READ, Connection(sock, pid))
 
-    def _serve(self, connection: Connection) -> None:
-        alive = True
-        if connection.events == selectors.EVENT_READ:
-            alive = connection.receive()
+    def _serve(self, connection: Connection, alive: bool) -> None:
         try:
             connection.serve(self._service)
         except (ProtocolError, OSError):

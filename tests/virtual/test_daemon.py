@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,6 +140,24 @@ def test_claim_ends_with_its_connection(f412: Board) -> None:
                 second.call(Request(Op.CLAIM))
             first.close()
             second.call(Request(Op.CLAIM))
+
+
+def test_end_of_a_claim_counts_before_a_claim_seen_at_the_same_time(f412: Board) -> None:
+    rack.ensure_up(f412)
+    daemon = rack.find(f412.probe_uid)
+    assert daemon is not None
+    with Client(path_of(f412)) as first, Client(path_of(f412)) as second:
+        first.call(Request(Op.CLAIM))
+        second.call(Request(Op.STATUS))
+        os.kill(daemon.pid, signal.SIGSTOP)
+        with ThreadPoolExecutor(1) as threads:
+            try:
+                claim = threads.submit(second.call, Request(Op.CLAIM))
+                time.sleep(0.2)
+                first.close()
+            finally:
+                os.kill(daemon.pid, signal.SIGCONT)
+            claim.result(10)
 
 
 @pytest.mark.parametrize(
