@@ -97,12 +97,17 @@ def fingerprint() -> str:
 def rack(session: nox.Session) -> Iterator[None]:
     """Leave the virtual rack as it was found: what a session starts on demand, it takes down."""
     prepare(session)
-    status = session.run(
-        str(BIN / "tinyrack"), "rack", "status", "--json", external=True, silent=True, log=False
-    )
-    found_up = {board["board"] for board in json.loads(str(status))["results"] if board["alive"]}
+    found = boards_up(session)
     try:
         yield
     finally:
-        if not found_up:
-            run(session, "tinyrack", "rack", "down")
+        started = boards_up(session) - found
+        if started:
+            run(session, "tinyrack", "rack", "down", "--boards", ",".join(sorted(started)))
+
+
+def boards_up(session: nox.Session) -> set[str]:
+    """Return the ids of the virtual boards that run."""
+    command = (str(BIN / "tinyrack"), "rack", "status", "--json")
+    status = session.run(*command, external=True, silent=True, log=False)
+    return {board["board"] for board in json.loads(str(status))["results"] if board["alive"]}
