@@ -13,10 +13,11 @@ from engine.graph import Graph
 from farm.inventory import load_rack, select
 from farm.manager import BoardManager
 from nas.budget import Budget
-from nas.candidate import Limits, Score
+from nas.candidate import Cost, Limits, Score
 from nas.config import KIB, SearchConfig
 from nas.console import Stages
 from nas.data import Dataset, load_dataset
+from nas.errors import NasError
 from nas.finish import CALIBRATION_IMAGES
 from nas.floor import measured_budget
 from nas.judge import Judge
@@ -40,7 +41,7 @@ from nas.vary import depth_variants
 
 
 class TinyNAS:
-    """Finds a network for boards within SRAM (KiB), latency (ms) and flash (KiB).
+    """Finds a network for boards within SRAM (KiB), latency (ms) and flash (KiB); None: no limit.
 
     `search()` does everything and keeps it in a run directory. The other methods are its steps
     for those who want them apart; boards are opened when a cost is first asked for.
@@ -48,15 +49,13 @@ class TinyNAS:
 
     def __init__(
         self,
-        memory_constraint: float = 256,
-        latency_constraint: float = 100,
-        flash_constraint: float = 1024,
+        memory_constraint: float | None = 256,
+        latency_constraint: float | None = 100,
+        flash_constraint: float | None = 1024,
         config: SearchConfig | None = None,
     ) -> None:
         make_deterministic()
-        limits = Limits(
-            round(memory_constraint * KIB), round(flash_constraint * KIB), latency_constraint
-        )
+        limits = Limits(_bytes(memory_constraint), _bytes(flash_constraint), latency_constraint)
         self.config = replace(config or SearchConfig(), limits=limits)
         self.stages = Stages()
 
@@ -115,9 +114,12 @@ class TinyNAS:
         return PlainNet(stage_layers("s0", before, blocks, out_channels, stride))
 
     def train_supernet(self, epochs: int | None = None) -> Supernet:
-        """Train the supernet in place."""
+        """Train the supernet in place; by default as long as `search` does."""
         train = as_tensors(self.dataset.train)
-        epochs = epochs or self.config.supernet_epochs(len(train))
+        if epochs is None:
+            epochs = self.config.supernet_epochs(len(train))
+        elif epochs < 1:
+            raise NasError(f"epochs must be 1 or more, not {epochs}")
         with self.stages, self.stages.stage("supernet", epochs) as advance:
             train_supernet(
                 self.net,
@@ -134,12 +136,17 @@ class TinyNAS:
         return self.net.extract(arch, as_tensors(images).images)
 
     def evaluate_subnet(self, arch: Arch) -> Score:
-        """Quality of a network on the validation images, with the supernet's weights."""
+        """Quality of a network on the validation images, with the supernet's weights.
+
+        Accuracy from 0 to 1 and mean cross-entropy in nats. SpaceError if it is not of the space.
+        """
+        self.space.check(arch)
         images = as_tensors(self.dataset.train.head(CALIBRATION_IMAGES)).images
         return evaluate_subnet(self.net, arch, images, as_tensors(self.dataset.val))
 
     def generate_depth_variants(self, arch: Arch) -> tuple[Arch, ...]:
         """The network at every combination of stage depths, shallowest first."""
+        self.space.check(arch)
         return depth_variants(self.space, arch)
 
     @cached_property
@@ -162,16 +169,19 @@ class TinyNAS:
 
     def estimate_memory_usage(self, arch: Arch) -> float:
         """SRAM in KiB: arena, input, output, harness and stack, on the board that takes most."""
-        return max(c.ranges["sram_bytes"].value for c in self.budget.costs(arch)) / KIB
+        return max(cost.ranges["sram_bytes"].value for cost in self._costs(arch)) / KIB
 
     def estimate_latency(self, arch: Arch) -> float:
         """Milliseconds on the slowest board type."""
-        return max(cost.ranges["latency_ms"].value for cost in self.budget.costs(arch))
+        return max(cost.ranges["latency_ms"].value for cost in self._costs(arch))
 
     def meets_constraints(self, arch: Arch) -> bool:
         """Whether the upper bounds of all costs keep within the limits on every board type."""
-        costs = self.budget.costs(arch)
-        return all(cost.violation(self.config.limits) == 0 for cost in costs)
+        return all(cost.violation(self.config.limits) == 0 for cost in self._costs(arch))
+
+    def _costs(self, arch: Arch) -> tuple[Cost, ...]:
+        self.space.check(arch)
+        return self.budget.costs(arch)
 
     def progressive_shrinking(self) -> Shrunk:
         """The space narrowed by width, then by depth of the best three, boards in the loop."""
@@ -192,3 +202,7 @@ class TinyNAS:
         """The whole search, from data to a measured C library; InfeasibleError if none fits."""
         with self.stages:
             return search(self.config, runs_dir, name, fresh, self.stages)
+
+
+def _bytes(kib: float | None) -> int | None:
+    return None if kib is None else round(kib * KIB)

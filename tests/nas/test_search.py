@@ -253,3 +253,19 @@ def test_the_facade_gives_the_steps_one_by_one():
     images = nas.dataset.val.images[:3]
     logits = nas.extract_subnet(arch)(torch.from_numpy(images).permute(0, 3, 1, 2))
     assert logits.shape == (3, 10)
+
+
+def test_the_facade_refuses_what_is_not_of_its_space_and_training_of_no_epochs():
+    nas = TinyNAS(None, None, None, config=CONFIG)
+    assert nas.config.limits == Limits()
+    stranger = replace(nas.space.min_arch, width=0.3)
+    steps = (
+        *(nas.evaluate_subnet, nas.estimate_latency, nas.estimate_memory_usage),
+        *(nas.meets_constraints, nas.generate_depth_variants, nas.extract_subnet),
+    )
+    for step in steps:
+        with pytest.raises(SpaceError, match=r"0\.3"):
+            step(stranger)
+    for epochs in (0, -1):
+        with pytest.raises(NasError, match="epochs"):
+            nas.train_supernet(epochs)
