@@ -21,6 +21,7 @@ from rich.progress import (
 from farm.job import Event
 
 Advance = Callable[[str], None]
+QUIET_S = 15.0  # without a terminal, a stage that takes longer says where it is
 
 
 class Stages:
@@ -54,31 +55,39 @@ class Stages:
     def stage(self, name: str, total: int) -> Iterator[Advance]:
         """A bar of `total` steps; call what it gives at each step, with a few words."""
         task = self._progress.add_task(name, total=total, note="")
-        started_s = time.monotonic()
+        started_s = told_s = time.monotonic()
         last = ""
 
         def advance(note: str) -> None:
-            nonlocal last
+            nonlocal last, told_s
             last = note
             self._progress.update(task, advance=1, note=note)
+            if not self.console.is_terminal and time.monotonic() - told_s >= QUIET_S:
+                told_s = time.monotonic()
+                done = self._progress.tasks[task]
+                self.say(f"{name}: {done.completed:.0f} of {done.total:.0f}, {escape(note)}")
 
         yield advance
         task_total = self._progress.tasks[task].total
         self._progress.update(task, completed=task_total)
         if not self.console.is_terminal:
             seconds = time.monotonic() - started_s
-            self.console.print(f"{name}: {last or 'done'} ({seconds:.1f} s)", highlight=False)
+            self.say(f"{name}: {escape(last or 'done')} ({seconds:.1f} s)")
 
     @contextmanager
     def counted(self, name: str) -> Iterator[Callable[[int, int, str], None]]:
         """A bar for work that says itself how far it is: (done, total, words)."""
         with self.stage(name, 1) as advance:
+            last = 0
 
             def progress(done: int, total: int, words: str) -> None:
+                nonlocal last
+                last = done
                 self._progress.update(self._progress.task_ids[-1], total=total, completed=done - 1)
                 advance(words)
 
             yield progress
+            advance(f"{last} done")
 
     def event(self, event: Event) -> None:
         """Show what the boards do, beside the bar of the stage that waits for them."""
@@ -90,4 +99,4 @@ class Stages:
 
     def say(self, line: str) -> None:
         """One line above the bars."""
-        self.console.print(line, highlight=False)
+        self.console.print(line, highlight=False, soft_wrap=True)
