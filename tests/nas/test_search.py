@@ -17,6 +17,7 @@ from nas import calibrate
 from nas.candidate import Limits
 from nas.config import SearchConfig, default_name
 from nas.console import Stages
+from nas.data import Split, load_dataset
 from nas.errors import InfeasibleError, NasError, RunError, SpaceError
 from nas.evolve import EvolveSettings
 from nas.judge import Quota
@@ -108,6 +109,19 @@ def test_the_same_search_elsewhere_gives_the_same_winner_and_cycles(finished, tm
     for key in ("id", "int8_accuracy", "float_accuracy", "promised"):
         assert again.winner[key] == outcome.winner[key]
     assert again.winner["results"][0]["cycles"] == outcome.winner["results"][0]["cycles"]
+
+
+def test_the_test_images_decide_nothing(finished, tmp_path, monkeypatch):
+    outcome, bench = finished
+    data = load_dataset("digits")
+    wrong = Split(data.test.images[::-1].copy(), data.test.labels)
+    monkeypatch.setattr("nas.search.load_dataset", lambda *_: replace(data, test=wrong))
+    other = MadeUpBench()
+    again = go(tmp_path, other)
+    assert again.winner["id"] == outcome.winner["id"]
+    # The very same weights and scales: no test image took part in training or quantisation.
+    assert other.jobs[-1].model.sha256 == bench.jobs[-1].model.sha256
+    assert again.winner["int8_accuracy"] < 0.2  # of images with the labels of others
 
 
 def test_a_finished_search_is_not_done_again(finished, tmp_path):
