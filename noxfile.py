@@ -12,6 +12,7 @@ import nox
 
 nox.needs_version = ">=2024.10"
 nox.options.sessions = ["tests", "lint", "types"]
+nox.options.default_venv_backend = "none"  # one environment for all of them, made by prepare()
 
 ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".venv"
@@ -19,26 +20,26 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 STAMP = ENVIRONMENT / "installed.sha256"
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests that need no board."""
     run(session, "python", "-m", "pytest", *session.posargs)
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     run(session, "python", "-m", "ruff", "check", *session.posargs, ".")
     run(session, "python", "-m", "ruff", "format", "--check", ".")
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     run(session, "python", "-m", "mypy", *session.posargs)
 
 
-@nox.session(venv_backend="none", default=False)
+@nox.session(default=False)
 def hil(session: nox.Session) -> None:
     """Run the hardware-in-the-loop suite on the boards of boards.yaml."""
     with rack(session):
@@ -46,21 +47,21 @@ def hil(session: nox.Session) -> None:
         run(session, "python", "-m", "pytest", "hil_tests", *arguments)
 
 
-@nox.session(venv_backend="none", default=False)
+@nox.session(default=False)
 def calibrate(session: nox.Session) -> None:
     """Fit the latency model of each board type and print its held-out error."""
     with rack(session):
         run(session, "tinyrack", "calibrate", *(session.posargs or ["--boards", "all"]))
 
 
-@nox.session(venv_backend="none", default=False)
+@nox.session(default=False)
 def search(session: nox.Session) -> None:
     """Search a network for the rack, measure it and export it as a C library."""
     with rack(session):
         run(session, "tinyrack", "search", *session.posargs)
 
 
-@nox.session(venv_backend="none", default=False)
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure networks on the rack."""
     with rack(session):
@@ -77,6 +78,7 @@ def prepare(session: nox.Session) -> None:
     """Install the pinned set into the shared environment, unless it already holds it."""
     if STAMP.is_file() and STAMP.read_text() == fingerprint():
         return
+    session.log("setting up .venv: about 2 GB and one or two minutes, once")
     python = str(BIN / "python")
     session.run(sys.executable, "-m", "virtualenv", "--quiet", str(ENVIRONMENT), external=True)
     session.run(
