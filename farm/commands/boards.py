@@ -104,7 +104,8 @@ def _last(m: dict[str, Any] | None) -> str | None:
     if m is None:
         return None
     cost = f"{m['cycles']:,} cycles" if m["status"] == "ok" else m["status"]
-    return f"{m['name']}: {cost}, {m['utc']}"
+    kind = " (virtual)" if m["virtual"] else ""
+    return f"{m['name']}: {cost}{kind}, {m['utc']}"
 
 
 def _check_virtual(board: Board) -> None:

@@ -82,6 +82,18 @@ def test_boards_are_shown_with_health_holder_and_last_result(run, rack, board, m
     assert "quarantined: smokes" in out
 
 
+def test_a_virtual_result_is_called_so_even_beside_a_real_board(
+    run, rack, model, script, write_rack
+):
+    run("bench", model, "--boards", "f412-01")
+    real = '"stlink:066B", serial: {by: probe}'
+    text = rack.path.read_text().replace('"virtual:TR-F412-01"', real)
+    file = str(write_rack(text))
+    (row,) = results(run("boards", "--boards", "f412-01", "--json", file=file)[1])
+    assert (row["virtual"], row["last"]["virtual"]) == (False, True)
+    assert "(virtual)" in run("boards", "--boards", "f412-01", file=file)[1]
+
+
 def test_check_passes_the_default_rack_and_names_what_is_wrong(run, write_rack):
     assert run("boards", "check")[0] == 0
     assert len(results(run("boards", "check", "--json")[1])) == 4
