@@ -14,7 +14,7 @@ GRAPH_FILE = "model.tinyrack.npz"
 EXAMPLE = """\
 #include "model.h"
 
-/* int8 [{h}][{w}][{c}]: round(x / {scale:.9g}) + ({zero}), within -128..127 */
+/* int8 [{h}][{w}][{c}]: pixels x of -1 to 1 as round(x / {scale:.9g}) + ({zero}), -128..127 */
 static int8_t input[TINYRACK_INPUT_BYTES];
 static int8_t output[TINYRACK_OUTPUT_BYTES]; /* int8 [{classes}]: the largest is the class */
 
