@@ -3,19 +3,16 @@
 import hashlib
 import io
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import platformdirs
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from engine import toolchain
+from engine import object_cache, toolchain
 from engine.cmodel import CModel, Layer
 from engine.errors import ToolchainError
 from farm.board_header import board_header
@@ -28,7 +25,6 @@ HARNESS_FLAGS = ("-Os",)
 RUNTIME_FLAGS = ("-fno-builtin", "-fno-unroll-loops")
 _RAM_SECTIONS = (".data", ".bss")
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -100,10 +96,10 @@ def build_image(model: CModel, mcu: Mcu, board_type: str) -> Image:
     Raises ImageError when it does not compile, or does not fit (too_big, with the sizes).
     """
     key = image_key(model, mcu, board_type)
-    elf = _cached_elf(key)
-    if elf is None:
-        elf = _identify(_link(model, mcu, board_type))
-        _keep(key, elf)
+    try:
+        elf = _cached_elf(key) or _made(key, model, mcu, board_type)
+    except (OSError, ToolchainError) as error:
+        raise ImageError(f"{model.name} for {mcu.name} could not be built: {error}") from error
     image = _describe(elf, key, model, mcu, board_type)
     _check_fit(image, mcu)
     return image
@@ -123,14 +119,11 @@ def _flags(mcu: Mcu) -> tuple[str, ...]:
 def _link(model: CModel, mcu: Mcu, board_type: str) -> bytes:
     harness = _harness_files()
     headers = {**harness, "board.h": board_header(mcu, board_type), **model.files}
-    try:
-        objects = [_compile(name, model.files, mcu, ()) for name in _sources(model.files)]
-        for name in _sources(harness):
-            flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
-            objects.append(_compile(name, headers, mcu, flags))
-        return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core)
-    except ToolchainError as error:
-        raise ImageError(f"{model.name} for {mcu.name} could not be built: {error}") from error
+    objects = [_compile(name, model.files, mcu, ()) for name in _sources(model.files)]
+    for name in _sources(harness):
+        flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
+        objects.append(_compile(name, headers, mcu, flags))
+    return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core)
 
 
 def _sources(files: Mapping[str, str]) -> list[str]:
@@ -223,24 +216,17 @@ def _excess(memory: str, needed: int, size: int) -> str:
     return f"{memory} needs {needed} bytes, {needed - size} more than the {size} there are"
 
 
-def _cache_path(key: str) -> Path:
-    return platformdirs.user_cache_path("tinyrack") / "images" / f"{key}.image"
-
-
 def _cached_elf(key: str) -> bytes | None:
     """The ELF kept under the key; None when there is none or it is not what was written."""
-    try:
-        content = _cache_path(key).read_bytes()
-    except OSError:
-        return None
-    digest, elf = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    return elf if elf and hashlib.sha256(elf).digest() == digest else None
+    found = object_cache.find(f"{key}.image")
+    return found.read_bytes()[: -object_cache.DIGEST_BYTES] if found else None
 
 
-def _keep(key: str, elf: bytes) -> None:
-    path = _cache_path(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="writing-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(hashlib.sha256(elf).digest() + elf)
-    Path(temporary).replace(path)
+def _made(key: str, model: CModel, mcu: Mcu, board_type: str) -> bytes:
+    """The ELF, linked and kept under the key."""
+    elf = _identify(_link(model, mcu, board_type))
+    with object_cache.workspace() as folder:
+        made = Path(folder) / "image"
+        made.write_bytes(elf)
+        object_cache.keep(made, f"{key}.image")
+    return elf

@@ -25,7 +25,7 @@ BOARDS = {"stm32f412zg": "nucleo-f412zg", "stm32f767zi": "nucleo-f767zi"}
 @pytest.fixture
 def image_cache() -> Path:
     """Where finished images are."""
-    return platformdirs.user_cache_path("tinyrack") / "images"
+    return platformdirs.user_cache_path("tinyrack") / "objects"
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -119,7 +119,7 @@ def test_a_damaged_cache_entry_is_built_anew(image_cache: Path) -> None:
         entry.write_bytes(damaged)
         assert build_image(model, mcu, "nucleo-f412zg") == first
         assert entry.read_bytes() == whole
-    assert not list(image_cache.glob("writing-*"))
+    assert not list(image_cache.glob("work-*"))
 
 
 def test_a_cached_image_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
