@@ -21,6 +21,12 @@ HEADER = """\
 #define TINYRACK_ARENA_BYTES {arena_bytes} /* static RAM inside of model.c */
 #define TINYRACK_LAYER_COUNT {layer_count}
 
+/* real value = scale * (int8 value - zero point) */
+#define TINYRACK_INPUT_SCALE {input_scale}
+#define TINYRACK_INPUT_ZERO_POINT {input_zero_point}
+#define TINYRACK_OUTPUT_SCALE {output_scale}
+#define TINYRACK_OUTPUT_ZERO_POINT {output_zero_point}
+
 #ifdef __cplusplus
 extern "C" {{
 #endif
@@ -149,3 +155,13 @@ def struct(c_type: str, name: str, fields: Mapping[str, int | str]) -> str:
 def _int32(value: int) -> str:
     """A literal of type int: -2147483648 would be a long."""
     return "-2147483647 - 1" if value == -(1 << 31) else str(value)
+
+
+def float_literal(value: float) -> str:
+    """A C literal of type float; nine digits tell any two of them apart."""
+    return f"{float(f'{value:.9g}')!r}f"
+
+
+def zero_point(value: int) -> str:
+    """A zero point that stays one operand wherever it is pasted."""
+    return f"({value})" if value < 0 else str(value)

@@ -70,14 +70,19 @@ def _kernel_files(graph: Graph, plain: bool) -> dict[str, str]:
 
 
 def _model_h(graph: Graph, arena: Plan) -> str:
+    source, result = graph.tensor(graph.input), graph.tensor(graph.output)
     return c_text.HEADER.format(
         name=c_text.comment(graph.name),
-        input_bytes=graph.tensor(graph.input).size,
-        output_bytes=graph.tensor(graph.output).size,
+        input_bytes=source.size,
+        output_bytes=result.size,
         arena_bytes=arena.peak_bytes,
         layer_count=len(graph.ops),
-        input_text=c_text.shape(graph.tensor(graph.input).shape),
-        output_text=c_text.shape(graph.tensor(graph.output).shape),
+        input_text=c_text.shape(source.shape),
+        output_text=c_text.shape(result.shape),
+        input_scale=c_text.float_literal(source.quant.scale),
+        input_zero_point=c_text.zero_point(source.quant.zero_point),
+        output_scale=c_text.float_literal(result.quant.scale),
+        output_zero_point=c_text.zero_point(result.quant.zero_point),
     )
 
 

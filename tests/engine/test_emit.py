@@ -129,6 +129,21 @@ def test_layers_and_header_describe_the_network():
     assert f"TINYRACK_LAYER_COUNT {len(graph.ops)}\n" in header
 
 
+def test_the_header_says_what_input_and_output_bytes_mean():
+    graph = every_kind()
+    values = dict(re.findall(r"#define TINYRACK_(\w+_(?:SCALE|POINT)) (\S+)", header_of(graph)))
+    assert len(values) == 4
+    for side in (graph.input, graph.output):
+        which = "INPUT" if side == graph.input else "OUTPUT"
+        quant = graph.tensor(side).quant
+        assert np.float32(values[f"{which}_SCALE"].rstrip("f")) == np.float32(quant.scale)
+        assert int(values[f"{which}_ZERO_POINT"].strip("()")) == quant.zero_point
+
+
+def header_of(graph):
+    return emit(graph).files["model.h"]
+
+
 def test_equal_graphs_give_equal_files():
     first, second = emit(seeded(2)), emit(seeded(2))
     assert first.sha256 == second.sha256 == files_sha256(first.files)
