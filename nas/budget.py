@@ -109,6 +109,11 @@ class TypeBudget:
     model: CycleModel
     seen: tuple[Seen, ...]
 
+    @property
+    def virtual(self) -> bool:
+        """Whether what is foreseen rests on virtual boards; the model refuses a mixture."""
+        return any(each.measurement.virtual for each in self.seen)
+
     def predict(self, size: Skeleton) -> tuple[Range, dict[str, Range]]:
         """Cycles, and the ranges of everything that has a limit."""
         foreseen = self.model.predict(size.layers)
@@ -190,16 +195,17 @@ class Budget:
         seen = self.measured.get(arch, {}).get(budget.board_type)
         size = seen.skeleton if seen else arch_skeleton(self.space, arch)
         cycles, predicted = budget.predict(size)
+        foreseen = Cost(budget.board_type, predicted, cycles, predicted, budget.virtual)
         if seen is None:
-            return Cost(budget.board_type, predicted, cycles, predicted)
+            return foreseen
         if seen.measurement.status != "ok":
-            return Cost(budget.board_type, predicted, cycles, predicted, seen.measurement)
+            return replace(foreseen, measurement=seen.measurement)
         ranges = {
             "sram_bytes": exactly(seen.measurement.peak_sram_bytes),
             "flash_bytes": exactly(seen.measurement.flash_bytes),
             "latency_ms": exactly(seen.measurement.latency_ms),
         }
-        return Cost(budget.board_type, ranges, cycles, predicted, seen.measurement)
+        return replace(foreseen, ranges=ranges, measurement=seen.measurement)
 
     def observe(self, measured: Measured) -> Budget:
         """Refit every board type with new measurements, and keep them as the costs they are."""

@@ -54,13 +54,15 @@ def exactly(value: float) -> Range:
 class Cost:
     """Of one network on one board type; keys of `ranges` are those of `Limits`.
 
-    `cycles` is what the model foresees, also where `measurement` says what they were.
+    `cycles` is what the model foresees, also where `measurement` says what they were. `virtual`:
+    the boards measured, or the model was fitted on, are no silicon.
     """
 
     board_type: str
     ranges: Mapping[str, Range]
     cycles: Range
     predicted: Mapping[str, Range]
+    virtual: bool
     measurement: Measurement | None = None
 
     @property
@@ -114,5 +116,5 @@ class Candidate:
             "predicted_flash_bytes": cost.predicted["flash_bytes"].value,
             "feasible": cost.violation(limits) == 0,
             "source": cost.measurement.source if cost.measurement else "predicted",
-            "virtual": cost.measurement.virtual if cost.measurement else False,
+            "virtual": cost.virtual,
         }

@@ -268,6 +268,7 @@ def test_rows_tell_predicted_from_measured():
     assert first["predicted_cycles"] != first["measured_cycles"]
     assert first["virtual"] is True
     assert (second["source"], second["measured_cycles"]) == ("predicted", None)
+    assert second["virtual"] is True  # its model was fitted on virtual boards
     assert second["predicted_upper_cycles"] >= second["predicted_cycles"]
 
 
