@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, cast
 
 from farm.cli import (
@@ -22,7 +25,7 @@ from farm.cli import (
     number,
     run_cli,
 )
-from nas.errors import NasError
+from nas.errors import NasError, install_advice
 
 RUNS = Option(("--runs",), "folder of the run directories", "runs", metavar="DIR")
 SEARCH = (
@@ -90,11 +93,30 @@ def _lazy(name: str) -> Run:
 
     def run(args: argparse.Namespace) -> int:
         try:
-            module = importlib.import_module(f"nas.commands.{name}")
+            with _interrupted_later():
+                module = importlib.import_module(f"nas.commands.{name}")
         except ModuleNotFoundError as error:
-            raise NasError(
-                f"tinyrack {name} needs {error.name}: python -m pip install 'tinyrack[nas]'"
-            ) from error
+            raise NasError(install_advice(f"tinyrack {name}", error)) from error
         return cast(Callable[[argparse.Namespace], int], module.run)(args)
 
     return run
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Raise what Ctrl-C asks for at the end: amid the C++ of torch's import it aborts the process.
+
+    Where SIGINT is ignored, or left to the system, it stays so.
+    """
+    old = signal.getsignal(signal.SIGINT)
+    if not callable(old) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+        if signals:
+            raise KeyboardInterrupt

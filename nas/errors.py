@@ -41,3 +41,8 @@ class InfeasibleError(NasError):
         self.limit = limit
         self.smallest = smallest
         super().__init__(message)
+
+
+def install_advice(what: str, error: ModuleNotFoundError) -> str:
+    """The sentence for `what` that cannot run because the search's packages are not installed."""
+    return f'{what} needs {error.name}: python -m pip install "tinyrack[nas]"'

@@ -1,12 +1,15 @@
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import nas
+from nas import commands
 from nas.candidate import Limits
-from nas.cli import main
+from nas.cli import _lazy, main
 from nas.errors import NasError
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +87,39 @@ def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "nas.search", None)  # as where torch is not installed
     assert main(["search"]) == 2
     assert "tinyrack[nas]" in capsys.readouterr().err
+
+
+def test_the_facade_names_what_is_missing_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nas.tinynas", None)  # as where torch is not installed
+    with pytest.raises(ImportError, match=r'nas\.TinyNAS needs .*pip install "tinyrack\[nas\]"'):
+        _ = nas.TinyNAS
+
+
+@pytest.fixture
+def interrupted_import(tmp_path, monkeypatch):
+    """A command whose import gets a Ctrl-C half-way; the file `done` appears at its end."""
+    monkeypatch.setattr(commands, "__path__", [str(tmp_path)])
+    monkeypatch.setitem(sys.modules, "nas.commands.slow", None)
+    del sys.modules["nas.commands.slow"]
+    (tmp_path / "slow.py").write_text(
+        "import signal\n"
+        "from pathlib import Path\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+        "Path(__file__).with_name('done').touch()\n"
+        "run = lambda args: 7\n"
+    )
+    yield tmp_path / "done"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_ctrl_c_amid_an_import_waits_for_its_end(interrupted_import):
+    with pytest.raises(KeyboardInterrupt):
+        _lazy("slow")(None)
+    assert interrupted_import.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ignored_ctrl_c_stays_ignored_amid_an_import(interrupted_import):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert _lazy("slow")(None) == 7
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
