@@ -12,7 +12,9 @@ from engine.whole_file import replace_file
 
 GRAPH_FILE = "model.tinyrack.npz"
 EXAMPLE = """\
+/* On a host, in this folder: cc -O2 *.c -o example && ./example */
 #include "model.h"
+#include <stdio.h>
 
 /* int8 [{h}][{w}][{c}]: pixels x of -1 to 1 as round(x / {scale:.9g}) + ({zero}), -128..127 */
 static int8_t input[TINYRACK_INPUT_BYTES];
@@ -21,7 +23,9 @@ static int8_t output[TINYRACK_OUTPUT_BYTES]; /* int8 [{classes}]: the largest is
 int main(void)
 {{
     tinyrack_invoke(input, output);
-    return output[0];
+    for (int i = 0; i < TINYRACK_OUTPUT_BYTES; i++)
+        printf("%d\\n", output[i]);
+    return 0;
 }}
 """
 
@@ -29,7 +33,8 @@ int main(void)
 def export(graph: Graph, run_path: Path) -> CModel:
     """Write c/ (model.c, model.h, the kernels, an example main.c) and the graph itself.
 
-    The files in c/ depend on nothing but a C compiler.
+    The files in c/ depend on nothing but a C compiler; the example, which a firmware project
+    leaves out, prints.
     """
     model = emit(graph)
     folder = run_path / "c"
@@ -41,7 +46,7 @@ def export(graph: Graph, run_path: Path) -> CModel:
 
 
 def example(graph: Graph) -> str:
-    """A program of ten lines that calls the network."""
+    """A program of ten lines that calls the network and prints what it says."""
     source = graph.tensor(graph.input)
     height, width, channels = source.shape
     return EXAMPLE.format(

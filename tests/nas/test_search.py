@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +103,22 @@ def test_the_exported_c_library_compiles_alone_and_is_the_exported_graph(finishe
     shape = graph.tensor(graph.input).shape
     x = np.frombuffer(job.input, np.int8).reshape(shape)
     assert run(graph, x).tobytes() == job.expected
+
+
+def test_the_example_builds_as_its_comment_says_and_prints_what_the_reference_gives(
+    finished, tmp_path
+):
+    outcome, _ = finished
+    text = (outcome.path / "c" / "main.c").read_text()
+    assert "cc -O2 *.c -o example && ./example" in text
+    sources = map(str, (outcome.path / "c").glob("*.c"))
+    program = tmp_path / "example"
+    command = [sys.executable, "-m", "ziglang", "cc", "-O2", *sources, "-o", str(program)]
+    subprocess.run(command, check=True, timeout=120)
+    printed = subprocess.run([program], check=True, timeout=10, capture_output=True).stdout
+    graph = load_graph(outcome.path / "model.tinyrack.npz")
+    expected = run(graph, np.zeros(graph.tensor(graph.input).shape, np.int8))
+    assert [int(line) for line in printed.split()] == expected.ravel().tolist()
 
 
 def test_the_same_search_elsewhere_gives_the_same_winner_and_cycles(finished, tmp_path):
