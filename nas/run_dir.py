@@ -26,12 +26,23 @@ from nas.errors import RunError
 Arrays = Mapping[str, NDArray[Any]]
 FORMAT = 1
 LOCK = ".lock"
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MARKS = {"format", "limits", "seed"}  # keys of every config.json of a run
 UNFINISHED = re.compile(re.escape(PREFIX) + "(.+)-[0-9a-f]{12}")  # as `replace_file` names it
 
 
 def write_json(path: Path, value: object) -> None:
     """One JSON value, readable by people."""
     replace_file(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def checked_name(name: str) -> str:
+    """The name, if it is one that a run directory may bear; RunError if not."""
+    if not NAME.fullmatch(name) or name in (".", ".."):
+        raise RunError(
+            f"{name!r:.80} is no name of a run; give --name 1 to 64 letters, digits, '.', '_', '-'"
+        )
+    return name
 
 
 class RunDir:
@@ -87,8 +98,10 @@ class RunDir:
 def open_run(path: Path, config: Mapping[str, object], fresh: bool) -> Iterator[RunDir]:
     """The run directory of `config`, new or resumed, held by this process alone.
 
-    Raises RunError if it belongs to another configuration or is in use.
+    Raises RunError if it belongs to another configuration, is in use, or is no run's (then
+    nothing in it is touched).
     """
+    _require_ours(path)
     path.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         _sweep(path)
@@ -98,10 +111,30 @@ def open_run(path: Path, config: Mapping[str, object], fresh: bool) -> Iterator[
         yield RunDir(path)
 
 
+def _require_ours(path: Path) -> None:
+    """An existing directory is that of a run, or of one that was killed as it began."""
+    names = [each.name for each in path.iterdir()] if path.is_dir() else []
+    if not all(map(_is_beginning, names)) and not _is_run(path):
+        raise RunError(f"{path} is not the directory of a run; give another --name")
+
+
+def _is_beginning(name: str) -> bool:
+    found = UNFINISHED.fullmatch(name)
+    return name == LOCK or (found is not None and found[1] == "config.json")
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        config = read_json(path / "config.json")
+    except RunError:
+        return False
+    return isinstance(config, dict) and config.keys() >= MARKS
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     lock = path / LOCK
-    with lock.open("w") as file:
+    with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -122,14 +155,12 @@ def _sweep(path: Path) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove a former run, but nothing from a directory that is none.
+    """Remove a former run.
 
     The winner goes first, so that half a run is not taken for a finished one, and last what says
     that it is a run.
     """
     others = [p for p in path.iterdir() if p.name != LOCK]
-    if others and not (path / "config.json").is_file():
-        raise RunError(f"{path} is not the directory of a run; give another --name")
     order = {"winner.json": 0, "config.json": 2}
     for each in sorted(others, key=lambda p: order.get(p.name, 1)):
         shutil.rmtree(each) if each.is_dir() else each.unlink()
@@ -138,8 +169,6 @@ def _clear(path: Path) -> None:
 def _check_config(path: Path, config: Mapping[str, object]) -> None:
     file = path / "config.json"
     if not file.is_file():
-        if any(p.name != LOCK for p in path.iterdir()):
-            raise RunError(f"{path} is not the directory of a run; give another --name")
         write_json(file, config)
         return
     old = read_json(file)

@@ -29,7 +29,7 @@ from nas.judge import Judge
 from nas.latency import LatencyError, LatencyModel
 from nas.lower import quantise
 from nas.rig import Bench, BoardRig
-from nas.run_dir import RunDir, open_run, read_json, write_json
+from nas.run_dir import RunDir, checked_name, open_run, read_json, write_json
 from nas.shape import shape_graph
 from nas.shrink import Shrunk, progressive_shrinking
 from nas.space import Arch
@@ -73,6 +73,8 @@ def search(
     Raises InfeasibleError, RunError, DataError, or what boards and inventory raise; a search
     that was stopped at any point goes on with the same call.
     """
+    if name is not None:
+        checked_name(name)
     make_deterministic()
     rack = load_rack(config.boards_file)
     boards = select(rack, config.boards)
@@ -80,7 +82,9 @@ def search(
     dataset = load_dataset(config.data, config.data_dir, config.data_limit)
     firmware = {each: firmware_hash(rack, each) for each in board_types}
     identity = config.identity(firmware, dataset.fingerprint())
-    with open_run(runs_dir / (name or default_name(identity)), identity, fresh) as run:
+    with open_run(
+        runs_dir / (default_name(identity) if name is None else name), identity, fresh
+    ) as run:
         if not (run.path / "winner.json").is_file():
             open_bench = open_bench or partial(BoardManager, progress=stages.event)
             with open_bench(rack, boards) as manager:

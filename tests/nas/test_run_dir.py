@@ -5,7 +5,7 @@ import pytest
 
 from engine.whole_file import replace_file
 from nas.errors import RunError
-from nas.run_dir import open_run
+from nas.run_dir import checked_name, open_run
 
 CONFIG = {"seed": 1, "limits": {"sram_bytes": 5}}
 
@@ -46,14 +46,27 @@ def test_two_searches_do_not_share_a_directory(tmp_path):
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_directory_that_is_no_run_is_left_alone(tmp_path, fresh):
-    (tmp_path / "thesis.txt").write_text("years of work")
+@pytest.mark.parametrize("file", ["thesis.txt", "config.json"])
+def test_a_directory_that_is_no_run_is_left_alone(tmp_path, file, fresh):
+    (tmp_path / file).write_text('{"format": "of someone else"}')
     with (
         pytest.raises(RunError, match="not the directory of a run"),
         open_run(tmp_path, CONFIG, fresh),
     ):
         pass
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / file).read_text() == '{"format": "of someone else"}'
+    assert [each.name for each in tmp_path.iterdir()] == [file]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/x", "a b", "é", "x\n", "x" * 65])
+def test_a_name_that_is_no_plain_one_is_refused(name):
+    with pytest.raises(RunError, match="--name"):
+        checked_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "..x", "digits-01_b.2", "x" * 64])
+def test_a_plain_name_is_taken(name):
+    assert checked_name(name) == name
 
 
 def test_arrays_that_the_json_does_not_vouch_for_do_not_count(tmp_path):
