@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class NasError(Exception):
     """The root: one sentence for the user and the exit code that goes with it."""
@@ -21,25 +23,27 @@ class RunError(NasError):
     """A run directory belongs to another configuration, or was damaged."""
 
 
+@dataclass(frozen=True)
+class BrokenLimit:
+    """A limit, and the least that the space reaches on a board type, in the same unit."""
+
+    constraint: str  # as in `nas.candidate.Limits`
+    board_type: str
+    limit: float
+    smallest: float
+
+
 class InfeasibleError(NasError):
     """No network of the space keeps within a limit: a result, not a fault.
 
-    `smallest` is the least value that the space reaches, in the unit of `limit`; both are None
-    where not even that was measured, because nothing of the space fits the board.
+    `broken` names every limit that the smallest network breaks; it is empty where not even that
+    one was measured, because nothing of the space fits the board.
     """
 
     exit_code = 1
 
-    def __init__(
-        self,
-        message: str,
-        constraint: str,
-        limit: float | None = None,
-        smallest: float | None = None,
-    ) -> None:
-        self.constraint = constraint
-        self.limit = limit
-        self.smallest = smallest
+    def __init__(self, message: str, broken: tuple[BrokenLimit, ...] = ()) -> None:
+        self.broken = broken
         super().__init__(message)
 
 

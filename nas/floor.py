@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nas.budget import Budget, CycleModel, Seen, first_budget
 from nas.candidate import Limits
-from nas.errors import InfeasibleError, NasError
+from nas.errors import BrokenLimit, InfeasibleError, NasError
 from nas.judge import Rig
 from nas.space import Arch, Block, SearchSpace
 
@@ -39,7 +39,7 @@ def measured_budget(
 ) -> Budget:
     """A budget that rests on the space's smallest network and a typical one.
 
-    Raises InfeasibleError if the smallest, which is least in every cost, breaks a limit.
+    Raises InfeasibleError if the smallest, which is least in every cost, breaks limits.
     """
     measured = rig.measure([space.min_arch, typical_arch(space)])
     types = []
@@ -48,8 +48,14 @@ def measured_budget(
         _require_ok(seen[0])
         types.append(first_budget(model, [s for s in seen if s.measurement.status == "ok"]))
     budget = Budget(space, tuple(types))
-    for each in types:
-        _check(measured[space.min_arch][each.board_type], limits)
+    least = measured[space.min_arch]
+    broken = tuple(b for each in types for b in _broken(least[each.board_type], limits))
+    if broken:
+        raise InfeasibleError(
+            f"{', '.join(map(_words, broken))}: the smallest network of the space, as measured, "
+            f"takes more; raise the limit{'s' * (len(broken) > 1)}",
+            broken,
+        )
     return budget
 
 
@@ -58,8 +64,7 @@ def _require_ok(seen: Seen) -> None:
     m = seen.measurement
     if m.status == "too_big":
         raise InfeasibleError(
-            f"the smallest network of the space is too big for {m.board_type}: {m.message}",
-            "board memory",
+            f"the smallest network of the space is too big for {m.board_type}: {m.message}"
         )
     if m.status != "ok":
         raise NasError(
@@ -68,21 +73,23 @@ def _require_ok(seen: Seen) -> None:
         )
 
 
-def _check(seen: Seen, limits: Limits) -> None:
+def _broken(seen: Seen, limits: Limits) -> list[BrokenLimit]:
     m = seen.measurement
     least = {
         "sram_bytes": m.peak_sram_bytes,
         "flash_bytes": m.flash_bytes,
         "latency_ms": m.latency_ms,
     }
-    for name, limit in limits.items():
-        if least[name] > limit:
-            what, unit = UNITS[name]
-            raise InfeasibleError(
-                f"the {what} limit of {limit:g} {unit} cannot be met on {m.board_type}: the "
-                f"smallest network of the space takes {least[name]:g} {unit}, as measured; "
-                "raise the limit",
-                name,
-                limit,
-                least[name],
-            )
+    return [
+        BrokenLimit(name, m.board_type, limit, least[name])
+        for name, limit in limits.items()
+        if least[name] > limit
+    ]
+
+
+def _words(broken: BrokenLimit) -> str:
+    what, unit = UNITS[broken.constraint]
+    return (
+        f"the {what} limit of {broken.limit:g} {unit} cannot be met on {broken.board_type} "
+        f"(the least is {broken.smallest:g} {unit})"
+    )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from farm.measure import Measurement
-from farm.output import COST_COLUMNS, cost_row, print_json, print_line, print_table
+from farm.output import COST_COLUMNS, cost_row, print_error, print_json, print_line, print_table
 from nas.candidate import Limits
 from nas.config import KIB, SearchConfig
 from nas.console import Stages
+from nas.errors import InfeasibleError
 from nas.search import Outcome, search
 
 EXIT_OUT_OF_TOLERANCE = 1
@@ -20,8 +22,13 @@ EXIT_OUT_OF_TOLERANCE = 1
 def run(args: Namespace) -> int:
     """Search or go on with a search; 1 if int8 lost more accuracy than allowed on test images."""
     config = config_from(args)
-    with Stages() as stages:
-        outcome = search(config, Path(args.runs), args.name, args.fresh, stages)
+    try:
+        with Stages() as stages:
+            outcome = search(config, Path(args.runs), args.name, args.fresh, stages)
+    except InfeasibleError as error:
+        if not args.json:
+            raise
+        return _print_infeasible(error)
     if args.json:
         print_json(to_json(outcome))
     else:
@@ -31,6 +38,14 @@ def run(args: Namespace) -> int:
         print_line(f"int8 loses {lost:.1f} points of accuracy, more than {config.accuracy_points}")
         return EXIT_OUT_OF_TOLERANCE
     return 0
+
+
+def _print_infeasible(error: InfeasibleError) -> int:
+    """As for any error, but with the limits as data too."""
+    print_error(Namespace(json=False), str(error), error.exit_code)
+    broken = [asdict(each) for each in error.broken]
+    print_json({"error": str(error), "exit_code": error.exit_code, "broken_limits": broken})
+    return error.exit_code
 
 
 def config_from(args: Namespace) -> SearchConfig:

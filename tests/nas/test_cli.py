@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import nas
 from nas import commands
 from nas.candidate import Limits
 from nas.cli import _lazy, main
-from nas.errors import NasError
+from nas.errors import BrokenLimit, InfeasibleError, NasError
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +58,13 @@ def test_a_missing_rack_file_is_2(tmp_path):
     assert main(["search", "--boards-file", str(tmp_path / "none.yaml")]) == 2
 
 
+def test_a_name_that_leads_elsewhere_is_2_and_nothing_is_written(tmp_path, capsys):
+    rack = ["--boards-file", str(ROOT / "boards.yaml"), "--runs", str(tmp_path / "runs")]
+    assert main(["search", "--name", "../x", *rack]) == 2
+    assert "--name" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_data_is_2_and_says_how_to_get_it(tmp_path, capsys):
     rack = ["--boards-file", str(ROOT / "boards.yaml"), "--runs", str(tmp_path)]
     assert main(["search", "--data", "fashion-mnist", "--data-dir", str(tmp_path), *rack]) == 2
@@ -79,6 +87,21 @@ def test_a_limit_of_nothing_is_none_and_a_tiny_one_is_not(monkeypatch):
     main(["search", "--sram", "0", "--flash", "0.0001", "--latency", "0"])
     main(["search", "--sram", "0.0001", "--flash", "0", "--latency", "0.001"])
     assert asked == [Limits(None, 1, None), Limits(1, None, 0.001)]
+
+
+def test_limits_that_cannot_be_met_are_a_list_in_json(monkeypatch, capsys):
+    broken = BrokenLimit("sram_bytes", "nucleo-f412zg", 1024, 2412)
+
+    def refuse(*_):
+        raise InfeasibleError("too little", (broken, broken))
+
+    monkeypatch.setattr("nas.commands.search.search", refuse)
+    assert main(["search"]) == 1
+    assert main(["search", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["broken_limits"] == [asdict(broken)] * 2
+    assert json.loads(out)["error"] == "too little"
+    assert err == 2 * "tinyrack: too little\n"
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch, capsys):

@@ -104,11 +104,22 @@ def test_an_infeasible_limit_ends_with_its_name_and_the_least_that_is_possible(l
     with pytest.raises(InfeasibleError) as caught:
         Seat(limits)
     error = caught.value
-    assert (error.constraint, error.exit_code) == (constraint, 1)
-    assert error.smallest > error.limit == getattr(limits, constraint)
-    assert f"{error.smallest:g}" in str(error)
-    met = replace(limits, **{constraint: error.smallest})
+    (broken,) = error.broken
+    assert (broken.constraint, error.exit_code) == (constraint, 1)
+    assert broken.smallest > broken.limit == getattr(limits, constraint)
+    assert f"{broken.smallest:g}" in str(error)
+    met = replace(limits, **{constraint: broken.smallest})
     assert Seat(met).judge.violation(SPACE.min_arch) >= 0  # no error: the bound is sharp
+
+
+def test_every_limit_that_cannot_be_met_is_named_on_every_board_type():
+    with pytest.raises(InfeasibleError) as caught:
+        Seat(Limits(1000, 1 << 20, 0.1), types=(TYPE, "nucleo-f767zi"))
+    named = [(broken.constraint, broken.board_type) for broken in caught.value.broken]
+    names = ("sram_bytes", "latency_ms")
+    assert named == [(name, kind) for kind in (TYPE, "nucleo-f767zi") for name in names]
+    for broken in caught.value.broken:
+        assert f"{broken.smallest:g}" in str(caught.value)
 
 
 def test_a_rack_that_computes_wrongly_ends_the_search():
