@@ -52,8 +52,8 @@ def measured_budget(
     broken = tuple(b for each in types for b in _broken(least[each.board_type], limits))
     if broken:
         raise InfeasibleError(
-            f"{', '.join(map(_words, broken))}: the smallest network of the space, as measured, "
-            f"takes more; raise the limit{'s' * (len(broken) > 1)}",
+            "no network of the space keeps within these limits, as measured with the smallest: "
+            f"{', '.join(map(_words, broken))}; raise them",
             broken,
         )
     return budget
@@ -90,6 +90,6 @@ def _broken(seen: Seen, limits: Limits) -> list[BrokenLimit]:
 def _words(broken: BrokenLimit) -> str:
     what, unit = UNITS[broken.constraint]
     return (
-        f"the {what} limit of {broken.limit:g} {unit} cannot be met on {broken.board_type} "
-        f"(the least is {broken.smallest:g} {unit})"
+        f"{what} limit of {broken.limit:g} {unit} on {broken.board_type} "
+        f"(the least is {broken.smallest:g})"
     )
