@@ -62,10 +62,12 @@ class Stages:
             nonlocal last, told_s
             last = note
             self._progress.update(task, advance=1, note=note)
+            bar = self._progress.tasks[task]
+            if bar.total is not None and bar.completed > bar.total:  # a second attempt, say
+                self._progress.update(task, total=bar.completed)
             if not self.console.is_terminal and time.monotonic() - told_s >= QUIET_S:
                 told_s = time.monotonic()
-                done = self._progress.tasks[task]
-                self.say(f"{name}: {done.completed:.0f} of {done.total:.0f}, {escape(note)}")
+                self.say(f"{name}: {bar.completed:.0f} of {bar.total:.0f}, {escape(note)}")
 
         yield advance
         task_total = self._progress.tasks[task].total

@@ -150,7 +150,8 @@ class Search:
         finisher = Finisher(
             self.config, self.dataset, net, self.run_dir, self.manager, self.board_types
         )
-        with self.stages.stage("finish", self.config.fine_tune_epochs) as advance:
+        steps = self.config.fine_tune_epochs + 1  # and the measurement
+        with self.stages.stage("finish", steps) as advance:
             winner = finisher.finish(judge, ranked, advance)
             advance("measured within the limits")
         write_json(self.run_dir.path / "winner.json", winner.to_json(self.config.limits, models))
