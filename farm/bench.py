@@ -101,10 +101,10 @@ def measure_on_board(
             marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
             clock_hz = checked_clock_hz(board, mcu, marks)
         stages.enter("result")
+        facts = _provenance(board, mcu, image, banner, runs, link) | stages.seconds
+        return _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
     except BenchError as error:
         raise stages.named(error) from error
-    facts = _provenance(board, mcu, image, banner, runs, link) | stages.seconds
-    return _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
 
 
 def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
@@ -182,7 +182,6 @@ def _measurement(
 ) -> Measurement:
     stack_bytes = _stack_bytes(board, runs.stacks)
     output = runs.cold.output
-    found = rack.find(board.probe_uid) if board.virtual else None
     untimed = Measurement(
         name=image.name,
         status="wrong_output",
@@ -202,12 +201,24 @@ def _measurement(
         peak_sram_bytes=image.static_ram_bytes + stack_bytes,
         flash_bytes=image.flash_bytes,
         macs=image.macs,
-        timing_model=found.timing_model if found else None,
+        timing_model=_timing_model(board),
         provenance=provenance,
     )
     if output != expected:
         return replace(untimed, message=_difference(output, expected))
     return _timed(untimed, runs)
+
+
+def _timing_model(board: Board) -> str | None:
+    """The cycle table of a virtual board; without its name, its cycles could pass for silicon."""
+    if not board.virtual:
+        return None
+    found = rack.find(board.probe_uid)
+    if found is None:
+        raise BenchError(
+            "its daemon went away before it named its cycle table; measure again", board.id
+        )
+    return found.timing_model
 
 
 def _timed(untimed: Measurement, runs: _Runs) -> Measurement:
