@@ -16,18 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import platformdirs
 
 from farm.database import Schema, clear_errors, open_database, transaction
-from farm.errors import BenchError, BoardsBusyError, NoBoardError
+from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
 from farm.inventory import Board, normal_uid
 from farm.measure import utc_now
 
 TTL_S = 30.0
 _POLL_S = 0.05
-Health = Literal["good", "quarantined"]
 _SCHEMA = Schema(
     "the lease database",
     1,
@@ -177,6 +175,8 @@ def renewing(held: Lease, period_s: float = 1.0) -> Iterator[threading.Event]:
             except BenchError:
                 lost.set()
                 return
+            except FarmError:
+                continue  # the database is busy or full: the lock still holds, ask again
 
     thread = threading.Thread(target=renew, name=f"lease {held.board.id}", daemon=True)
     thread.start()

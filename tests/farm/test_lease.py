@@ -7,7 +7,7 @@ import time
 import pytest
 
 from farm import lease as leases
-from farm.errors import BenchError, BoardsBusyError, NoBoardError
+from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
 from farm.inventory import load_rack
 
 HOLD = """
@@ -75,6 +75,17 @@ def test_release_fences_off_the_holder(board):
         assert lost.wait(2.0)
         with pytest.raises(BenchError, match="released by an operator"):
             held.check()
+
+
+def test_renewing_goes_on_after_a_database_that_was_busy(board, monkeypatch):
+    answers = [FarmError("locked"), BenchError("released")]
+
+    def check(_: leases.Lease) -> None:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(leases.Lease, "check", check)
+    with leases.lease(board, 1.0) as held, leases.renewing(held, 0.01) as lost:
+        assert lost.wait(2.0)
 
 
 def test_release_of_a_free_board_says_that_nobody_held_it(board):
