@@ -76,11 +76,6 @@ class TicketQueue:
         self._waiting.remove(ticket)
         return True
 
-    def drain(self) -> list[Ticket]:
-        """Remove and return all."""
-        drained, self._waiting = self._waiting, []
-        return drained
-
 
 def _may_take(ticket: Ticket, board_id: str, others: Sequence[str]) -> bool:
     """A failed job goes to a board that has not failed it, while there is one."""

@@ -26,7 +26,7 @@ from farm.virtual.pricing import Pricer, load_model
 
 __all__ = ["BusFault", "BusFaultError", "Machine"]
 
-_SLICE_HALFWORDS = 1_000_000  # about 5 ms of this computer
+_SLICE_HALFWORDS = 1_000_000  # some milliseconds on a desktop computer
 _IDLE_READS = 64  # empty status reads in a row that end a slice
 _POLL_BLOCKS = 16  # blocks per empty status read up to which a slice only polled
 _S_REGRDY, _S_HALT, _S_SLEEP, _S_LOCKUP = 1 << 16, 1 << 17, 1 << 18, 1 << 19

@@ -13,7 +13,6 @@ from farm.virtual.decode import Block, decode_block
 from farm.virtual.m4 import CortexM4
 from farm.virtual.m7 import CortexM7
 
-NEWEST = {"cortex-m4": "m4-v1", "cortex-m7": "m7-v1"}
 _ADDRESS = 0xFFFFFFFF
 
 
