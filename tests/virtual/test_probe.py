@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,8 +60,9 @@ def test_pyocd_flashes_runs_stops_and_steps(board: Board, count_firmware: bytes)
         assert target.read_core_register("pc") == FLASH + 8
         target.set_breakpoint(LOOP)
         target.resume()
+        deadline = time.monotonic() + 30.0
         while target.get_state() is not Target.State.HALTED:
-            pass
+            assert time.monotonic() < deadline
         assert target.read_core_register("pc") == LOOP
         target.remove_breakpoint(LOOP)
         before = target.read32(RAM)
