@@ -38,6 +38,7 @@ from nas.latency_rows import (
 __all__ = ["LatencyError", "LatencyModel", "NetworkRow", "Prediction", "fit_model"]
 
 FORMAT, VERSION = "tinyrack latency model", 1
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 CONFIDENCE = 0.95  # wanted of the bound; fewer than 19 held-out networks give less, and say so
 
 
@@ -158,7 +159,7 @@ class LatencyModel:
             return _from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise LatencyError(f"{path} cannot be read: {error}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except DAMAGE as error:
             raise LatencyError(f"{path} is not a latency model, calibrate anew: {error}") from error
 
     def _knows(self, column: str) -> bool:
@@ -241,6 +242,8 @@ def _residuals(coefficients: Mapping[str, float], rows: Sequence[NetworkRow]) ->
 def _from_json(value: Any) -> LatencyModel:
     if (value["format"], value["version"]) != (FORMAT, VERSION):
         raise ValueError(f"it is not version {VERSION} of this format")
+    if not (value["rows"] and value["heldout_rows"]):
+        raise ValueError("it holds no measurements")
     coefficients = {str(k): _number(v) for k, v in value["coefficients"].items()}
     timing_model = value["timing_model"]
     return LatencyModel(
@@ -250,13 +253,19 @@ def _from_json(value: Any) -> LatencyModel:
         coefficients=coefficients,
         margin=_number(value["margin"]),
         confidence=_number(value["confidence"]),
-        heldout=Errors(**value["heldout"]),
+        heldout=_errors(value["heldout"]),
         macs_only=(_number(value["macs_only"][0]), _number(value["macs_only"][1])),
-        baseline=Errors(**value["baseline"]),
+        baseline=_errors(value["baseline"]),
         residual_percent={str(k): _number(v) for k, v in value["residual_percent"].items()},
         rows=tuple(row_from_json(row) for row in value["rows"]),
         heldout_rows=tuple(row_from_json(row) for row in value["heldout_rows"]),
     )
+
+
+def _errors(value: Mapping[str, Any]) -> Errors:
+    if not all(isinstance(v, float | int) and math.isfinite(v) for v in value.values()):
+        raise ValueError("its errors are not finite numbers")
+    return Errors(**value)
 
 
 def _number(value: object) -> float:

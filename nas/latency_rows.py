@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,15 +65,23 @@ def row_from_json(value: Any) -> NetworkRow:
     layers = tuple(
         LayerRow(
             str(kernel),
-            int(macs),
-            int(outputs),
-            {str(name): float(count) for name, count in features.items()},
-            None if cycles is None else int(cycles),
+            int(_amount(macs)),
+            int(_amount(outputs)),
+            {str(name): _amount(count) for name, count in features.items()},
+            None if cycles is None else int(_amount(cycles)),
         )
         for kernel, macs, outputs, cycles, features in value["layers"]
     )
-    key, name, cycles = str(value["key"]), str(value["name"]), int(value["cycles"])
+    key, name, cycles = str(value["key"]), str(value["name"]), int(_amount(value["cycles"]))
+    if not cycles or not layers or any(layer.macs + layer.outputs == 0 for layer in layers):
+        raise ValueError(f"{name:.40} takes no time or does no work")
     return NetworkRow(key, name, cycles, layers, bool(value["chain"]))
+
+
+def _amount(value: Any) -> float:
+    if not isinstance(value, float | int) or not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{value!r:.40} is not a finite number of at least 0")
+    return float(value)
 
 
 def row_from_measurement(

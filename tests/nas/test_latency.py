@@ -232,7 +232,13 @@ def edited(tmp_path, edit):
         lambda v: v.update(rows=[{}]),
         lambda v: v["rows"][0].update(layers=[[1]]),
         lambda v: v["rows"][0].update(cycles="many"),
+        lambda v: v["rows"][0].update(cycles=0),
+        lambda v: v["rows"][0].update(cycles=10**400),
+        lambda v: v["rows"][0].update(layers=[]),
+        lambda v: v["rows"][0]["layers"][0].__setitem__(1, float("nan")),
+        lambda v: v.update(rows=[]),
         lambda v: v["heldout"].update(extra=1),
+        lambda v: v["heldout"].update(kendall_tau="1"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, edit):
