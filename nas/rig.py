@@ -43,12 +43,10 @@ class BoardRig:
         manager: Bench,
         board_types: Sequence[str],
         graph_of: Callable[[Arch], Graph],
-        on_measured: Callable[[int], None] | None = None,
     ) -> None:
         self._manager = manager
         self._board_types = tuple(board_types)
         self._graph_of = graph_of
-        self._on_measured = on_measured
 
     def measure(self, archs: Sequence[Arch]) -> Measured:
         """Each network on every board type, all boards at work; stored results count."""
@@ -59,13 +57,10 @@ class BoardRig:
             for board_type in self._board_types
         ]
         results = iter(self._manager.measure(jobs))
-        seen = {
+        return {
             arch: {t: Seen(skeleton(model), next(results)) for t in self._board_types}
             for arch, (model, _) in models.items()
         }
-        if self._on_measured is not None:
-            self._on_measured(len(archs))
-        return seen
 
 
 def measurable(graph: Graph) -> tuple[CModel, tuple[bytes, bytes]]:

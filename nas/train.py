@@ -113,7 +113,6 @@ def fine_tune(
     settings: TrainSettings,
     seed: int,
     on_epoch: Callable[[Epoch], None] | None = None,
-    start: Checkpoint | None = None,
 ) -> None:
     """Train one network in place, on the labels and, if given, the outputs of `teacher`.
 
@@ -129,7 +128,7 @@ def fine_tune(
             yield _distillation(logits, target)
 
     net.train()
-    _train(net, data, settings, seed, loss_of, on_epoch, start)
+    _train(net, data, settings, seed, loss_of, on_epoch)
     net.recalibrate(data.images)
     net.eval()
 
@@ -144,7 +143,7 @@ def _train(
     seed: int,
     loss_of: LossOf,
     on_epoch: Callable[[Epoch], None] | None,
-    start: Checkpoint | None,
+    start: Checkpoint | None = None,
 ) -> None:
     optimiser = _optimiser(net, settings)
     if start is not None:
