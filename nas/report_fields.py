@@ -47,13 +47,6 @@ class Fields:
             return None
         return self.number(key, low, high)
 
-    def whole(self, key: str) -> int:
-        """A whole number, not negative."""
-        value = self.number(key)
-        if value != int(value):
-            self.refuse(key, "a whole number")
-        return int(value)
-
     def text(self, key: str) -> str:
         """A string of bounded length."""
         value = self.values.get(key)
