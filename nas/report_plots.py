@@ -84,7 +84,7 @@ def draw_tradeoff(part: Any, run: Run, theme: Theme) -> None:
     axes = part.subplots()
     axes.set_title("Accuracy against latency")
     axes.set_xlabel("latency (ms)")
-    axes.set_ylabel("accuracy (%)")
+    axes.set_ylabel("accuracy, validation images (%)")
     rows = [r for r in run.candidates if r.latency_ms and r.accuracy is not None]
     styles = marks(run.board_types, theme)
     for name, group in _by_type(rows).items():
@@ -325,7 +325,7 @@ def _tradeoff_handles(
         text = f"limit {run.winner.limits.latency_ms:g} ms"
         handles.append(Line2D([], [], color=theme.bad, linestyle="--", label=text))
     star: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": theme.star}
-    text = f"winner, fine-tuned: {percent_text(run.winner.int8_accuracy)} int8"
+    text = f"winner, fine-tuned: {percent_text(run.winner.int8_accuracy)} int8 (test)"
     handles.append(Line2D([], [], linestyle="", marker="*", markersize=12, label=text, **star))
     return handles
 
