@@ -27,6 +27,7 @@ from farm.measure import Measurement, Scalar
 
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
+_OVER_CHECK_S = 1.0  # how long the watch over a lease may outlive it
 _PARENT_CHECK_S = 1.0
 
 
@@ -73,7 +74,9 @@ class _Worker:
         if self._lease is None:
             self._lease = self._held.enter_context(lease(self._board, wait_s))
             lost = self._held.enter_context(renewing(self._lease))
-            threading.Thread(target=_exit_when_lost, args=(lost,), daemon=True).start()
+            over = threading.Event()
+            self._held.callback(over.set)
+            threading.Thread(target=_exit_when_lost, args=(lost, over), daemon=True).start()
         self._lease.check()
         return self._lease
 
@@ -112,10 +115,11 @@ def _signed(m: Measurement, held: Lease) -> Measurement:
     return dataclasses.replace(m, provenance=dict(m.provenance) | who)
 
 
-def _exit_when_lost(lost: threading.Event) -> None:
-    """End at once when an operator took the board; nothing may touch it any more."""
-    lost.wait()  # ends with the process at the latest: a daemon thread
-    os._exit(EXIT_LEASE_LOST)
+def _exit_when_lost(lost: threading.Event, over: threading.Event) -> None:
+    """End at once when an operator took the board, while it is held; nothing may touch it then."""
+    while not over.is_set():
+        if lost.wait(_OVER_CHECK_S):
+            os._exit(EXIT_LEASE_LOST)
 
 
 def _end_with_children() -> None:

@@ -206,7 +206,10 @@ class _Start:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._report)
-        self._process.wait(_ANSWER_DEADLINE_S)
+        try:
+            self._process.wait(_ANSWER_DEADLINE_S)
+        except subprocess.TimeoutExpired:  # it only forks the daemon, so it hangs before that
+            self._process.kill()
 
     def _spawn(self, report_end: int) -> subprocess.Popen[bytes]:
         words = [self._uid, self._board.type.mcu, self._board.type.target]
