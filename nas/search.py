@@ -119,7 +119,9 @@ def _undamaged(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise RunError(f"{path} is damaged; start over with --fresh") from error
+        raise RunError(
+            f"{path} cannot be used ({error}); mend that, or start over with --fresh"
+        ) from error
 
 
 class Search:
