@@ -302,15 +302,15 @@ def test_scan_reads_probes_from_sysfs_without_opening_them(tmp_path, run):
         "idVendor": "0483",
         "idProduct": "374b",
         "product": "STM32 STLink",
-        "serial": "0667FF525750877267023015",
+        "serial": "066DFF000000000000000001",
     }.items():
         (device / name).write_text(text + "\n")
     hub = tmp_path / "usb" / "usb1"
     hub.mkdir()
     (hub / "idVendor").write_text("1d6b\n")
     (found,) = [f for f in scan.find_probes(tmp_path / "usb") if f.location == "1-2"]
-    assert found.probe == "stlink:0667FF525750877267023015"
-    assert 'probe: "stlink:0667FF525750877267023015"' in scan.entry(found)
+    assert found.probe == "stlink:066DFF000000000000000001"
+    assert 'probe: "stlink:066DFF000000000000000001"' in scan.entry(found)
     assert run("boards", "scan")[0] == 0
 
 
