@@ -31,6 +31,7 @@ class BrokenLimit:
     board_type: str
     limit: float
     smallest: float
+    virtual: bool = False  # on an emulated board: a latency is then of its cycle model
 
 
 class InfeasibleError(NasError):

@@ -81,7 +81,7 @@ def _broken(seen: Seen, limits: Limits) -> list[BrokenLimit]:
         "latency_ms": m.latency_ms,
     }
     return [
-        BrokenLimit(name, m.board_type, limit, least[name])
+        BrokenLimit(name, m.board_type, limit, least[name], m.virtual)
         for name, limit in limits.items()
         if least[name] > limit
     ]
@@ -89,7 +89,8 @@ def _broken(seen: Seen, limits: Limits) -> list[BrokenLimit]:
 
 def _words(broken: BrokenLimit) -> str:
     what, unit = UNITS[broken.constraint]
+    kind = "virtual, " if broken.virtual else ""
     return (
         f"{what} limit of {broken.limit:g} {unit} on {broken.board_type} "
-        f"(the least is {broken.smallest:g})"
+        f"({kind}the least is {broken.smallest:g})"
     )

@@ -108,6 +108,8 @@ def test_an_infeasible_limit_ends_with_its_name_and_the_least_that_is_possible(l
     assert (broken.constraint, error.exit_code) == (constraint, 1)
     assert broken.smallest > broken.limit == getattr(limits, constraint)
     assert f"{broken.smallest:g}" in str(error)
+    assert broken.virtual
+    assert "virtual" in str(error)
     met = replace(limits, **{constraint: broken.smallest})
     assert Seat(met).judge.violation(SPACE.min_arch) >= 0  # no error: the bound is sharp
 
