@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.graph import Graph, Op, Padding, Quant, Tensor
-from engine.graph_checks import WEIGHT_RANK, output_shape
+from engine.graph_checks import WEIGHT_RANK
+from engine.shapes import output_shape
 
 SEED = 2026
 SPREAD = 74  # standard deviation of uniform int8 values
@@ -63,7 +64,7 @@ def _network(case: _Case, rng: np.random.Generator) -> Graph:
     quant = source.quant if case.kind == "average_pool2d" else Quant(0.04, -5)
     op = _operator(case, "out", quant.scale / source.quant.scale, rng)
     output = Tensor("out", output_shape(op, [source]), quant)
-    return Graph(case.name, (source, output), (op,), "in", "out")
+    return Graph(case.name, (source, output), (op,), ("in",), ("out",))
 
 
 def _add(rng: np.random.Generator) -> Graph:
@@ -73,7 +74,7 @@ def _add(rng: np.random.Generator) -> Graph:
         for name, scale, zero_point in (("in", 0.03, -128), ("other", 0.04, -5), ("out", 0.06, -64))
     ]
     ops = (_operator(case, "other", 0.04 / 0.03, rng), Op("add", "add", ("in", "other"), "out"))
-    return Graph(ADD_NAME, tuple(tensors), ops, "in", "out")
+    return Graph(ADD_NAME, tuple(tensors), ops, ("in",), ("out",))
 
 
 def _add_to_itself() -> Graph:
@@ -81,7 +82,7 @@ def _add_to_itself() -> Graph:
     quants = {"in": Quant(0.03, -5), "out": Quant(0.08, -5)}
     tensors = tuple(Tensor(name, ADD_SHAPE, quant) for name, quant in quants.items())
     op = Op("add", "add", ("in", "in"), "out")
-    return Graph(f"{ADD_NAME}, one scale", tensors, (op,), "in", "out")
+    return Graph(f"{ADD_NAME}, one scale", tensors, (op,), ("in",), ("out",))
 
 
 def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) -> Op:

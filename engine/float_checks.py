@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import GraphError
 from engine.graph import Graph, Op, Quant, Tensor
-from engine.graph_checks import output_shape
+from engine.shapes import output_shape
 
 if TYPE_CHECKING:
     from engine.float_net import FloatNet, FloatOp
@@ -26,7 +26,7 @@ def check_net(net: FloatNet) -> None:
         ops.append(_twin(op))
         shape = output_shape(ops[-1], [tensors[name] for name in op.inputs])
         tensors.setdefault(op.output, Tensor(op.output, shape, UNIT))
-    Graph(net.name, tuple(tensors.values()), tuple(ops), net.input, net.output)
+    Graph(net.name, tuple(tensors.values()), tuple(ops), (net.input,), (net.output,))
 
 
 def _twin(op: FloatOp) -> Op:

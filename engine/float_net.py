@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from engine.errors import GraphError
 from engine.float_checks import check_net
 from engine.graph import Padding
-from engine.graph_checks import OP_KINDS, WEIGHT_RANK
+from engine.graph_checks import WEIGHT_RANK
 from engine.windows import windows
 
 Activation = Literal["none", "relu", "relu6"]
 Floats = NDArray[np.float32]
 NO_PADDING = Padding()
 
+FLOAT_KINDS = (*WEIGHT_RANK, "average_pool2d", "add")
 ACTIVATION_RANGES: dict[str, tuple[float, float]] = {
     "none": (-np.inf, np.inf),
     "relu": (0.0, np.inf),
@@ -42,10 +43,10 @@ class FloatOp:
     bias: Floats | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in OP_KINDS or self.activation not in ACTIVATION_RANGES:
+        if self.kind not in FLOAT_KINDS or self.activation not in ACTIVATION_RANGES:
             raise GraphError(
                 f"operator {self.name!r} has kind {self.kind!r} and activation "
-                f"{self.activation!r}; kinds are {', '.join(OP_KINDS)}, "
+                f"{self.activation!r}; kinds are {', '.join(FLOAT_KINDS)}, "
                 f"activations {', '.join(ACTIVATION_RANGES)}"
             )
         arrays = (self.weights is not None, self.bias is not None)

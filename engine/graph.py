@@ -1,24 +1,28 @@
 """An int8 network: tensors and operators in execution order, checked when made.
 
-Layouts are without a batch: activations int8 [H, W, C]; weights of conv2d
-[Cout, KH, KW, Cin], of depthwise_conv2d [KH, KW, C], of fully_connected
-[Cout, Cin] over the input flattened in H, W, C order; biases int32 [Cout].
-Weights are symmetric (zero point 0), one scale per output channel.
+Layouts are without a batch: activations int8 [H, W, C], of lower rank with leading ones;
+weights of conv2d [Cout, KH, KW, Cin], of depthwise_conv2d [KH, KW, Cout] with output channel
+c * multiplier + m of input channel c, of fully_connected [Cout, Cin] over the input flattened in
+H, W, C order; biases int32 [Cout]. Weights are symmetric (zero point 0), one scale per output
+channel.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import GraphError
-from engine.graph_checks import OP_KINDS, check_graph, check_op, require_int, require_name
+from engine.graph_checks import check_graph, check_op, require_int, require_name
+from engine.options import Options
+from engine.shapes import OP_KINDS
 
 __all__ = [
     "OP_KINDS",
@@ -72,7 +76,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Padding:
-    """Rows and columns of zero points around the input, each less than the kernel."""
+    """Rows and columns of zero points around the input, each less than the kernel's reach."""
 
     top: int = 0
     bottom: int = 0
@@ -88,8 +92,8 @@ class Padding:
 class Op:
     """One operator; which attributes it has depends on its kind (see `OP_KINDS`).
 
-    `clamp` is the closed range of the int8 output and holds a fused activation.
-    Arrays are kept read-only.
+    `clamp` is the closed range of the int8 output and holds a fused activation. `options` says
+    what only some kinds have (see `OPTIONS` in engine/options.py). Arrays are kept read-only.
     """
 
     kind: str
@@ -103,29 +107,56 @@ class Op:
     weights: NDArray[np.int8] | None = None
     weight_scales: NDArray[np.float64] | None = None
     bias: NDArray[np.int32] | None = None
+    dilation: tuple[int, int] = (1, 1)
+    options: Options | None = None
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns that the kernel spans, its dilation counted."""
+        (rows, columns), (down, right) = self.kernel, self.dilation
+        return (rows - 1) * down + 1, (columns - 1) * right + 1
 
     def __post_init__(self) -> None:
         check_op(self)
-        for field in ("weights", "weight_scales", "bias"):
-            object.__setattr__(self, field, _frozen(getattr(self, field)))
+        for part in ("weights", "weight_scales", "bias"):
+            object.__setattr__(self, part, _frozen(getattr(self, part)))
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Operators in execution order over named tensors, from `input` to `output`.
+    """Operators in execution order over named tensors, from `inputs` to `outputs`.
 
-    Raises `GraphError` when a name is unknown, repeated or dangling, when an operator runs
-    before its input exists, or when shapes and quantisation do not fit its attributes.
+    `constants` holds the values [H, W, C] of tensors that no operator makes. Raises `GraphError`
+    when a name is unknown, repeated or dangling, when an operator runs before its input exists,
+    or when shapes and quantisation do not fit its attributes.
     """
 
     name: str
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
-    input: str
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_graph(self)
+        frozen = {name: _frozen(values) for name, values in self.constants.items()}
+        object.__setattr__(self, "constants", MappingProxyType(frozen))
+
+    @property
+    def input(self) -> str:
+        """The name of the only input; `GraphError` when there are several."""
+        return self._only("inputs", self.inputs)
+
+    @property
+    def output(self) -> str:
+        """The name of the only output; `GraphError` when there are several."""
+        return self._only("outputs", self.outputs)
+
+    def _only(self, what: str, names: tuple[str, ...]) -> str:
+        if len(names) != 1:
+            raise GraphError(f"network {self.name!r} has {len(names)} {what}, not one")
+        return names[0]
 
     @cached_property
     def _by_name(self) -> Mapping[str, Tensor]:
@@ -144,7 +175,7 @@ class Graph:
 
 
 def op_macs(graph: Graph, op: Op) -> int:
-    """Multiply-accumulates of one operator, padding counted; pools and adds have none."""
+    """Multiply-accumulates of one operator, padding counted; none without weights."""
     if op.weights is None:
         return 0
     if op.kind == "fully_connected":

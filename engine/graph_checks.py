@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.errors import GraphError
 from engine.numerics import add_parameters, output_multipliers
+from engine.options import OPTIONS
+from engine.shapes import OP_KINDS, output_shape
 
 if TYPE_CHECKING:
     from engine.graph import Graph, Op, Quant, Tensor
 
 WEIGHT_RANK = {"conv2d": 4, "depthwise_conv2d": 3, "fully_connected": 2}
-WINDOW_KINDS = ("conv2d", "depthwise_conv2d", "average_pool2d")
-OP_KINDS = (*WEIGHT_RANK, "average_pool2d", "add")
+WINDOW_KINDS = ("conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d")
+BINARY_KINDS = ("add", "sub", "mul")
+CONSTANT_KINDS = (*BINARY_KINDS, "concat")
+"""Kinds that may read a constant tensor."""
+KEEPING_KINDS = (
+    "average_pool2d", "max_pool2d", "pad", "reshape", "transpose", "concat", "resize_nearest",
+    "slice",
+)  # fmt: skip
+"""Kinds whose output has the quantisation of each input."""
+MAX_CONCAT = 64
 
 
 def require_int(what: str, value: object, low: int, high: int) -> None:
@@ -37,18 +48,26 @@ def check_op(op: Op) -> None:
     require_name("operator", op.name)
     if op.kind not in OP_KINDS:
         raise GraphError(f"{where} has kind {op.kind!r}, not one of {', '.join(OP_KINDS)}")
-    wanted = 2 if op.kind == "add" else 1
-    if not isinstance(op.inputs, tuple) or len(op.inputs) != wanted:
-        raise GraphError(f"{where} ({op.kind}) has inputs {op.inputs!r}, needs {wanted}")
+    _check_inputs(op, where)
     if not all(isinstance(name, str) for name in (*op.inputs, op.output)):
         raise GraphError(f"{where} has a tensor name that is not a string")
     _check_pair(f"{where}: kernel", op.kernel, 1, 4096)
     _check_pair(f"{where}: stride", op.stride, 1, 4096)
+    _check_pair(f"{where}: dilation", op.dilation, 1, 4096)
     _check_pair(f"{where}: clamp", op.clamp, -128, 127)
+    if type(op.options) is not OPTIONS.get(op.kind, type(None)):
+        raise GraphError(f"{where} ({op.kind}) has options {op.options!r}")
     if op.clamp[0] > op.clamp[1]:
         raise GraphError(f"{where}: clamp {op.clamp} is empty")
     _check_window(op)
     _check_arrays(op)
+
+
+def _check_inputs(op: Op, where: str) -> None:
+    most = MAX_CONCAT if op.kind == "concat" else 1 + (op.kind in BINARY_KINDS)
+    least = 1 if op.kind == "concat" else most
+    if not isinstance(op.inputs, tuple) or not least <= len(op.inputs) <= most:
+        raise GraphError(f"{where} ({op.kind}) has inputs {op.inputs!r}, needs {least}..{most}")
 
 
 def _check_pair(what: str, pair: tuple[int, int], low: int, high: int) -> None:
@@ -61,10 +80,13 @@ def _check_pair(what: str, pair: tuple[int, int], low: int, high: int) -> None:
 def _check_window(op: Op) -> None:
     pad = op.padding
     if op.kind not in WINDOW_KINDS:
-        if op.kernel != (1, 1) or op.stride != (1, 1) or any(vars(pad).values()):
+        plain = op.kernel == op.stride == op.dilation == (1, 1)
+        if not plain or any(vars(pad).values()):
             raise GraphError(f"operator {op.name!r} ({op.kind}) has a kernel, stride or padding")
         return
-    rows, columns = op.kernel
+    if op.kind not in WEIGHT_RANK and op.dilation != (1, 1):
+        raise GraphError(f"operator {op.name!r} ({op.kind}) has a dilation")
+    rows, columns = op.reach
     if max(pad.top, pad.bottom) >= rows or max(pad.left, pad.right) >= columns:
         raise GraphError(f"operator {op.name!r}: padding {pad} is not less than kernel {op.kernel}")
 
@@ -103,23 +125,42 @@ def _check_array_shapes(op: Op, where: str) -> None:
 def check_graph(graph: Graph) -> None:
     """Check names, order, shapes and quantisation of a whole network."""
     tensors = _tensors_by_name(graph)
+    _check_constants(graph, tensors)
     names = [op.name for op in graph.ops]
     if not names or len(set(names)) != len(names):
         raise GraphError(f"network {graph.name!r} has no operators, or two of one name")
-    made = {graph.input}
+    made = {*graph.inputs, *graph.constants}
     used: set[str] = set()
     for op in graph.ops:
-        for name in op.inputs:
-            if name not in made:
-                raise GraphError(f"operator {op.name!r} reads {name!r} before it is made")
-        if op.output in made or op.output not in tensors:
-            raise GraphError(f"operator {op.name!r} writes {op.output!r}: unknown or made twice")
+        _check_order(op, made, graph.constants, tensors)
         made.add(op.output)
         used.update(op.inputs)
         _check_fit(op, [tensors[name] for name in op.inputs], tensors[op.output])
     for name in tensors:
-        if name not in made or (name not in used and name != graph.output):
+        if name not in made or not (name in used or name in graph.outputs):
             raise GraphError(f"tensor {name!r} is never made or never read")
+
+
+def _check_order(
+    op: Op, made: set[str], constants: Mapping[str, object], tensors: Mapping[str, Tensor]
+) -> None:
+    for name in op.inputs:
+        if name not in made:
+            raise GraphError(f"operator {op.name!r} reads {name!r} before it is made")
+        if name in constants and op.kind not in CONSTANT_KINDS:
+            raise GraphError(f"operator {op.name!r} ({op.kind}) reads the constant {name!r}")
+    if op.output in made or op.output not in tensors:
+        raise GraphError(f"operator {op.name!r} writes {op.output!r}: unknown or made twice")
+
+
+def _check_constants(graph: Graph, tensors: Mapping[str, Tensor]) -> None:
+    for name, values in graph.constants.items():
+        if name not in tensors or name in (*graph.inputs, *graph.outputs):
+            raise GraphError(f"constant {name!r} has no tensor, or is an input or output")
+        if not isinstance(values, np.ndarray) or values.dtype != np.int8:
+            raise GraphError(f"constant {name!r} is not an array of int8")
+        if values.shape != tensors[name].shape:
+            raise GraphError(f"constant {name!r} is {values.shape}, its tensor is not")
 
 
 def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
@@ -127,23 +168,28 @@ def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
     require_name("network", graph.name)
     if len(tensors) != len(graph.tensors):
         raise GraphError(f"network {graph.name!r} has two tensors of one name")
-    for name in (graph.input, graph.output):
-        if not isinstance(name, str) or name not in tensors:
-            raise GraphError(f"network {graph.name!r} has no tensor {name!r}")
-    if graph.input == graph.output:
+    for what, names in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        if not isinstance(names, tuple) or not names:
+            raise GraphError(f"network {graph.name!r} has {what} {names!r}, not a tuple of names")
+        for name in names:
+            if not isinstance(name, str) or name not in tensors:
+                raise GraphError(f"network {graph.name!r} has no tensor {name!r}")
+        if len(set(names)) != len(names):
+            raise GraphError(f"network {graph.name!r} has one tensor twice in its {what}")
+    if set(graph.inputs) & set(graph.outputs):
         raise GraphError(f"network {graph.name!r} has one tensor as input and output")
     return tensors
 
 
 def _check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
-    wanted = output_shape(op, inputs)
+    wanted = output_shape(op, inputs, output.shape)
     if output.shape != wanted:
         raise GraphError(
             f"operator {op.name!r} ({op.kind}) makes {wanted} from {inputs[0].shape}, "
             f"but its output {output.name!r} has {output.shape}"
         )
-    if op.kind == "average_pool2d" and inputs[0].quant != output.quant:
-        raise GraphError(f"operator {op.name!r}: an average pool keeps its input's quantisation")
+    if op.kind in KEEPING_KINDS and any(tensor.quant != output.quant for tensor in inputs):
+        raise GraphError(f"operator {op.name!r}: {op.kind} keeps its input's quantisation")
     try:
         _check_factors(op, [tensor.quant for tensor in inputs], output.quant)
     except GraphError as error:
@@ -156,36 +202,3 @@ def _check_factors(op: Op, inputs: list[Quant], output: Quant) -> None:
         add_parameters(inputs[0], inputs[1], output)
     elif op.kind in WEIGHT_RANK:
         output_multipliers(op, inputs[0], output)
-
-
-def output_shape(op: Op, inputs: list[Tensor]) -> tuple[int, int, int]:
-    """The shape [H, W, C] that an operator makes of its inputs; `GraphError` if it cannot."""
-    height, width, channels = inputs[0].shape
-    if op.kind == "add":
-        if inputs[0].shape != inputs[1].shape:
-            raise GraphError(f"operator {op.name!r} adds {inputs[0].shape} and {inputs[1].shape}")
-        return inputs[0].shape
-    if op.kind == "fully_connected":
-        _check_channels(op, height * width * channels)
-        return (1, 1, _cout(op))
-    _check_channels(op, channels)
-    pad, (rows, columns) = op.padding, op.kernel
-    tall = height + pad.top + pad.bottom - rows
-    wide = width + pad.left + pad.right - columns
-    if tall < 0 or wide < 0:
-        raise GraphError(f"operator {op.name!r}: kernel {op.kernel} is larger than its input")
-    size = (tall // op.stride[0] + 1, wide // op.stride[1] + 1)
-    return (*size, _cout(op) if op.kind == "conv2d" else channels)
-
-
-def _cout(op: Op) -> int:
-    assert op.weights is not None
-    return int(op.weights.shape[0])
-
-
-def _check_channels(op: Op, channels: int) -> None:
-    if op.weights is not None and op.weights.shape[-1] != channels:
-        raise GraphError(
-            f"operator {op.name!r} ({op.kind}): weights {op.weights.shape} "
-            f"do not fit {channels} input channels"
-        )

@@ -139,7 +139,7 @@ def _graph(header: Any, arrays: dict[str, NDArray[Any]]) -> Graph:
     ops = tuple(_op(index, part, arrays) for index, part in enumerate(_items(header["ops"])))
     if arrays:
         raise GraphError(f"it has arrays of no operator: {', '.join(sorted(arrays))[:200]}")
-    return Graph(header["name"], tensors, ops, header["input"], header["output"])
+    return Graph(header["name"], tensors, ops, (header["input"],), (header["output"],))
 
 
 def _tensor(part: Any) -> Tensor:

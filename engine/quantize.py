@@ -37,7 +37,7 @@ def quantize(net: FloatNet, calibration: NDArray[Any]) -> Graph:
         quants[op.output] = _output_quant(op, [quants[name] for name in op.inputs], ranges)
     tensors = tuple(Tensor(name, shapes[name], quants[name]) for name in shapes)
     ops = tuple(_quantize_op(op, quants) for op in net.ops)
-    return Graph(net.name, tensors, ops, net.input, net.output)
+    return Graph(net.name, tensors, ops, (net.input,), (net.output,))
 
 
 def quantize_input(graph: Graph, x: NDArray[Any]) -> NDArray[np.int8]:

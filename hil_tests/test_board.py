@@ -90,7 +90,7 @@ def build_other(board: Board, image: Image) -> Image:
 def quiet_network() -> Graph:
     tensors = (Tensor("x", (4, 4, 2), Quant(1.0, 0)), Tensor("y", (2, 2, 2), Quant(1.0, 0)))
     op = Op("average_pool2d", "pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
-    return Graph("quiet", tensors, (op,), "x", "y")
+    return Graph("quiet", tensors, (op,), ("x",), ("y",))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def arch_skeleton(space: SearchSpace, arch: Arch) -> Skeleton:
     """The sizes of an architecture, from its graph with random weights; no C is written."""
     graph = shape_graph(space, arch)
     io_bytes = graph.tensor(graph.input).size + graph.tensor(graph.output).size
-    tables = sum(const_bytes(op) for op in graph.ops)
+    tables = const_bytes(graph)
     return Skeleton(plan(graph).peak_bytes, tables, io_bytes, layers(graph))
 
 

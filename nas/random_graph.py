@@ -53,7 +53,7 @@ class Builder:
 
     def graph(self) -> Graph:
         """The network from its input to the newest tensor."""
-        return Graph(self.name, tuple(self.tensors), tuple(self.ops), INPUT, self.last.name)
+        return Graph(self.name, tuple(self.tensors), tuple(self.ops), (INPUT,), (self.last.name,))
 
     def add(
         self,

@@ -29,7 +29,7 @@ def shape_graph(space: SearchSpace, arch: Arch) -> Graph:
         quants[spec.name] = quants[spec.inputs[0]] if keeps else own
         tensors.append(Tensor(spec.name, output_shape(spec), quants[spec.name]))
     ops = tuple(_op(spec, rng) for spec in specs)
-    return Graph(f"net_{arch.id}", tuple(tensors), ops, INPUT, OUTPUT)
+    return Graph(f"net_{arch.id}", tuple(tensors), ops, (INPUT,), (OUTPUT,))
 
 
 def _signed(index: int) -> Quant:

@@ -96,7 +96,7 @@ class Maker:
 
     def graph(self):
         tensors = tuple(self.tensors)
-        return Graph("a net", tensors, tuple(self.ops), tensors[0].name, tensors[-1].name)
+        return Graph("a net", tensors, tuple(self.ops), (tensors[0].name,), (tensors[-1].name,))
 
 
 def grow(choose, kinds=None):

@@ -31,7 +31,9 @@ def one_conv(
         weights=rng.integers(-127, 128, form).astype(np.int8),
         weight_scales=np.full(cout, scale), bias=np.zeros(cout, np.int32),
     )  # fmt: skip
-    return Graph("g", (Tensor("in", shape, Q), Tensor("out", (*side, cout), Q)), (op,), "in", "out")
+    return Graph(
+        "g", (Tensor("in", shape, Q), Tensor("out", (*side, cout), Q)), (op,), ("in",), ("out",)
+    )
 
 
 @MANY
@@ -66,7 +68,7 @@ def test_fast_kernels_run_what_they_round_exactly(graph, kernel):
 def test_a_large_bias_goes_to_the_plain_kernel():
     graph = one_conv()
     op = replace(graph.ops[0], bias=np.full(6, 1 << 30, np.int32))
-    large = Graph("g", graph.tensors, (op,), "in", "out")
+    large = Graph("g", graph.tensors, (op,), ("in",), ("out",))
     assert channels(large, op).acc_bound >= 1 << 30
     assert choose(large, op).c_name == "tr_conv2d_plain"
 
@@ -83,7 +85,7 @@ def test_channels_without_weights_do_not_slow_the_others(kind):
         weight_scales=np.where(dead, 1e-10, op.weight_scales),
         bias=np.where(dead, (1 << 30) + 64, op.bias).astype(np.int32),
     )  # fmt: skip
-    assert not choose(Graph("g", graph.tensors, (op,), "in", "out"), op).plain
+    assert not choose(Graph("g", graph.tensors, (op,), ("in",), ("out",)), op).plain
 
 
 def test_plain_is_always_a_choice():

@@ -177,7 +177,7 @@ def test_hostile_names_do_not_reach_the_c():
     spaced = [text + " " * times for times in range(9) for text in HOSTILE]
     new = {op.name: spaced[index] or "e" for index, op in enumerate(graph.ops)}
     ops = tuple(replace(op, name=new[op.name]) for op in graph.ops)
-    hostile = Graph('net */ #error "\n', graph.tensors, ops, graph.input, graph.output)
+    hostile = Graph('net */ #error "\n', graph.tensors, ops, graph.inputs, graph.outputs)
     model = emit(hostile)
     text = model.files["model.c"] + model.files["model.h"]
     assert "#error" not in text
@@ -197,7 +197,7 @@ def test_identifiers_are_unique_and_plain():
 def test_a_network_of_one_layer_has_no_arena():
     quants = [Tensor(name, (2, 2, 4), seeded(1).tensors[0].quant) for name in ("in", "out")]
     op = Op("average_pool2d", "pool", ("in",), "out")
-    model = emit(Graph("tiny", tuple(quants), (op,), "in", "out"))
+    model = emit(Graph("tiny", tuple(quants), (op,), ("in",), ("out",)))
     assert model.arena_bytes == 0
     image = np.arange(16, dtype=np.int8).reshape(2, 2, 4)
     with HostModel(model) as runner:

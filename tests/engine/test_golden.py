@@ -48,7 +48,7 @@ def fully_connected(scale, weight_scale, out_scale, out_zero, sums):
         Tensor("in", (1, 1, 1), Quant(scale, 5)),
         Tensor("out", (1, 1, len(sums)), Quant(out_scale, out_zero)),
     )
-    return Graph("fc", tensors, (op,), "in", "out")
+    return Graph("fc", tensors, (op,), ("in",), ("out",))
 
 
 @pytest.mark.parametrize(

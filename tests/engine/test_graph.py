@@ -45,8 +45,8 @@ def network(**changes):
             Op("average_pool2d", "pool", ("c",), "d", kernel=(4, 4)),
             weighted("fully_connected", "fc", "d", "e", (5, 4)),
         ),
-        "input": "in",
-        "output": "e",
+        "inputs": ("in",),
+        "outputs": ("e",),
     }  # fmt: skip
     return Graph(**(parts | changes))
 
@@ -148,15 +148,15 @@ def with_op(index, **changes):
     [
         ({"ops": ()}, "no operators"),
         ({"name": ""}, "name"),
-        ({"input": "zzz"}, "no tensor 'zzz'"),
-        ({"output": "in"}, "input and output"),
+        ({"inputs": ("zzz",)}, "no tensor 'zzz'"),
+        ({"outputs": ("in",)}, "input and output"),
         ({"ops": network().ops[::-1]}, "before it is made"),
         ({"ops": network().ops[:-1]}, "never made"),
         ({"ops": with_op(1, output="a")}, "made twice"),
         ({"ops": with_op(1, output="zzz")}, "unknown"),
         ({"ops": with_op(1, name="conv")}, "two of one name"),
         ({"ops": with_op(2, inputs=("a", "a"))}, "'b' is never made or never read"),
-        ({"ops": with_op(2, inputs=("a", "in"))}, "adds"),
+        ({"ops": with_op(2, inputs=("a", "in"))}, "takes"),
         ({"ops": with_op(3, kernel=(5, 5))}, "larger than its input"),
         ({"tensors": (*network().tensors, Tensor("z", (1, 1, 1), Q))}, "'z' is never made"),
         ({"tensors": (*network().tensors, Tensor("a", (1, 1, 1), Q))}, "two tensors"),

@@ -27,8 +27,8 @@ def small_graph():
     quant = Quant(0.1 / 3, -7)
     tensors = (Tensor("in", (8, 8, 2), quant), Tensor("a", (4, 4, 4), quant),
                Tensor('odd "name" \n*/', (4, 4, 4), Quant(0.05, 1)))  # fmt: skip
-    return Graph("net", tensors, (conv, Op("add", "add", ("a", "a"), tensors[2].name)), "in",
-                 tensors[2].name)  # fmt: skip
+    return Graph("net", tensors, (conv, Op("add", "add", ("a", "a"), tensors[2].name)), ("in",),
+                 (tensors[2].name,))  # fmt: skip
 
 
 @pytest.fixture

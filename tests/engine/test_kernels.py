@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import engine.emit
 from engine import dispatch, reference
-from engine.emit import struct_fields
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.numerics import divide_by_pot, high_mul
 from engine.tables import channel_columns, sorted_inputs, weight_rows
@@ -70,8 +69,8 @@ def arm(cpu):
 
 def words(graph, op):
     """The leading int32 fields of the operator's struct, in order."""
-    c_type, fields = struct_fields(graph, op)
-    text = " ".join(str(fields[name]) for name in ORDERS[c_type].split())
+    about = dispatch.choose(graph, op).describe(graph, op)
+    text = " ".join(str(about.fields[name]) for name in ORDERS[about.c_type].split())
     return [int(number) for number in re.findall(r"-?\d+", text)]
 
 
@@ -183,7 +182,7 @@ def check_adds(scales, zeros, values):
     copy = Op("depthwise_conv2d", "copy", ("a",), "b", weights=one,
               weight_scales=np.full(channels, 0.5), bias=np.zeros(channels, np.int32))  # fmt: skip
     op = Op("add", "add", ("a", "b"), "o")
-    graph = Graph("n", tuple(tensors), (copy, op), "a", "o")
+    graph = Graph("n", tuple(tensors), (copy, op), ("a",), ("o",))
     named = dict(zip("ab", values, strict=True))
     sources = [named[name] for name in sorted_inputs(graph, op)]
     rows = [row for row in dispatch.KERNELS if row.kind == "add" and row.accepts(graph, op)]

@@ -130,7 +130,7 @@ def residual_graph():
         Op("add", "add", ("a", "b"), "c"),
         depthwise("last", "c", "out"),
     )
-    return Graph("residual", tensors, ops, "in", "out")
+    return Graph("residual", tensors, ops, ("in",), ("out",))
 
 
 def test_residual_add_reuses_the_memory_of_an_input():

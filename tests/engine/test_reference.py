@@ -68,7 +68,7 @@ def weighted(kind, shape, channels, rng, **attributes):
 
 def one_op(op, source, output):
     tensors = (*(Tensor(name, *part) for name, part in source.items()), Tensor("out", *output))
-    return Graph("net", tensors, (op,), "in", "out")
+    return Graph("net", tensors, (op,), ("in",), ("out",))
 
 
 def random_quant(rng):
@@ -159,7 +159,7 @@ def test_add_follows_the_scheme_of_left_shift_20(seed):
     add = Op("add", "add", ("mid", "other"), "out", clamp=(-100, 127))
     tensors = [("in", first), ("mid", first), ("other", second), ("out", out)]
     graph = Graph("net", tuple(Tensor(name, shape, quant) for name, quant in tensors),
-                  (scale_in, to_second, add), "in", "out")  # fmt: skip
+                  (scale_in, to_second, add), ("in",), ("out",))  # fmt: skip
     values = run_all(graph, rng.integers(-128, 128, shape).astype(np.int8))
     p = add_parameters(first, second, out)
     names = ("mid", "other", "out")

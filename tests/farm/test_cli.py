@@ -39,7 +39,7 @@ def model(tmp_path):
     tensors = (Tensor("x", (4, 4, 2), Quant(1.0, 0)), Tensor("y", (2, 2, 2), Quant(1.0, 0)))
     op = Op("average_pool2d", "pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
     path = tmp_path / "net.tinyrack.npz"
-    save_graph(Graph("net", tensors, (op,), "x", "y"), path)
+    save_graph(Graph("net", tensors, (op,), ("x",), ("y",)), path)
     return str(path)
 
 

@@ -38,7 +38,7 @@ from engine.graph import Graph, Op, Quant, Tensor
 def network(name="ok"):
     tensors = (Tensor("x", (4, 4, 2), Quant(1.0, 0)), Tensor("y", (2, 2, 2), Quant(1.0, 0)))
     op = Op("average_pool2d", "pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
-    return Graph(name, tensors, (op,), "x", "y")
+    return Graph(name, tensors, (op,), ("x",), ("y",))
 """
 
 
