@@ -23,6 +23,8 @@ def check_net(net: FloatNet) -> None:
     for op in net.ops:
         if not all(name in tensors for name in op.inputs):
             raise GraphError(f"operator {op.name!r} reads {op.inputs!r} before all are made")
+        if len({tensors[name].shape for name in op.inputs}) > 1:
+            raise GraphError(f"operator {op.name!r} adds tensors of different shapes")
         ops.append(_twin(op))
         shape = output_shape(ops[-1], [tensors[name] for name in op.inputs])
         tensors.setdefault(op.output, Tensor(op.output, shape, UNIT))
