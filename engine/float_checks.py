@@ -23,12 +23,19 @@ def check_net(net: FloatNet) -> None:
     for op in net.ops:
         if not all(name in tensors for name in op.inputs):
             raise GraphError(f"operator {op.name!r} reads {op.inputs!r} before all are made")
+        if op.kind == "depthwise_conv2d" and _has_multiplier(op, tensors[op.inputs[0]]):
+            raise GraphError(f"operator {op.name!r} has a multiplier, which is not supported")
         if len({tensors[name].shape for name in op.inputs}) > 1:
             raise GraphError(f"operator {op.name!r} adds tensors of different shapes")
         ops.append(_twin(op))
         shape = output_shape(ops[-1], [tensors[name] for name in op.inputs])
         tensors.setdefault(op.output, Tensor(op.output, shape, UNIT))
     Graph(net.name, tuple(tensors.values()), tuple(ops), (net.input,), (net.output,))
+
+
+def _has_multiplier(op: FloatOp, source: Tensor) -> bool:
+    """Whether a depthwise filter is not one a channel."""
+    return op.weights is not None and op.weights.shape[-1] != source.shape[2]
 
 
 def _twin(op: FloatOp) -> Op:
