@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import reference
+from engine.executors import weighted as weighted_executor
 from engine.errors import GraphError
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 from engine.numerics import add_parameters, output_multipliers
@@ -180,7 +180,7 @@ def test_a_batch_gives_what_single_images_give(monkeypatch):
     batch = rng.integers(-128, 128, (7, 6, 6, 2)).astype(np.int8)
     single = np.stack([run(graph, x) for x in batch])
     assert (run(graph, batch) == single).all()
-    monkeypatch.setattr(reference, "CHUNK_ELEMENTS", 1500)  # two images at once
+    monkeypatch.setattr(weighted_executor, "CHUNK_ELEMENTS", 1500)  # two images at once
     assert (run(graph, batch) == single).all()
 
 
