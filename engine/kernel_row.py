@@ -74,6 +74,9 @@ class KernelRow:
     lead_bytes: how far, at least, the input that dies here must lie above the output (offset of
     input less offset of output, >= 0) for the two to share memory; None: they must not. It holds
     for every input of the output's own size, and for the only input of operators with one;
+    packs_inputs: whether its inputs come as one constant array of pointers, whatever their number:
+    ``void c_name(const c_type *op, const int8_t *const *inputs, int8_t *out)``; `struct_bytes` of
+    its description counts that array;
     plain: whether it is a plain twin.
     """
 
@@ -87,6 +90,7 @@ class KernelRow:
     lead_bytes: Callable[[Graph, Op], int | None] = never
     inputs: Callable[[Graph, Op], tuple[str, ...]] = in_order
     takes_scratch: bool = False
+    packs_inputs: bool = False
     plain: bool = False
     headers: tuple[str, ...] = ()
 
