@@ -74,6 +74,9 @@ class KernelRow:
     lead_bytes: how far, at least, the input that dies here must lie above the output (offset of
     input less offset of output, >= 0) for the two to share memory; None: they must not. It holds
     for every input of the output's own size, and for the only input of operators with one;
+    lead_is_exact: whether that distance must be met, and one above it will not do: the kernel
+    visits the whole output several times, a few channels at a time, and each byte of it must lie
+    on a channel of the input that it has just read;
     packs_inputs: whether its inputs come as one constant array of pointers, whatever their number:
     ``void c_name(const c_type *op, const int8_t *const *inputs, int8_t *out)``; `struct_bytes` of
     its description counts that array;
@@ -88,6 +91,7 @@ class KernelRow:
     describe: Callable[[Graph, Op], Description]
     scratch_bytes: Callable[[Graph, Op], int] = no_scratch
     lead_bytes: Callable[[Graph, Op], int | None] = never
+    lead_is_exact: bool = False
     inputs: Callable[[Graph, Op], tuple[str, ...]] = in_order
     takes_scratch: bool = False
     packs_inputs: bool = False
