@@ -21,4 +21,5 @@ __all__ = ["Executor", "Int8s", "clamped"]
 
 def clamped(op: Op, value: NDArray[np.integer]) -> Int8s:
     """`value` within the range of the fused activation, as int8."""
-    return np.clip(value, *op.clamp).astype(np.int8)
+    held: Int8s = np.clip(value, *op.clamp).astype(np.int8)
+    return held

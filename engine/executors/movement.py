@@ -64,7 +64,8 @@ def nearest(source: int, target: int, options: Resize) -> NDArray[np.intp]:
     place = (np.arange(target, dtype=np.float32) + offset) * scale
     # TfLiteRound: halves go away from zero
     index = np.floor(place + np.float32(0.5)) if options.align_corners else np.floor(place)
-    return np.clip(index, 0, source - 1).astype(np.intp)
+    chosen: NDArray[np.intp] = np.clip(index, 0, source - 1).astype(np.intp)
+    return chosen
 
 
 EXECUTORS: dict[str, Executor] = {
