@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.errors import GraphError
-from engine.numerics import add_parameters, output_multipliers
+from engine.function_parameters import CHECKS
+from engine.numerics import add_parameters, mul_multiplier, output_multipliers, sub_parameters
 from engine.options import OPTIONS
 from engine.shapes import OP_KINDS, output_shape
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 WEIGHT_RANK = {"conv2d": 4, "depthwise_conv2d": 3, "fully_connected": 2}
 WINDOW_KINDS = ("conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d")
-BINARY_KINDS = ("add", "sub", "mul")
+BINARY_FACTORS: dict[str, Callable[[Quant, Quant, Quant], object]] = {
+    "add": add_parameters,
+    "sub": sub_parameters,
+    "mul": mul_multiplier,
+}
+BINARY_KINDS = tuple(BINARY_FACTORS)
 CONSTANT_KINDS = (*BINARY_KINDS, "concat")
 """Kinds that may read a constant tensor."""
 KEEPING_KINDS = (
@@ -192,13 +198,15 @@ def _check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
         raise GraphError(f"operator {op.name!r}: {op.kind} keeps its input's quantisation")
     try:
         _check_factors(op, [tensor.quant for tensor in inputs], output.quant)
+        if op.kind in CHECKS:
+            CHECKS[op.kind](op, inputs[0], output)
     except GraphError as error:
         raise GraphError(f"operator {op.name!r}: {error}") from error
 
 
 def _check_factors(op: Op, inputs: list[Quant], output: Quant) -> None:
     """Make the factors of the requantisation once, so that nobody meets a bad one later."""
-    if op.kind == "add":
-        add_parameters(inputs[0], inputs[1], output)
+    if op.kind in BINARY_KINDS:
+        BINARY_FACTORS[op.kind](inputs[0], inputs[1], output)
     elif op.kind in WEIGHT_RANK:
         output_multipliers(op, inputs[0], output)

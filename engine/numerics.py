@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Ints = NDArray[Any] | int
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
-ADD_LEFT_SHIFT = 20  # head room that TFLite gives both inputs of an int8 add
+ADD_LEFT_SHIFT = 20  # head room that TFLite gives both inputs of an int8 add or sub
+MUL_MOST_SHIFT = 15  # (255 * 255) << 15 is still an int32
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -94,7 +95,7 @@ def output_multipliers(
 
 @dataclass(frozen=True)
 class AddParameters:
-    """TFLite's three factors of an int8 add, each (multiplier, shift)."""
+    """TFLite's three factors of an int8 add or sub, each (multiplier, shift) with shift <= 0."""
 
     left_shift: int
     input1: tuple[int, int]
@@ -109,11 +110,38 @@ def add_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
     """
     twice_max = 2 * max(first.scale, second.scale)
     factor = twice_max / ((1 << ADD_LEFT_SHIFT) * output.scale)
-    if factor >= 1:
-        raise GraphError(f"an add cannot go to the output scale {output.scale!r}: too small")
-    return AddParameters(
-        ADD_LEFT_SHIFT,
-        quantize_multiplier(first.scale / twice_max),
-        quantize_multiplier(second.scale / twice_max),
-        quantize_multiplier(factor),
-    )
+    return _sum_parameters(first.scale / twice_max, second.scale / twice_max, factor, output)
+
+
+def sub_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
+    """As `add_parameters`, but in single precision, as TensorFlow Lite Micro makes them."""
+    scales = [np.float32(quant.scale) for quant in (first, second, output)]
+    with np.errstate(all="ignore"):  # what leaves single precision is refused behind
+        twice_max = 2 * max(scales[0], scales[1])
+        factor = twice_max / (np.float32(1 << ADD_LEFT_SHIFT) * scales[2])
+        inputs = [float(scale / twice_max) for scale in scales[:2]]
+    return _sum_parameters(inputs[0], inputs[1], float(factor), output)
+
+
+def _sum_parameters(first: float, second: float, output: float, quant: Quant) -> AddParameters:
+    """The three factors as fractions; TFLite aborts on one of 1 or more, or of 0."""
+    if not (0 < first < 1 and 0 < second < 1):
+        raise GraphError(f"the scales of a sum have {first!r} and {second!r} of twice the larger")
+    scaled = quantize_multiplier(output) if 0 < output < 1 else (0, 1)
+    if scaled[1] > 0:
+        raise GraphError(f"a sum cannot go to the output scale {quant.scale!r}: too small")
+    factors = quantize_multiplier(first), quantize_multiplier(second)
+    return AddParameters(ADD_LEFT_SHIFT, *factors, scaled)
+
+
+def mul_multiplier(first: Quant, second: Quant, output: Quant) -> tuple[int, int]:
+    """(multiplier, shift) from the product of two int8 values to the output.
+
+    Raises `GraphError` when the output's scale is so small that a product would leave 32 bits,
+    which TFLite does not define.
+    """
+    factor = first.scale * second.scale / output.scale
+    multiplier, shift = quantize_multiplier(factor)
+    if shift > MUL_MOST_SHIFT:
+        raise GraphError(f"a mul cannot go to the output scale {output.scale!r}: too small")
+    return multiplier, shift

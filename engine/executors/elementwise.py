@@ -7,19 +7,59 @@ from numpy.typing import NDArray
 
 from engine.executors import Executor, Int8s, clamped
 from engine.graph import Op, Tensor
-from engine.numerics import add_parameters, requantize
+from engine.numerics import (
+    AddParameters,
+    add_parameters,
+    mul_multiplier,
+    requantize,
+    sub_parameters,
+)
 
 
 def add(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
-    """TFLite's add, through a table of 256 scaled values for each input."""
+    """TFLite's add: both inputs brought to one scale with 20 more bits, summed, scaled."""
     parameters = add_parameters(tensors[0].quant, tensors[1].quant, output.quant)
+    first, second = _brought(inputs, tensors, parameters)
+    return _scaled(op, first + second, parameters.output, output)
+
+
+def sub(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
+    """The first input less the second, as `add`, its factors made in single precision.
+
+    LiteRT makes them in double precision, and negates the second input's factor instead of its
+    product, which takes ties of the first rounding the other way: its outputs may differ by one.
+    """
+    parameters = sub_parameters(tensors[0].quant, tensors[1].quant, output.quant)
+    first, second = _brought(inputs, tensors, parameters)
+    return _scaled(op, first - second, parameters.output, output)
+
+
+def mul(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
+    """TFLite's mul: the product of both values without their zero points, scaled once."""
+    factor = mul_multiplier(tensors[0].quant, tensors[1].quant, output.quant)
+    first, second = (
+        x.astype(np.int64) - tensor.quant.zero_point
+        for x, tensor in zip(inputs, tensors, strict=True)
+    )
+    return _scaled(op, first * second, factor, output)
+
+
+def _brought(
+    inputs: list[Int8s], tensors: list[Tensor], parameters: AddParameters
+) -> list[NDArray[np.int64]]:
+    """Each input on the scale of the sum, through a table of its 256 values."""
+    brought = []
     factors = (parameters.input1, parameters.input2)
-    total: NDArray[np.int64] = np.zeros(1, np.int64)
     for x, tensor, factor in zip(inputs, tensors, factors, strict=True):
         every = (np.arange(-128, 128) - tensor.quant.zero_point) << parameters.left_shift
-        total = total + requantize(every, *factor).astype(np.int64)[x.astype(np.int64) + 128]
-    scaled = requantize(total, *parameters.output).astype(np.int64)
+        table = requantize(every, *factor).astype(np.int64)
+        brought.append(table[x.astype(np.int64) + 128])
+    return brought
+
+
+def _scaled(op: Op, value: NDArray[np.int64], factor: tuple[int, int], output: Tensor) -> Int8s:
+    scaled = requantize(value, *factor).astype(np.int64)
     return clamped(op, scaled + output.quant.zero_point)
 
 
-EXECUTORS: dict[str, Executor] = {"add": add}
+EXECUTORS: dict[str, Executor] = {"add": add, "sub": sub, "mul": mul}
