@@ -11,14 +11,30 @@ from collections.abc import Mapping
 import numpy as np
 
 from engine.errors import GraphError
-from engine.executors import Executor, Int8s, elementwise, movement, pools, weighted
+from engine.executors import (
+    Executor,
+    Int8s,
+    elementwise,
+    functions,
+    mean,
+    movement,
+    pools,
+    softmax,
+    weighted,
+)
 from engine.graph import Graph, Op
+
+# Elements of a tensor that an executor sees at once: executors need up to 64 bytes for each.
+PIECE_ELEMENTS = 1 << 22
 
 EXECUTORS: dict[str, Executor] = {
     **weighted.EXECUTORS,
     **pools.EXECUTORS,
     **elementwise.EXECUTORS,
     **movement.EXECUTORS,
+    **functions.EXECUTORS,
+    **mean.EXECUTORS,
+    **softmax.EXECUTORS,
 }
 
 
@@ -61,5 +77,11 @@ def _batched(graph: Graph, given: Mapping[str, Int8s]) -> dict[str, Int8s]:
 
 
 def _run_op(graph: Graph, op: Op, inputs: list[Int8s]) -> Int8s:
-    tensors = [graph.tensor(name) for name in op.inputs]
-    return EXECUTORS[op.kind](op, inputs, tensors, graph.tensor(op.output))
+    """The output of one operator, a few images at a time so that memory stays bounded."""
+    tensors, output = [graph.tensor(name) for name in op.inputs], graph.tensor(op.output)
+    step = max(1, PIECE_ELEMENTS // max(tensor.size for tensor in (*tensors, output)))
+    pieces = [
+        EXECUTORS[op.kind](op, [x[start : start + step] for x in inputs], tensors, output)
+        for start in range(0, len(inputs[0]), step)
+    ]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
