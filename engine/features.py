@@ -7,13 +7,12 @@ each function beside its kernel in ``engine/kernels``: a loop that changes there
 from dataclasses import dataclass
 
 from engine.graph import Graph, Op, op_macs
+from engine.strips import strips
 from engine.tables import padded
 
 Features = dict[str, float]
 UNROLLED_WIDTHS = (3, 5, 7)
 """Kernel widths for which tr_depthwise has a loop of its own."""
-STRIP_BYTES = 1536
-"""TR_STRIP_BYTES in depthwise.c."""
 
 HALF_TILE = 5 / 8
 """Work of half a 2 x 2 tile: half of the products, one of two inputs to load as often as before."""
@@ -51,10 +50,14 @@ def pointwise(graph: Graph, op: Op) -> Features:
 
 
 def conv2d(graph: Graph, op: Op) -> Features:
-    """tr_conv2d: each patch is gathered row by row, expanded, then multiplied as above."""
+    """tr_conv2d: each patch is gathered, expanded, then multiplied as above.
+
+    A row of a patch is one piece, or one a tap where taps are apart.
+    """
     size = _sizes(graph, op)
     rows, columns = _taps_inside(op, size)
-    row_bytes = [n * size.in_c for n in _row_taps(op, size)]
+    together = op.dilation[1] == 1
+    pieces = [n * size.in_c for n in _row_taps(op, size)] if together else [size.in_c] * columns
     pairs, odd = divmod(size.pixels, 2)
     patch = op.kernel[0] * op.kernel[1] * size.in_c
     tiles, steps = _channel_tiles(size), padded(patch) // 4
@@ -62,9 +65,9 @@ def conv2d(graph: Graph, op: Op) -> Features:
     return {
         "calls": 1,
         "pixels": size.pixels,
-        "patch_rows": size.pixels * op.kernel[0],
-        "copied_words": rows * sum(n // 4 for n in row_bytes),
-        "copied_bytes": rows * sum(n % 4 for n in row_bytes),
+        "patch_rows": size.pixels * op.kernel[0] * (1 if together else op.kernel[1]),
+        "copied_words": rows * sum(n // 4 for n in pieces),
+        "copied_bytes": rows * sum(n % 4 for n in pieces),
         "filled_bytes": size.pixels * patch - rows * columns * size.in_c,
         "expand_steps": size.pixels * steps,
         "tiles": work * tiles,
@@ -74,59 +77,38 @@ def conv2d(graph: Graph, op: Op) -> Features:
 
 
 def depthwise(graph: Graph, op: Op) -> Features:
-    """tr_depthwise: four channels at a time, strips of rows gathered first.
+    """tr_depthwise: four channels at a time, the rows under a strip gathered first.
 
     A kernel row of three, five or seven taps is straight code with a cost of its own.
     """
     size, strip = _sizes(graph, op), strips(graph, op)
     quads, tail = divmod(size.in_c, 4)
     every = quads + (tail > 0)
-    inside = strip.inside_rows * min(strip.width - op.padding.left, size.in_w)
+    gathers = list(strip.gathers())
+    gathered = sum(len(rows) for _, rows, _ in gathers)
+    inside = sum(_inside(rows.start, len(rows), size.in_h) for _, rows, _ in gathers)
+    inside *= min(strip.width - op.padding.left, size.in_w)
     rows = size.pixels * quads * op.kernel[0]
+    straight = op.kernel[1] if op.dilation[1] == 1 else 0
     looped = size.pixels * op.kernel[0] * (tail > 0)
-    if op.kernel[1] not in UNROLLED_WIDTHS:
+    if straight not in UNROLLED_WIDTHS:
         looped += rows
     return {
         "calls": 1,
-        "gathered_rows": every * strip.gathered_rows,
+        "strips": every * len(gathers),
+        "gathered_rows": every * gathered,
         "gathered_words": quads * inside,
-        "filled_words": every * (strip.gathered_rows * strip.width - inside),
+        "filled_words": every * (gathered * strip.width - inside),
         "tail_words": (tail > 0) * inside,
+        "kept_words": every * strip.width * sum(kept for _, _, kept in gathers),
         "lines": every * size.out_h,
         "quads": size.pixels * quads,
         "tail_outputs": size.pixels * tail,
-        **{f"rows_{n}": rows * (op.kernel[1] == n) for n in UNROLLED_WIDTHS},
+        **{f"rows_{n}": rows * (straight == n) for n in UNROLLED_WIDTHS},
         "looped_rows": looped,
         "looped_taps": looped * op.kernel[1],
         "clamped": _clamped(op, size),
     }
-
-
-@dataclass(frozen=True)
-class Strips:
-    """How tr_depthwise cuts its output: output rows of a full strip, words of a gathered row.
-
-    gathered_rows: of all strips of a quad; inside_rows: those that are not padding.
-    """
-
-    width: int
-    rows: int
-    gathered_rows: int
-    inside_rows: int
-    scratch_bytes: int
-
-
-def strips(graph: Graph, op: Op) -> Strips:
-    """tr_strip_of in depthwise.c, and what follows from it."""
-    size = _sizes(graph, op)
-    width = (size.out_w - 1) * op.stride[1] + op.kernel[1]
-    spare = STRIP_BYTES // (4 * width) - op.kernel[0]
-    rows = min(size.out_h, 1 if spare < 0 else spare // op.stride[0] + 1)
-    starts = range(0, size.out_h, rows)
-    heights = [(min(rows, size.out_h - y) - 1) * op.stride[0] + op.kernel[0] for y in starts]
-    tops = [y * op.stride[0] - op.padding.top for y in starts]
-    inside = [_inside(top, high, size.in_h) for top, high in zip(tops, heights, strict=True)]
-    return Strips(width, rows, sum(heights), sum(inside), 4 * width * max(heights))
 
 
 def fully_connected(graph: Graph, op: Op) -> Features:
@@ -191,13 +173,18 @@ def _clamped(op: Op, size: _Sizes) -> int:
 def _taps_inside(op: Op, size: _Sizes) -> tuple[int, int]:
     """Rows and columns that the windows along each axis have inside of the input, summed."""
     tops = [y * op.stride[0] - op.padding.top for y in range(size.out_h)]
-    rows = sum(_inside(top, op.kernel[0], size.in_h) for top in tops)
+    rows = sum(_taps(top, op.kernel[0], op.dilation[0], size.in_h) for top in tops)
     return rows, sum(_row_taps(op, size))
 
 
 def _row_taps(op: Op, size: _Sizes) -> list[int]:
     starts = [x * op.stride[1] - op.padding.left for x in range(size.out_w)]
-    return [_inside(start, op.kernel[1], size.in_w) for start in starts]
+    return [_taps(start, op.kernel[1], op.dilation[1], size.in_w) for start in starts]
+
+
+def _taps(start: int, count: int, gap: int, limit: int) -> int:
+    """Of `count` taps from `start` on, `gap` apart, those in 0..limit - 1."""
+    return len(range(max(start, start % gap), min(start + count * gap, limit), gap))
 
 
 def _inside(start: int, count: int, limit: int) -> int:

@@ -8,6 +8,7 @@ one family of kernels reads and writes; a loop that changes there changes here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import Graph, Op
+from engine.strips import strips
 
 Steps = NDArray[np.int64]
 
@@ -97,6 +99,26 @@ def own_channel(graph: Graph, op: Op) -> int | None:
     Pixel by pixel, channels in order, or some of them at a time.
     """
     return _by_channel(windows(graph, op), graph.tensor(op.inputs[0]).shape[2] - 1)
+
+
+def quads(graph: Graph, op: Op) -> int:
+    """For tr_depthwise: the exact distance, 0 unless the output outgrows the rows it has read.
+
+    Only whole pixels keep each quad of the output on its own quad of the input, and offsets are
+    multiples of four bytes.
+    """
+    _, width, channels = graph.tensor(op.inputs[0]).shape
+    height = graph.tensor(op.inputs[0]).shape[0]
+    columns = graph.tensor(op.output).shape[1]
+    gathers = list(strips(graph, op).gathers())
+    firsts = [
+        max(rows.start, 0) if max(rows.start, 0) < min(rows.stop, height) else None
+        for _, rows, _ in gathers
+    ]
+    reads = [NOTHING if first is None else first * width for first in firsts]
+    pixels = lead(np.array(reads), np.array([end * columns for end, _, _ in gathers]))
+    unit = 4 // math.gcd(4, channels)
+    return -(-pixels // unit) * unit * channels
 
 
 @lru_cache(maxsize=1024)

@@ -1,11 +1,12 @@
 """The constants that kernels read: weight rows, and how each output channel is scaled."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.graph import Graph, Op
+from engine.graph import Graph, Op, Quant
 from engine.numerics import add_parameters, output_multipliers, requantize, wrap_int32
 
 Factor = tuple[int, int]
@@ -54,6 +55,14 @@ def weight_rows(op: Op) -> NDArray[np.int8]:
     return np.pad(rows, ((0, 0), (0, padded(rows.shape[1]) - rows.shape[1])))
 
 
+def weight_bytes(op: Op) -> int:
+    """The size of `weight_rows`."""
+    assert op.weights is not None
+    if op.kind == "depthwise_conv2d":
+        return op.kernel[0] * op.kernel[1] * padded(op.weights.shape[-1])
+    return len(op.weights) * padded(op.weights[0].size)
+
+
 def channel_count(op: Op) -> int:
     """Rows of the channel table; a depthwise kernel reads whole quads."""
     assert op.bias is not None
@@ -70,9 +79,13 @@ def _filters(op: Op) -> NDArray[np.int8]:
 
 def channels(graph: Graph, op: Op) -> Channels:
     """The end of each output channel of an operator with weights; see `channel_count`."""
+    return _channels(op, graph.tensor(op.inputs[0]).quant, graph.tensor(op.output).quant)
+
+
+@lru_cache(maxsize=128)  # asked for several times while one operator is chosen and described
+def _channels(op: Op, source: Quant, output: Quant) -> Channels:
     assert op.weights is not None
     assert op.bias is not None
-    source, output = graph.tensor(op.inputs[0]).quant, graph.tensor(op.output).quant
     factors = output_multipliers(op, source, output)
     multiplier, left = (factor.astype(np.int64) for factor in factors)
     shift = np.where(multiplier == 0, 1, -left)  # a factor of 0 is 0 at any shift

@@ -1,4 +1,4 @@
-/* Convolution: any kernel, stride and padding. */
+/* Convolution: any kernel, stride, dilation and padding. */
 #include "matmul.h"
 
 TR_INLINE int32_t tr_tap(const tr_conv *op, const int8_t *in, int32_t y, int32_t x, int32_t c)
@@ -15,7 +15,9 @@ TR_INLINE uint32_t tr_sum_plain(const tr_conv *op, const int8_t *in, int32_t top
     for (int32_t y = 0; y < op->kernel_h; y++)
         for (int32_t x = 0; x < op->kernel_w; x++)
             for (int32_t c = 0; c < op->in_c; c++)
-                acc += (uint32_t)(tr_tap(op, in, top + y, left + x, c) * *weights++);
+                acc += (uint32_t)(tr_tap(op, in, top + y * op->dilation_h,
+                                         left + x * op->dilation_w, c) *
+                                  *weights++);
     return acc;
 }
 
@@ -68,6 +70,19 @@ TR_INLINE int8_t *tr_gather_row(const tr_conv *op, const int8_t *in, int32_t y, 
     return tr_fill(to, op->in_zero, (kernel_w - end) * in_c);
 }
 
+/* The same where taps are dilation_w columns apart. */
+TR_INLINE int8_t *tr_gather_taps(const tr_conv *op, const int8_t *in, int32_t y, int32_t left,
+                                 int8_t *to)
+{
+    int32_t in_c = op->in_c;
+    for (int32_t x = left, taps = op->kernel_w; taps > 0; taps--, x += op->dilation_w)
+        if (y < 0 || y >= op->in_h || x < 0 || x >= op->in_w)
+            to = tr_fill(to, op->in_zero, in_c);
+        else
+            to = tr_copy(to, in + (y * op->in_w + x) * in_c, in_c);
+    return to;
+}
+
 /* Scratch: 5 * K bytes, K = kernel_h * kernel_w * in_c rounded up to a multiple of four. */
 TR_NO_LIBRARY void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
 {
@@ -79,9 +94,12 @@ TR_NO_LIBRARY void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, v
     for (int32_t oy = 0; oy < op->out_h; oy++) {
         for (int32_t ox = 0; ox < op->out_w; ox++) {
             int8_t *end = patch;
-            for (int32_t y = 0; y < op->kernel_h; y++)
-                end = tr_gather_row(op, in, oy * op->stride_h - op->pad_top + y,
-                                    ox * op->stride_w - op->pad_left, end);
+            int32_t y = oy * op->stride_h - op->pad_top, left = ox * op->stride_w - op->pad_left;
+            for (int32_t rows = op->kernel_h; rows > 0; rows--, y += op->dilation_h)
+                if (op->dilation_w == 1)
+                    end = tr_gather_row(op, in, y, left, end);
+                else
+                    end = tr_gather_taps(op, in, y, left, end);
             tr_expand(patch, inputs, x + 2 * waiting);
             if (++waiting == 2) {
                 tr_matmul(op, x, 2, to);

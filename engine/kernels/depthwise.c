@@ -1,6 +1,7 @@
-/* Depthwise convolution: any kernel, stride and padding, one filter a channel.
+/* Depthwise convolution: any kernel, stride, dilation and padding; the plain kernel with any number
+ * of filters a channel, output channel c * out_c / in_c + m being filter m of channel c.
  *
- * Weights are [ceil(C / 4)][KH * KW][4], missing channels 0, and there is a tr_channel for each.
+ * Weights are [ceil(Cout / 4)][KH * KW][4], missing channels 0, and there is a tr_channel for each.
  */
 #include "scale.h"
 
@@ -15,10 +16,12 @@ TR_INLINE int32_t tr_sum_plain(const tr_conv *op, const int8_t *in, int32_t top,
                                int32_t c)
 {
     const int8_t *w = op->weights + (c / 4) * 4 * op->kernel_h * op->kernel_w + c % 4;
+    int32_t from = c / (op->out_c / op->in_c);
     uint32_t acc = (uint32_t)op->channels[c].bias;
     for (int32_t y = 0; y < op->kernel_h; y++) {
         for (int32_t x = 0; x < op->kernel_w; x++) {
-            acc += (uint32_t)(tr_tap(op, in, top + y, left + x, c) * *w);
+            int32_t row = top + y * op->dilation_h, column = left + x * op->dilation_w;
+            acc += (uint32_t)(tr_tap(op, in, row, column, from) * *w);
             w += 4;
         }
     }
@@ -39,20 +42,24 @@ void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *
 }
 
 /* Four neighbouring channels are a word. The rows under a strip of output rows are gathered into
- * scratch first, padding written out, so that the loop over taps has no border and no wide step. */
+ * scratch first, padding written out, so that the loop over taps has no border and no wide step.
+ * A quad of channels is finished before the next, and rows that two strips share are kept, so that
+ * the output may lie over the input: what it overwrites has been gathered. */
 #define TR_STRIP_BYTES 1536
 
 typedef struct {
     int32_t width; /* words of one gathered row */
+    int32_t reach; /* rows under one output row */
     int32_t rows;  /* output rows of a full strip */
 } tr_strip;
 
 TR_INLINE tr_strip tr_strip_of(const tr_conv *op)
 {
-    int32_t width = (op->out_w - 1) * op->stride_w + op->kernel_w;
-    int32_t spare = TR_STRIP_BYTES / (4 * width) - op->kernel_h;
+    int32_t width = (op->out_w - 1) * op->stride_w + (op->kernel_w - 1) * op->dilation_w + 1;
+    int32_t reach = (op->kernel_h - 1) * op->dilation_h + 1;
+    int32_t spare = TR_STRIP_BYTES / (4 * width) - reach;
     int32_t rows = spare < 0 ? 1 : spare / op->stride_h + 1;
-    tr_strip strip = {width, rows > op->out_h ? op->out_h : rows};
+    tr_strip strip = {width, reach, rows > op->out_h ? op->out_h : rows};
     return strip;
 }
 
@@ -69,6 +76,13 @@ TR_INLINE tr_word *tr_fill_words(tr_word *to, int32_t word, int32_t count)
     for (; count > 0; count--)
         *to++ = word;
     return to;
+}
+
+/* Towards the front; the two may overlap. */
+TR_INLINE void tr_move_words(tr_word *to, const tr_word *from, int32_t count)
+{
+    for (; count > 0; count--)
+        *to++ = *from++;
 }
 
 /* The words of one input row from column `left` on; `in` points to the quad's first channel. */
@@ -120,7 +134,8 @@ TR_INLINE void tr_quad_end(const tr_channel *channel, tr_quad acc, int32_t count
         out[3] = (int8_t)tr_output(&channel[3], acc.c3);
 }
 
-/* The taps of one kernel row. kernel_w: a constant, whose loop is unrolled, or 0 for any width. */
+/* The taps of one kernel row. kernel_w: a constant, whose loop is unrolled, or 0 for any width and
+ * dilation. */
 TR_INLINE tr_quad tr_quad_taps(const tr_conv *op, const tr_word *x, const tr_word *w, tr_quad acc,
                                int32_t kernel_w)
 {
@@ -129,15 +144,15 @@ TR_INLINE tr_quad tr_quad_taps(const tr_conv *op, const tr_word *x, const tr_wor
         for (int32_t tap = 0; tap < kernel_w; tap++)
             acc = tr_quad_tap(x[tap], w[tap], acc);
     } else {
-        for (int32_t left = op->kernel_w; left > 0; left--)
-            acc = tr_quad_tap(*x++, *w++, acc);
+        for (int32_t left = op->kernel_w; left > 0; left--, x += op->dilation_w)
+            acc = tr_quad_tap(*x, *w++, acc);
     }
     return acc;
 }
 
-/* One output row of a quad. */
+/* One output row of a quad. down: words from one row of taps to the next. */
 TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *weights,
-                           const tr_channel *channel, int32_t width, int32_t count, int8_t *out,
+                           const tr_channel *channel, int32_t down, int32_t count, int8_t *out,
                            int32_t kernel_w)
 {
     int32_t kernel_h = op->kernel_h, stride_w = op->stride_w, out_c = op->out_c;
@@ -146,7 +161,7 @@ TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *w
         const tr_word *row = x, *w = weights;
         for (int32_t rows = kernel_h; rows > 0; rows--) {
             acc = tr_quad_taps(op, row, w, acc, kernel_w);
-            row += width;
+            row += down;
             w += kernel_w ? kernel_w : op->kernel_w;
         }
         tr_quad_end(channel, acc, count, out);
@@ -158,54 +173,65 @@ TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *w
 TR_INLINE void tr_quad_rows(const tr_conv *op, const tr_word *x, int32_t c, tr_strip strip,
                             int8_t *out, int32_t kernel_w)
 {
-    int32_t count = op->in_c - c;
+    int32_t count = op->in_c - c, down = strip.width * op->dilation_h;
     const tr_channel *channel = op->channels + c;
     const tr_word *w = (const tr_word *)(op->weights + c * op->kernel_h * op->kernel_w);
     for (int32_t rows = strip.rows; rows > 0; rows--) {
         if (count >= 4)
-            tr_quad_row(op, x, w, channel, strip.width, 4, out, kernel_w);
+            tr_quad_row(op, x, w, channel, down, 4, out, kernel_w);
         else
-            tr_quad_row(op, x, w, channel, strip.width, count, out, 0);
+            tr_quad_row(op, x, w, channel, down, count, out, 0);
         x += op->stride_h * strip.width;
         out += op->out_w * op->out_c;
     }
 }
 
-/* All channels of strip.rows output rows from row `oy` on. */
-TR_INLINE void tr_one_strip(const tr_conv *op, const int8_t *in, int32_t oy, tr_strip strip,
-                            int8_t *out, tr_word *gathered, int32_t kernel_w)
+/* Rows `from` to `end` of the strip whose first row is `top`; `in` points to channel c. */
+static void tr_gather(const tr_conv *op, const int8_t *in, int32_t c, int32_t top, int32_t from,
+                      int32_t end, int32_t width, tr_word *gathered)
 {
-    int32_t top = oy * op->stride_h - op->pad_top;
-    int32_t rows = (strip.rows - 1) * op->stride_h + op->kernel_h;
-    for (int32_t c = 0; c < op->in_c; c += 4) {
-        for (int32_t y = 0; y < rows; y++)
-            tr_gather_row(op, in + c, top + y, strip.width, op->in_c - c,
-                          gathered + y * strip.width);
-        tr_quad_rows(op, gathered, c, strip, out + c, kernel_w);
+    for (int32_t y = from; y < end; y++)
+        tr_gather_row(op, in, top + y, width, op->in_c - c, gathered + y * width);
+}
+
+/* Every strip of the quad that starts at channel c, to which `in` and `out` point. */
+TR_INLINE void tr_one_quad(const tr_conv *op, const int8_t *in, int32_t c, tr_strip strip,
+                           int8_t *out, tr_word *gathered, int32_t kernel_w)
+{
+    int32_t top = -op->pad_top, kept = 0;
+    for (int32_t left = op->out_h; left > 0; left -= strip.rows) {
+        strip.rows = left < strip.rows ? left : strip.rows;
+        int32_t step = strip.rows * op->stride_h;
+        int32_t rows = step - op->stride_h + strip.reach;
+        tr_gather(op, in, c, top, kept, rows, strip.width, gathered);
+        tr_quad_rows(op, gathered, c, strip, out, kernel_w);
+        kept = rows > step ? rows - step : 0;
+        if (left > strip.rows)
+            tr_move_words(gathered, gathered + step * strip.width, kept * strip.width);
+        top += step;
+        out += strip.rows * op->out_w * op->out_c;
     }
 }
 
-TR_INLINE void tr_all_strips(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch,
-                             int32_t kernel_w)
+TR_INLINE void tr_all_quads(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch,
+                            int32_t kernel_w)
 {
     tr_strip strip = tr_strip_of(op);
-    int32_t full = strip.rows;
-    for (int32_t oy = 0; oy < op->out_h; oy += full) {
-        strip.rows = op->out_h - oy < full ? op->out_h - oy : full;
-        tr_one_strip(op, in, oy, strip, out + oy * op->out_w * op->out_c, scratch, kernel_w);
-    }
+    for (int32_t c = 0; c < op->in_c; c += 4)
+        tr_one_quad(op, in + c, c, strip, out + c, scratch, kernel_w);
 }
 
-/* Scratch: the gathered rows of a strip, one word a column; see tr_strip_of. */
-void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
+/* One filter a channel. Scratch: the gathered rows of a strip, one word a column; tr_strip_of. */
+TR_NO_LIBRARY void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
 {
-    if (op->kernel_w == 3)
-        tr_all_strips(op, in, out, scratch, 3);
-    else if (op->kernel_w == 5)
-        tr_all_strips(op, in, out, scratch, 5);
-    else if (op->kernel_w == 7)
-        tr_all_strips(op, in, out, scratch, 7);
+    int32_t kernel_w = op->dilation_w == 1 ? op->kernel_w : 0;
+    if (kernel_w == 3)
+        tr_all_quads(op, in, out, scratch, 3);
+    else if (kernel_w == 5)
+        tr_all_quads(op, in, out, scratch, 5);
+    else if (kernel_w == 7)
+        tr_all_quads(op, in, out, scratch, 7);
     else
-        tr_all_strips(op, in, out, scratch, 0);
+        tr_all_quads(op, in, out, scratch, 0);
     tr_clamp(out, op->out_h * op->out_w * op->out_c, op->clamp_min, op->clamp_max);
 }

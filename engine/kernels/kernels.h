@@ -24,6 +24,7 @@ typedef struct {
     int32_t out_h, out_w, out_c;
     int32_t kernel_h, kernel_w;
     int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
     int32_t pad_top, pad_left;
     int32_t in_zero, out_zero;
     int32_t clamp_min, clamp_max;
@@ -45,13 +46,57 @@ typedef struct {
     int32_t multiplier, shift;
 } tr_factor;
 
-/* Input a is the one with the larger scale. */
+/* Where the elements of two inputs lie, in the order of the output's. Axes along which both go on
+ * are one; at the front are axes of 1. */
 typedef struct {
-    int32_t size; /* elements */
+    int32_t sizes[3];               /* of the output */
+    int32_t steps_a[3], steps_b[3]; /* elements to the next one; 0: the same again */
+} tr_spread;
+
+/* sign_a * a + sign_b * b. In the fast kernels a is the input with the larger scale. */
+typedef struct {
+    tr_spread at;
+    int32_t sign_a, sign_b; /* 1 or -1 */
     int32_t zero_a, zero_b, out_zero;
     tr_factor factor_a, factor_b, factor_out;
     int32_t clamp_min, clamp_max;
 } tr_sum;
+
+typedef struct {
+    tr_spread at;
+    int32_t zero_a, zero_b, out_zero;
+    tr_factor factor;
+    int32_t clamp_min, clamp_max;
+} tr_product;
+
+typedef struct {
+    int32_t size;
+} tr_bytes;
+
+/* Elements of an input in another order. */
+typedef struct {
+    int32_t sizes[3]; /* of the output, with axes that are one in the input as one */
+    int32_t start;    /* the input's element that comes first */
+    int32_t steps[3]; /* elements of the input to the next one */
+} tr_walk;
+
+/* Elements of one value around an input. */
+typedef struct {
+    int32_t sizes[3]; /* of the input */
+    int32_t before[3], after[3];
+    int32_t value;
+} tr_border;
+
+typedef struct {
+    int32_t inputs, rows;
+    const int32_t *sizes; /* bytes of each input in a row */
+} tr_parts;
+
+typedef struct {
+    int32_t in_w, channels;
+    int32_t out_h, out_w;
+    const uint16_t *rows, *columns; /* of the input, for each of the output */
+} tr_resize;
 
 /* Scratch is 4-aligned; how much each needs is said at its definition. */
 void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
@@ -64,7 +109,17 @@ void tr_fully_connected(const tr_conv *op, const int8_t *in, int8_t *out, void *
 void tr_fully_connected_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_average_pool(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_average_pool_plain(const tr_pool *op, const int8_t *in, int8_t *out);
+void tr_max_pool(const tr_pool *op, const int8_t *in, int8_t *out);
+void tr_max_pool_plain(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_add(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
 void tr_add_plain(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_sub(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_mul(const tr_product *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_mul_plain(const tr_product *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_reshape(const tr_bytes *op, const int8_t *in, int8_t *out);
+void tr_gather(const tr_walk *op, const int8_t *in, int8_t *out);
+void tr_pad(const tr_border *op, const int8_t *in, int8_t *out);
+void tr_concat(const tr_parts *op, const int8_t *const *inputs, int8_t *out);
+void tr_resize_nearest(const tr_resize *op, const int8_t *in, int8_t *out);
 
 #endif

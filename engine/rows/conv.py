@@ -1,26 +1,29 @@
 """Kernels of operators with weights: convolutions of any kind, and fully connected."""
 
-from engine import c_text, features
+from engine import c_text, features, lead
 from engine.graph import Graph, Op, Padding
 from engine.kernel_row import Description, KernelRow, Table, always
 from engine.rows.fields import window_fields
+from engine.strips import strips
 from engine.tables import (
     CHANNEL_BYTES,
     channel_columns,
     channel_count,
     channels,
     padded,
+    weight_bytes,
     weight_rows,
 )
 
-CONV_BYTES = 72  # tr_conv in kernels.h
+CONV_BYTES = 80  # tr_conv in kernels.h
 MATMUL = ("matmul.h", "matmul.c")
 
 
 def describe(graph: Graph, op: Op) -> Description:
-    """tr_conv with its weights and channels."""
-    rows = weight_rows(op)
-    weights = Table("weights", lambda name: c_text.bytes_table(name, rows), rows.size)
+    """tr_conv with its weights and channels, whose texts are made when they are asked for."""
+    weights = Table(
+        "weights", lambda name: c_text.bytes_table(name, weight_rows(op)), weight_bytes(op)
+    )
     ends = Table(
         "channels",
         lambda name: c_text.channel_table(name, channel_columns(graph, op)),
@@ -33,7 +36,8 @@ def _fields(graph: Graph, op: Op) -> dict[str, int | str]:
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.output)
     in_h, in_w, in_c = (1, 1, source.size) if op.kind == "fully_connected" else source.shape
     sizes = {"in_h": in_h, "in_w": in_w, "in_c": in_c}
-    return {**sizes, **window_fields(graph, op), "out_c": output.shape[2],
+    apart = {"dilation_h": op.dilation[0], "dilation_w": op.dilation[1]}
+    return {**sizes, **window_fields(graph, op), **apart, "out_c": output.shape[2],
             "in_zero": source.quant.zero_point, "out_zero": output.quant.zero_point}  # fmt: skip
 
 
@@ -49,6 +53,11 @@ def _is_fast_pointwise(graph: Graph, op: Op) -> bool:
     return _is_pointwise(graph, op) and _is_fast(graph, op)
 
 
+def _is_fast_depthwise(graph: Graph, op: Op) -> bool:
+    shapes = (graph.tensor(name).shape for name in (op.inputs[0], op.output))
+    return len({channels for _, _, channels in shapes}) == 1 and _is_fast(graph, op)
+
+
 def _pointwise_scratch(graph: Graph, op: Op) -> int:
     return 4 * padded(graph.tensor(op.inputs[0]).shape[2])
 
@@ -58,25 +67,28 @@ def _conv2d_scratch(graph: Graph, op: Op) -> int:
 
 
 def _depthwise_scratch(graph: Graph, op: Op) -> int:
-    return features.strips(graph, op).scratch_bytes
+    return strips(graph, op).scratch_bytes
 
 
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_pointwise", "conv2d", "pointwise.c", _is_fast_pointwise, features.pointwise,
-              describe, _pointwise_scratch, takes_scratch=True, headers=MATMUL),
+              describe, _pointwise_scratch, lead.pixel_pairs, takes_scratch=True, headers=MATMUL),
     KernelRow("tr_conv2d", "conv2d", "conv2d.c", _is_fast, features.conv2d,
-              describe, _conv2d_scratch, takes_scratch=True, headers=MATMUL),
-    KernelRow("tr_depthwise", "depthwise_conv2d", "depthwise.c", _is_fast, features.depthwise,
-              describe, _depthwise_scratch, takes_scratch=True),
+              describe, _conv2d_scratch, lead.pixel_pairs, takes_scratch=True, headers=MATMUL),
+    KernelRow("tr_depthwise", "depthwise_conv2d", "depthwise.c", _is_fast_depthwise,
+              features.depthwise, describe, _depthwise_scratch, lead.quads, lead_is_exact=True,
+              takes_scratch=True),
     KernelRow("tr_fully_connected", "fully_connected", "fully_connected.c", _is_fast,
               features.fully_connected, describe, takes_scratch=True, headers=("matmul.h",)),
     KernelRow("tr_pointwise_plain", "conv2d", "pointwise.c", _is_pointwise, features.plain,
-              describe, takes_scratch=True, plain=True, headers=MATMUL),
+              describe, lead_bytes=lead.every_channel, takes_scratch=True, plain=True,
+              headers=MATMUL),
     KernelRow("tr_conv2d_plain", "conv2d", "conv2d.c", always, features.plain,
-              describe, takes_scratch=True, plain=True, headers=MATMUL),
+              describe, lead_bytes=lead.every_channel, takes_scratch=True, plain=True,
+              headers=MATMUL),
     KernelRow("tr_depthwise_plain", "depthwise_conv2d", "depthwise.c", always, features.plain,
-              describe, takes_scratch=True, plain=True),
+              describe, lead_bytes=lead.own_channel, takes_scratch=True, plain=True),
     KernelRow("tr_fully_connected_plain", "fully_connected", "fully_connected.c", always,
               features.plain, describe, takes_scratch=True, plain=True, headers=("matmul.h",)),
 )

@@ -24,8 +24,8 @@ KERNEL_FOLDER = Path(engine.emit.__file__).parent / "kernels"
 NAMES = [row.c_name for row in dispatch.KERNELS]
 KINDS = ("conv2d", "pointwise", "depthwise_conv2d", "fully_connected", "average_pool2d", "add")
 ORDERS = {
-    "tr_conv": "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w pad_top "
-    "pad_left in_zero out_zero clamp_min clamp_max",
+    "tr_conv": "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w "
+    "dilation_h dilation_w pad_top pad_left in_zero out_zero clamp_min clamp_max",
     "tr_pool": "in_h in_w channels out_h out_w kernel_h kernel_w stride_h stride_w pad_top "
     "pad_left clamp_min clamp_max",
     "tr_sum": "size zero_a zero_b out_zero factor_a factor_b factor_out clamp_min clamp_max",
