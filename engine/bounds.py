@@ -1,0 +1,266 @@
+"""Which int8 values each channel of each tensor can take, whatever the network is given.
+
+Sound, not tight: a channel never leaves its interval for any input of -128..127. Accumulators
+are bounded in exact integers and brought through the requantisation, which is monotone, so that
+a channel whose interval is a point is proven constant.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.executors import Int8s
+from engine.executors.functions import function_table
+from engine.graph import Graph, Op, Tensor
+from engine.numerics import INT32_MAX, INT32_MIN, output_multipliers, requantize, wrap_int32
+from engine.options import Concat, Pad, Slice, Transpose
+from engine.reference import EXECUTORS
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """Lowest and highest value of each channel, int64 [C] of -128..127."""
+
+    low: Ints
+    high: Ints
+
+    @property
+    def points(self) -> NDArray[np.bool_]:
+        """Which channels are constant, bool [C]."""
+        return np.equal(self.low, self.high)
+
+    def each(self, change: Callable[[Ints], Ints]) -> Interval:
+        """Both ends through `change`, which only moves channels."""
+        return Interval(change(self.low), change(self.high))
+
+    def hull(self, other: Interval) -> Interval:
+        """What lies in either, or between them."""
+        return Interval(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """What each cell of a kernel meets while it slides, bool [KH, KW]; both are possible."""
+
+    inside: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+
+
+def bounds(graph: Graph) -> dict[str, Interval]:
+    """The interval of every tensor of `graph`, by name."""
+    known: dict[str, Interval] = {}
+    for name in graph.inputs:
+        known[name] = _everything(graph.tensor(name).shape[2])
+    for name, values in graph.constants.items():
+        wide = values.astype(np.int64)
+        known[name] = Interval(wide.min(axis=(0, 1)), wide.max(axis=(0, 1)))
+    for op in graph.ops:
+        inputs = [known[name] for name in op.inputs]
+        tensors = [graph.tensor(name) for name in op.inputs]
+        known[op.output] = RULES[op.kind](op, inputs, tensors, graph.tensor(op.output))
+    return known
+
+
+def taps(op: Op, source: Tensor, output: Tensor) -> Taps:
+    """Which kernel cells of a convolution meet the image, and which its padding."""
+    pad, sides = op.padding, []
+    for axis, before in enumerate((pad.top, pad.left)):
+        steps = np.arange(output.shape[axis])[:, np.newaxis] * op.stride[axis] - before
+        place = steps + np.arange(op.kernel[axis]) * op.dilation[axis]  # [outputs, cells]
+        within = (place >= 0) & (place < source.shape[axis])
+        sides.append(within)
+    rows, columns = sides
+    inside = np.logical_and.outer(rows.any(axis=0), columns.any(axis=0))
+    outside = ~np.logical_and.outer(rows.all(axis=0), columns.all(axis=0))
+    return Taps(inside, outside)
+
+
+def _everything(channels: int) -> Interval:
+    return Interval(np.full(channels, -128, np.int64), np.full(channels, 127, np.int64))
+
+
+def _clamped(op: Op, interval: Interval) -> Interval:
+    return interval.each(lambda end: np.clip(end, *op.clamp).astype(np.int64))
+
+
+def _weighted(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    assert op.bias is not None
+    low, high = SUMS[op.kind](op, inputs[0], tensors[0], output)
+    return _requantized(op, low + op.bias, high + op.bias, tensors[0], output)
+
+
+def _requantized(op: Op, low: Ints, high: Ints, source: Tensor, output: Tensor) -> Interval:
+    """Bounds [Cout] of a sum through the scaling; those that may wrap become everything."""
+    multiplier, shift = output_multipliers(op, source.quant, output.quant)
+    room = np.maximum(shift.astype(np.int64), 0)  # bits that a left shift takes
+    safe = (low >= INT32_MIN >> room) & (high <= INT32_MAX >> room) | (low == high)
+    ends = [
+        requantize(wrap_int32(end), multiplier, shift).astype(np.int64) + output.quant.zero_point
+        for end in (low, high)
+    ]
+    known = Interval(np.where(safe, ends[0], -128), np.where(safe, ends[1], 127))
+    return _clamped(op, known)
+
+
+def _conv_sums(op: Op, x: Interval, source: Tensor, output: Tensor) -> tuple[Ints, Ints]:
+    assert op.weights is not None
+    cells = _cells(x, source, taps(op, source, output))
+    return _extremes(op.weights.reshape(len(op.weights), -1), *(end.reshape(-1) for end in cells))
+
+
+def _dense_sums(op: Op, x: Interval, source: Tensor, _output: Tensor) -> tuple[Ints, Ints]:
+    assert op.weights is not None
+    pixels = source.shape[0] * source.shape[1]
+    ends = x.each(lambda end: np.tile(end - source.quant.zero_point, pixels))
+    return _extremes(op.weights, ends.low, ends.high)
+
+
+def _extremes(weights: Int8s, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """Least and greatest of weights [Cout, K] @ x [K], exact: float64 holds 2**53."""
+    up = np.maximum(weights, 0).astype(np.float64)
+    down = np.minimum(weights, 0).astype(np.float64)
+    least, greatest = up @ low + down @ high, up @ high + down @ low
+    return least.astype(np.int64), greatest.astype(np.int64)
+
+
+def _depthwise_sums(op: Op, x: Interval, source: Tensor, output: Tensor) -> tuple[Ints, Ints]:
+    assert op.weights is not None
+    multiple = output.shape[2] // source.shape[2]
+    cells = _cells(x, source, taps(op, source, output))
+    low, high = (np.repeat(end, multiple, axis=2) for end in cells)
+    weights = op.weights.astype(np.int64)
+    up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+    axes = (0, 1)
+    return (up * low + down * high).sum(axis=axes), (up * high + down * low).sum(axis=axes)
+
+
+def _cells(x: Interval, source: Tensor, seen: Taps) -> tuple[Ints, Ints]:
+    """Least and greatest input less its zero point at each kernel cell, [KH, KW, Cin]."""
+    inside, outside = (side[..., np.newaxis] for side in (seen.inside, seen.outside))
+    low, high = (np.where(inside, end - source.quant.zero_point, 0) for end in (x.low, x.high))
+    return np.where(outside, np.minimum(low, 0), low), np.where(outside, np.maximum(high, 0), high)
+
+
+def _kept(op: Op, inputs: list[Interval], _tensors: list[Tensor], _output: Tensor) -> Interval:
+    """Pools and movement of pixels; the average of equal values is that value."""
+    return _clamped(op, inputs[0])
+
+
+def _pad(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    assert isinstance(op.options, Pad)
+    value = op.options.value
+    sides = (op.options.before[2], op.options.after[2])
+    padded = inputs[0].each(lambda end: np.pad(end, sides, constant_values=value))
+    if output.shape[:2] == tensors[0].shape[:2]:
+        return padded
+    border = np.full(output.shape[2], value, np.int64)
+    return padded.hull(Interval(border, border))
+
+
+def _concat(op: Op, inputs: list[Interval], _tensors: list[Tensor], _output: Tensor) -> Interval:
+    assert isinstance(op.options, Concat)
+    if op.options.axis == 2:
+        lows, highs = [x.low for x in inputs], [x.high for x in inputs]
+        return Interval(np.concatenate(lows), np.concatenate(highs))
+    both = inputs[0]
+    for other in inputs[1:]:
+        both = both.hull(other)
+    return both
+
+
+def _slice(op: Op, inputs: list[Interval], _tensors: list[Tensor], output: Tensor) -> Interval:
+    assert isinstance(op.options, Slice)
+    chosen = op.options.start[2] + op.options.step[2] * np.arange(output.shape[2])
+    return inputs[0].each(lambda end: end[chosen])
+
+
+def _reshape(_op: Op, inputs: list[Interval], _tensors: list[Tensor], output: Tensor) -> Interval:
+    """The hull of the channels that meet in one, over a whole period of both channel counts."""
+    before, after = len(inputs[0].low), output.shape[2]
+    period = math.lcm(before, after)
+    spread = inputs[0].each(lambda end: np.tile(end, period // before))
+    return _least_and_greatest(spread, (period // after, after))
+
+
+def _transpose(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    assert isinstance(op.options, Transpose)
+    view, order, source = op.options.view, op.options.order, tensors[0]
+
+    def moved(end: Ints) -> Ints:
+        every: Ints = np.broadcast_to(end, source.shape).reshape(view).transpose(order)
+        return every.reshape(-1)
+
+    return _least_and_greatest(inputs[0].each(moved), (-1, output.shape[2]))
+
+
+def _least_and_greatest(spread: Interval, shape: tuple[int, int]) -> Interval:
+    low, high = spread.low.reshape(shape), spread.high.reshape(shape)
+    return Interval(low.min(axis=0), high.max(axis=0))
+
+
+def _function(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    """The least and greatest entry of the function's table within the input's interval."""
+    table = function_table(op, tensors[0], output).astype(np.int64)
+    starts, index = np.arange(256)[:, np.newaxis], np.arange(256)
+    least = np.minimum.accumulate(np.where(index >= starts, table, 127), axis=1)
+    greatest = np.maximum.accumulate(np.where(index >= starts, table, -128), axis=1)
+    low, high = inputs[0].low + 128, inputs[0].high + 128
+    return Interval(least[low, high], greatest[low, high])
+
+
+def _corners(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    """Add, sub and mul: monotone in each input while the other rests, so a corner is extreme."""
+    corners = [(a, b) for a in _ends(inputs[0]) for b in _ends(inputs[1])]
+    sides = [np.stack(side)[:, np.newaxis, np.newaxis, :] for side in zip(*corners, strict=True)]
+    found = _executed(op, sides, tensors, output)[:, 0, 0]
+    return Interval(found.min(axis=0), found.max(axis=0))
+
+
+def _mean(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    """Monotone in the sum: all lowest and all highest."""
+    shape = tensors[0].shape
+    ends = np.stack([np.broadcast_to(end, shape) for end in _ends(inputs[0])])
+    found = _executed(op, [ends], tensors, output)
+    return Interval(found[0].min(axis=(0, 1)), found[1].max(axis=(0, 1)))
+
+
+def _ends(interval: Interval) -> tuple[Ints, Ints]:
+    return interval.low, interval.high
+
+
+def _executed(op: Op, inputs: list[Ints], tensors: list[Tensor], output: Tensor) -> Ints:
+    exact = [x.astype(np.int8) for x in inputs]
+    return EXECUTORS[op.kind](op, exact, tensors, output).astype(np.int64)
+
+
+def _softmax(op: Op, _inputs: list[Interval], _tensors: list[Tensor], output: Tensor) -> Interval:
+    return _clamped(op, _everything(output.shape[2]))
+
+
+SUMS: Mapping[str, Callable[[Op, Interval, Tensor, Tensor], tuple[Ints, Ints]]] = {
+    "conv2d": _conv_sums,
+    "depthwise_conv2d": _depthwise_sums,
+    "fully_connected": _dense_sums,
+}
+Rule = Callable[[Op, list[Interval], list[Tensor], Tensor], Interval]
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(SUMS, _weighted),
+    **dict.fromkeys(("average_pool2d", "max_pool2d", "resize_nearest"), _kept),
+    **dict.fromkeys(("relu", "requantize", "logistic", "hard_swish"), _function),
+    **dict.fromkeys(("add", "sub", "mul"), _corners),
+    "mean": _mean,
+    "pad": _pad,
+    "concat": _concat,
+    "softmax": _softmax,
+    "slice": _slice,
+    "reshape": _reshape,
+    "transpose": _transpose,
+}
+"""How the intervals of a kind's inputs become that of its output."""

@@ -1,0 +1,1 @@
+"""The rewrites of engine/rewrite.py, one file a family."""
