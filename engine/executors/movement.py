@@ -62,8 +62,8 @@ def nearest(source: int, target: int, options: Resize) -> NDArray[np.intp]:
     scale = np.float32(source - corners) / np.float32(target - corners)
     offset = np.float32(0.5 if options.half_pixel_centers else 0)
     place = (np.arange(target, dtype=np.float32) + offset) * scale
-    # TfLiteRound: halves go away from zero
-    index = np.floor(place + np.float32(0.5)) if options.align_corners else np.floor(place)
+    # halves go up; in double precision the sum is exact
+    index = np.floor(place + np.float64(0.5)) if options.align_corners else np.floor(place)
     chosen: NDArray[np.intp] = np.clip(index, 0, source - 1).astype(np.intp)
     return chosen
 
