@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 MAX_NAME = 40
 BYTES_A_LINE = 24
+NUMBERS_A_LINE = 12
 
 HEADER = """\
 /* {name}: an int8 neural network. */
@@ -137,6 +138,13 @@ def bytes_table(name: str, rows: NDArray[np.int8]) -> str:
     body = ",\n".join("    " + ", ".join(map(str, line)) for line in lines)
     head = f"static const int8_t {name}[{len(flat)}] __attribute__((aligned(4))) = {{"
     return f"{head}\n{body}\n}};\n"
+
+
+def numbers_table(name: str, c_type: str, values: Sequence[int]) -> str:
+    """An array of integers."""
+    lines = [values[at : at + NUMBERS_A_LINE] for at in range(0, len(values), NUMBERS_A_LINE)]
+    body = ",\n".join("    " + ", ".join(map(_int32, line)) for line in lines)
+    return f"static const {c_type} {name}[{len(values)}] = {{\n{body}\n}};\n"
 
 
 def channel_table(name: str, columns: Sequence[NDArray[np.int64]]) -> str:

@@ -12,6 +12,7 @@
 typedef int32_t __attribute__((may_alias)) tr_word;
 
 #define TR_INLINE static inline __attribute__((always_inline, unused))
+#define TR_NO_INLINE __attribute__((noinline))
 
 /* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap.
  * TR_UNROLL stands before a loop whose count, at most 8, is known to the compiler. */
@@ -87,17 +88,15 @@ TR_INLINE int32_t tr_dot2(int32_t a, int32_t b, int32_t acc)
 /* acc + a.low * b.low */
 TR_INLINE int32_t tr_mla_low(int32_t a, int32_t b, int32_t acc)
 {
-    int32_t sum;
-    __asm__("smlabb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
-    return sum;
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
 }
 
 /* acc + a.high * b.high */
 TR_INLINE int32_t tr_mla_high(int32_t a, int32_t b, int32_t acc)
 {
-    int32_t sum;
-    __asm__("smlatt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
-    return sum;
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
 }
 
 /* addend + round(a * b / 2**32), half up */
@@ -114,6 +113,14 @@ TR_INLINE int32_t tr_saturate8(int32_t value)
     int32_t byte;
     __asm__("ssat %0, #8, %1" : "=r"(byte) : "r"(value));
     return byte;
+}
+
+/* The larger of each two bytes. */
+TR_INLINE int32_t tr_max4(int32_t a, int32_t b)
+{
+    int32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b));
+    return larger;
 }
 
 #else
@@ -166,6 +173,17 @@ TR_INLINE int32_t tr_high_mla(int32_t a, int32_t b, int32_t addend)
 TR_INLINE int32_t tr_saturate8(int32_t value)
 {
     return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+TR_INLINE int32_t tr_larger(int32_t a, int32_t b)
+{
+    return a > b ? a : b;
+}
+
+TR_INLINE int32_t tr_max4(int32_t a, int32_t b)
+{
+    return tr_pack4(tr_larger((int8_t)a, (int8_t)b), tr_larger((int8_t)(a >> 8), (int8_t)(b >> 8)),
+                    tr_larger((int8_t)(a >> 16), (int8_t)(b >> 16)), tr_larger(a >> 24, b >> 24));
 }
 
 #endif

@@ -1,23 +1,6 @@
 /* Average pool: padding is not counted, halves are rounded away from zero. */
 #include "scale.h"
-
-/* The part of one window that lies inside of the image. */
-typedef struct {
-    int32_t top, bottom, left, right;
-} tr_window;
-
-TR_INLINE tr_window tr_window_at(const tr_pool *op, int32_t oy, int32_t ox)
-{
-    int32_t top = oy * op->stride_h - op->pad_top, left = ox * op->stride_w - op->pad_left;
-    int32_t bottom = top + op->kernel_h, right = left + op->kernel_w;
-    tr_window window = {
-        top < 0 ? 0 : top,
-        bottom > op->in_h ? op->in_h : bottom,
-        left < 0 ? 0 : left,
-        right > op->in_w ? op->in_w : right,
-    };
-    return window;
-}
+#include "window.h"
 
 TR_INLINE int32_t tr_mean(const tr_pool *op, int32_t sum, int32_t count)
 {

@@ -98,6 +98,28 @@ typedef struct {
     const uint16_t *rows, *columns; /* of the input, for each of the output */
 } tr_resize;
 
+typedef struct {
+    int32_t size;
+    const int8_t *outputs; /* of the inputs -128 .. 127 */
+} tr_function;
+
+/* Steps below a row's maximum, up to `radius` of them, become a number of 5 integer bits when they
+ * are shifted left and multiplied by multiplier / 2**31. */
+typedef struct {
+    int32_t rows, channels;
+    int32_t multiplier, shift;
+    int32_t radius;
+} tr_distribution;
+
+/* The input as [outer, far, middle, near, inner], of which far and near are summed up. */
+typedef struct {
+    int32_t outer, far, middle, near, inner;
+    int32_t base; /* added to each sum: less the zero point, as often as there are elements */
+    int32_t out_zero;
+    tr_factor factor; /* 1 / elements included */
+    int32_t clamp_min, clamp_max;
+} tr_reduction;
+
 /* Scratch is 4-aligned; how much each needs is said at its definition. */
 void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_conv2d_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
@@ -121,5 +143,9 @@ void tr_gather(const tr_walk *op, const int8_t *in, int8_t *out);
 void tr_pad(const tr_border *op, const int8_t *in, int8_t *out);
 void tr_concat(const tr_parts *op, const int8_t *const *inputs, int8_t *out);
 void tr_resize_nearest(const tr_resize *op, const int8_t *in, int8_t *out);
+void tr_lookup(const tr_function *op, const int8_t *in, int8_t *out);
+void tr_softmax(const tr_distribution *op, const int8_t *in, int8_t *out);
+void tr_reduce_mean(const tr_reduction *op, const int8_t *in, int8_t *out);
+void tr_reduce_mean_plain(const tr_reduction *op, const int8_t *in, int8_t *out);
 
 #endif

@@ -1,7 +1,15 @@
 """The table of kernels, one file a family of operators."""
 
 from engine.kernel_row import KernelRow
-from engine.rows import add, conv, pool
+from engine.rows import binary, conv, lookup, mean, movement, pool, softmax
 
-ROWS: tuple[KernelRow, ...] = (*conv.ROWS, *pool.ROWS, *add.ROWS)
+ROWS: tuple[KernelRow, ...] = (
+    *conv.ROWS,
+    *pool.ROWS,
+    *binary.ROWS,
+    *movement.ROWS,
+    *lookup.ROWS,
+    *mean.ROWS,
+    *softmax.ROWS,
+)
 """Fast kernels before the plain twins of their kind: the first that accepts an operator runs it."""

@@ -18,3 +18,8 @@ def window_fields(graph: Graph, op: Op) -> dict[str, int]:
         "clamp_min": op.clamp[0],
         "clamp_max": op.clamp[1],
     }
+
+
+def clamped(graph: Graph, op: Op) -> int:
+    """Bytes that tr_clamp visits: none where the clamp is all of int8."""
+    return 0 if op.clamp == (-128, 127) else graph.tensor(op.output).size

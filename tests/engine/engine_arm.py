@@ -1,6 +1,7 @@
 """A bare emulated core that calls functions of an ELF: what a board would run."""
 
 import io
+import struct
 
 from elftools.elf.elffile import ELFFile
 from unicorn import UC_ARCH_ARM, UC_MODE_THUMB, Uc
@@ -17,6 +18,7 @@ from engine.toolchain import compile_object, link_elf
 
 MODELS = {"cortex-m4": UC_CPU_ARM_CORTEX_M4, "cortex-m7": UC_CPU_ARM_CORTEX_M7}
 CODE, RAM, DATA, RETURN = 0x10000, 0x2000_0000, 0x3000_0000, 0x1000
+STACK = RAM + 0xFF000
 SCRIPT = f"""
 SECTIONS {{
   . = {CODE:#x};
@@ -73,10 +75,11 @@ class Arm:
         return bytes(self.core.mem_read(address, count))
 
     def call(self, name, *arguments):
-        """Run one function of up to four word arguments to its return."""
-        for index, argument in enumerate(arguments):
+        """Run one function of word arguments, the fifth and later ones on the stack, to its end."""
+        for index, argument in enumerate(arguments[:4]):
             self.core.reg_write(UC_ARM_REG_R0 + index, argument)
-        self.core.reg_write(UC_ARM_REG_SP, RAM + 0xFF000)
+        self.write(STACK, struct.pack(f"<{len(arguments[4:])}I", *arguments[4:]))
+        self.core.reg_write(UC_ARM_REG_SP, STACK)
         self.core.reg_write(UC_ARM_REG_LR, RETURN | 1)
         self.core.emu_start(self.symbols[name] | 1, RETURN, timeout=20_000_000)
         assert self.core.reg_read(UC_ARM_REG_PC) == RETURN, f"{name} did not return"

@@ -1,0 +1,171 @@
+"""Operators for kernels to run, and what it takes to call any kernel with any of them.
+
+The constants of a case are the C that the emitter would write for it, so that a compiler, not a
+test, lays out the structs.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from graph_strategies import inputs_of, operators
+from hypothesis import HealthCheck, Phase, given, settings
+
+import engine.emit
+from engine import c_text, dispatch, reference
+from engine.graph import Graph
+from engine.kernel_row import KernelRow
+from engine.shapes import OP_KINDS
+
+KERNEL_FOLDER = Path(engine.emit.__file__).parent / "kernels"
+EXAMPLES = 24
+GUARD_BYTES = 32
+GUARD = 0x5A
+COLLECT = settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One operator, and one kernel that takes it."""
+
+    row: KernelRow
+    graph: Graph
+
+    @property
+    def op(self):
+        return self.graph.ops[0]
+
+    @functools.cached_property
+    def values(self):
+        """{tensor: int8 [H, W, C]}: inputs, constants and the wanted output."""
+        every = reference.run_all(self.graph, inputs_of(self.graph, 7))
+        return {**every, **self.graph.constants}
+
+    @property
+    def sources(self):
+        """Names of the inputs, as the kernel takes them."""
+        return self.row.inputs(self.graph, self.op)
+
+    @property
+    def scratch_bytes(self):
+        return self.row.scratch_bytes(self.graph, self.op)
+
+    @property
+    def wanted(self):
+        return self.values[self.op.output].tobytes()
+
+    @property
+    def overlaps(self):
+        """(input, bytes that it lies above the output) where the two may share memory."""
+        lead = self.row.lead_bytes(self.graph, self.op)
+        if lead is None or self.row.lead_is_exact and lead % 4:
+            return []
+        size = self.graph.tensor(self.op.output).size
+        only = len(self.op.inputs) == 1
+        leads = (lead,) if self.row.lead_is_exact else (aligned(lead), aligned(lead) + 12)
+        return [
+            (name, above)
+            for name in dict.fromkeys(self.op.inputs)
+            if only or self.graph.tensor(name).size == size
+            for above in leads
+        ]
+
+    def constants(self, name):
+        """The C text of what the kernel is told."""
+        about = self.row.describe(self.graph, self.op)
+        tables = [table.text(f"{name}_{table.field}") for table in about.tables]
+        pointers = {table.field: f"{name}_{table.field}" for table in about.tables}
+        return "".join((*tables, c_text.struct(about.c_type, name, {**about.fields, **pointers})))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything lies in one piece of memory: bytes before the call and after it.
+
+    places: tensor or "scratch" -> offset, multiples of four. What is `free` may have any value
+    after the call.
+    """
+
+    before: bytes
+    places: dict[str, int]
+    free: np.ndarray
+
+    def check(self, case, after):
+        """The output is as wanted and nothing else was written."""
+        out, size = self.places[case.op.output], len(case.wanted)
+        assert after[out : out + size] == case.wanted, "another output"
+        changed = np.frombuffer(after, np.uint8) != np.frombuffer(self.before, np.uint8)
+        changed[out : out + size] = False
+        assert not (changed & ~self.free).any(), "wrote elsewhere"
+
+
+def layout(case, under=None, above=0):
+    """Tensors and scratch with guards between; input `under` only `above` bytes over the output."""
+    pieces = [(name, case.values[name].size) for name in dict.fromkeys(case.sources)]
+    if case.row.takes_scratch:
+        pieces.append(("scratch", case.scratch_bytes))
+    places, end = {}, GUARD_BYTES
+    for name, size in (*pieces, (case.op.output, len(case.wanted))):
+        places[name] = end
+        end = aligned(end + size) + GUARD_BYTES
+    if under is not None:
+        places[under] = places[case.op.output] + above
+        end = max(end, aligned(places[under] + case.values[under].size) + GUARD_BYTES)
+    memory, free = np.full(end, GUARD, np.uint8), np.zeros(end, bool)
+    for name, size in pieces:
+        at = places[name]
+        if name == "scratch" or name == under:
+            free[at : at + size] = True
+        if name != "scratch":
+            memory[at : at + size] = case.values[name].reshape(-1).view(np.uint8)
+    return Layout(memory.tobytes(), places, free)
+
+
+def aligned(count):
+    return (count + 3) & ~3
+
+
+@functools.cache
+def kernel_files():
+    return {path.name: path.read_text() for path in sorted(KERNEL_FOLDER.glob("*.[ch]"))}
+
+
+def constants_c(cases):
+    """A C file with the constants of every case, and `cases[]`, a pointer to each one's."""
+    texts = [case.constants(f"c{index}") for index, case in enumerate(cases)]
+    pointers = ", ".join(f"&c{index}_op" for index in range(len(cases)))
+    table = f"extern const void *const cases[];\nconst void *const cases[] = {{ {pointers} }};\n"
+    return '#include "kernels.h"\n' + "".join(texts) + table
+
+
+def cases_of(graphs):
+    """Each graph of one operator with each kernel that takes it."""
+    return [
+        Case(row, graph)
+        for graph in graphs
+        for row in dispatch.KERNELS
+        if row.kind == graph.ops[0].kind and row.accepts(graph, graph.ops[0])
+    ]
+
+
+def generated(kind):
+    """Graphs of one operator of that kind, the same each time."""
+    found = []
+
+    @COLLECT
+    @given(operators(kind, free=True))
+    def collect(graph):
+        found.append(graph)
+
+    collect()
+    return found
+
+
+@functools.cache
+def every_case():
+    """Generated operators of every kind with the kernels that take them."""
+    return cases_of(graph for kind in OP_KINDS for graph in generated(kind))
