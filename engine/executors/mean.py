@@ -1,6 +1,6 @@
 """Mean over any axes: a sum of int32, then one requantisation that divides too.
 
-TensorFlow Lite Micro does so always.
+TensorFlow Lite Micro and LiteRT agree on it, for every set of axes and for equal quantisations too.
 """
 
 from __future__ import annotations
