@@ -88,15 +88,17 @@ TR_INLINE int32_t tr_dot2(int32_t a, int32_t b, int32_t acc)
 /* acc + a.low * b.low */
 TR_INLINE int32_t tr_mla_low(int32_t a, int32_t b, int32_t acc)
 {
-    __asm__("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
-    return acc;
+    int32_t sum;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
 }
 
 /* acc + a.high * b.high */
 TR_INLINE int32_t tr_mla_high(int32_t a, int32_t b, int32_t acc)
 {
-    __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
-    return acc;
+    int32_t sum;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
 }
 
 /* addend + round(a * b / 2**32), half up */

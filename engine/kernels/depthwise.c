@@ -115,14 +115,16 @@ typedef struct {
 
 TR_INLINE tr_quad tr_quad_tap(int32_t x, int32_t w, tr_quad acc)
 {
-    int32_t x_even = tr_even(x), x_odd = tr_odd(x), w_even = tr_even(w), w_odd = tr_odd(w);
+    int32_t x_even = tr_even(x), w_even = tr_even(w);
     acc.c0 = tr_mla_low(x_even, w_even, acc.c0);
     acc.c2 = tr_mla_high(x_even, w_even, acc.c2);
+    int32_t x_odd = tr_odd(x), w_odd = tr_odd(w);
     acc.c1 = tr_mla_low(x_odd, w_odd, acc.c1);
     acc.c3 = tr_mla_high(x_odd, w_odd, acc.c3);
     return acc;
 }
 
+/* count: a constant 4, or how many channels the last quad has. */
 TR_INLINE void tr_quad_end(const tr_channel *channel, tr_quad acc, int32_t count, int8_t *out)
 {
     out[0] = (int8_t)tr_output(&channel[0], acc.c0);
@@ -159,36 +161,64 @@ TR_INLINE void tr_quad_row(const tr_conv *op, const tr_word *x, const tr_word *w
     for (int32_t left = op->out_w; left > 0; left--) {
         tr_quad acc = {channel[0].bias, channel[1].bias, channel[2].bias, channel[3].bias};
         const tr_word *row = x, *w = weights;
-        for (int32_t rows = kernel_h; rows > 0; rows--) {
+        int32_t rows = kernel_h;
+        do {
             acc = tr_quad_taps(op, row, w, acc, kernel_w);
             row += down;
             w += kernel_w ? kernel_w : op->kernel_w;
-        }
+        } while (--rows);
         tr_quad_end(channel, acc, count, out);
         x += stride_w;
         out += out_c;
     }
 }
 
+/* The output rows of a strip; `out` points to channel c. */
 TR_INLINE void tr_quad_rows(const tr_conv *op, const tr_word *x, int32_t c, tr_strip strip,
-                            int8_t *out, int32_t kernel_w)
+                            int8_t *out, int32_t count, int32_t kernel_w)
 {
-    int32_t count = op->in_c - c, down = strip.width * op->dilation_h;
+    int32_t down = strip.width * op->dilation_h;
     const tr_channel *channel = op->channels + c;
     const tr_word *w = (const tr_word *)(op->weights + c * op->kernel_h * op->kernel_w);
     for (int32_t rows = strip.rows; rows > 0; rows--) {
-        if (count >= 4)
-            tr_quad_row(op, x, w, channel, down, 4, out, kernel_w);
-        else
-            tr_quad_row(op, x, w, channel, down, count, out, 0);
+        tr_quad_row(op, x, w, channel, down, count, out, kernel_w);
         x += op->stride_h * strip.width;
         out += op->out_w * op->out_c;
     }
 }
 
+/* One function a width, so that each has the registers to itself. */
+#define TR_QUAD_ROWS(name, kernel_w)                                                              \
+    static TR_NO_INLINE void name(const tr_conv *op, const tr_word *x, int32_t c, tr_strip strip, \
+                                  int8_t *out)                                                    \
+    {                                                                                             \
+        if (op->in_c - c >= 4)                                                                    \
+            tr_quad_rows(op, x, c, strip, out, 4, kernel_w);                                      \
+        else                                                                                      \
+            tr_quad_rows(op, x, c, strip, out, op->in_c - c, kernel_w);                           \
+    }
+
+TR_QUAD_ROWS(tr_rows_of_3, 3)
+TR_QUAD_ROWS(tr_rows_of_5, 5)
+TR_QUAD_ROWS(tr_rows_of_7, 7)
+TR_QUAD_ROWS(tr_rows_of_any, 0)
+
+TR_INLINE void tr_rows(const tr_conv *op, const tr_word *x, int32_t c, tr_strip strip, int8_t *out)
+{
+    int32_t kernel_w = op->dilation_w == 1 ? op->kernel_w : 0;
+    if (kernel_w == 3)
+        tr_rows_of_3(op, x, c, strip, out);
+    else if (kernel_w == 5)
+        tr_rows_of_5(op, x, c, strip, out);
+    else if (kernel_w == 7)
+        tr_rows_of_7(op, x, c, strip, out);
+    else
+        tr_rows_of_any(op, x, c, strip, out);
+}
+
 /* Rows `from` to `end` of the strip whose first row is `top`; `in` points to channel c. */
-static void tr_gather(const tr_conv *op, const int8_t *in, int32_t c, int32_t top, int32_t from,
-                      int32_t end, int32_t width, tr_word *gathered)
+TR_INLINE void tr_gather_strip(const tr_conv *op, const int8_t *in, int32_t c, int32_t top,
+                               int32_t from, int32_t end, int32_t width, tr_word *gathered)
 {
     for (int32_t y = from; y < end; y++)
         tr_gather_row(op, in, top + y, width, op->in_c - c, gathered + y * width);
@@ -196,15 +226,15 @@ static void tr_gather(const tr_conv *op, const int8_t *in, int32_t c, int32_t to
 
 /* Every strip of the quad that starts at channel c, to which `in` and `out` point. */
 TR_INLINE void tr_one_quad(const tr_conv *op, const int8_t *in, int32_t c, tr_strip strip,
-                           int8_t *out, tr_word *gathered, int32_t kernel_w)
+                           int8_t *out, tr_word *gathered)
 {
     int32_t top = -op->pad_top, kept = 0;
     for (int32_t left = op->out_h; left > 0; left -= strip.rows) {
         strip.rows = left < strip.rows ? left : strip.rows;
         int32_t step = strip.rows * op->stride_h;
         int32_t rows = step - op->stride_h + strip.reach;
-        tr_gather(op, in, c, top, kept, rows, strip.width, gathered);
-        tr_quad_rows(op, gathered, c, strip, out, kernel_w);
+        tr_gather_strip(op, in, c, top, kept, rows, strip.width, gathered);
+        tr_rows(op, gathered, c, strip, out);
         kept = rows > step ? rows - step : 0;
         if (left > strip.rows)
             tr_move_words(gathered, gathered + step * strip.width, kept * strip.width);
@@ -213,25 +243,11 @@ TR_INLINE void tr_one_quad(const tr_conv *op, const int8_t *in, int32_t c, tr_st
     }
 }
 
-TR_INLINE void tr_all_quads(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch,
-                            int32_t kernel_w)
-{
-    tr_strip strip = tr_strip_of(op);
-    for (int32_t c = 0; c < op->in_c; c += 4)
-        tr_one_quad(op, in + c, c, strip, out + c, scratch, kernel_w);
-}
-
 /* One filter a channel. Scratch: the gathered rows of a strip, one word a column; tr_strip_of. */
 TR_NO_LIBRARY void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
 {
-    int32_t kernel_w = op->dilation_w == 1 ? op->kernel_w : 0;
-    if (kernel_w == 3)
-        tr_all_quads(op, in, out, scratch, 3);
-    else if (kernel_w == 5)
-        tr_all_quads(op, in, out, scratch, 5);
-    else if (kernel_w == 7)
-        tr_all_quads(op, in, out, scratch, 7);
-    else
-        tr_all_quads(op, in, out, scratch, 0);
+    tr_strip strip = tr_strip_of(op);
+    for (int32_t c = 0; c < op->in_c; c += 4)
+        tr_one_quad(op, in + c, c, strip, out + c, scratch);
     tr_clamp(out, op->out_h * op->out_w * op->out_c, op->clamp_min, op->clamp_max);
 }
