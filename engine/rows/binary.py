@@ -8,7 +8,7 @@ from engine.rows.fields import clamped
 from engine.rows.strides import Walk, braces, merged, repeated
 from engine.tables import FAST_SHIFTS, Factor
 
-SUM_BYTES = 84  # tr_sum in kernels.h
+SUM_BYTES = 88  # tr_sum in kernels.h
 PRODUCT_BYTES = 64  # tr_product in kernels.h
 HALF: Factor = (1 << 30, 0)
 NEARLY_HALF: Factor = ((1 << 31) - 1, 1)

@@ -19,11 +19,13 @@ from engine.kernel_row import KernelRow
 from engine.shapes import OP_KINDS
 
 KERNEL_FOLDER = Path(engine.emit.__file__).parent / "kernels"
-EXAMPLES = 24
+EXAMPLES, MANY_EXAMPLES = 40, 250
+LEAST = 10
+"""Generated operators that each row must take."""
 GUARD_BYTES = 32
 GUARD = 0x5A
 COLLECT = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+    deadline=None, derandomize=True, database=None,
     phases=[Phase.generate], suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
@@ -62,7 +64,7 @@ class Case:
     def overlaps(self):
         """(input, bytes that it lies above the output) where the two may share memory."""
         lead = self.row.lead_bytes(self.graph, self.op)
-        if lead is None or self.row.lead_is_exact and lead % 4:
+        if lead is None or (self.row.lead_is_exact and lead % 4):
             return []
         size = self.graph.tensor(self.op.output).size
         only = len(self.op.inputs) == 1
@@ -118,7 +120,7 @@ def layout(case, under=None, above=0):
     memory, free = np.full(end, GUARD, np.uint8), np.zeros(end, bool)
     for name, size in pieces:
         at = places[name]
-        if name == "scratch" or name == under:
+        if name in ("scratch", under):
             free[at : at + size] = True
         if name != "scratch":
             memory[at : at + size] = case.values[name].reshape(-1).view(np.uint8)
@@ -152,11 +154,11 @@ def cases_of(graphs):
     ]
 
 
-def generated(kind):
-    """Graphs of one operator of that kind, the same each time."""
+def generated(kind, count):
+    """That many graphs of one operator, the same each time."""
     found = []
 
-    @COLLECT
+    @settings(COLLECT, max_examples=count)
     @given(operators(kind, free=True))
     def collect(graph):
         found.append(graph)
@@ -165,7 +167,28 @@ def generated(kind):
     return found
 
 
+def reached(row, graphs):
+    return sum(row.accepts(graph, graph.ops[0]) for graph in graphs)
+
+
+def graphs_of(kind):
+    """Generated graphs, with rarer ones for kernels that take few of them."""
+    graphs = generated(kind, EXAMPLES)
+    rows = [row for row in dispatch.KERNELS if row.kind == kind]
+    if all(reached(row, graphs) >= LEAST for row in rows):
+        return graphs
+    for graph in generated(kind, MANY_EXAMPLES):
+        rare = [row for row in rows if reached(row, graphs) < LEAST]
+        if reached_by(graph, rare):
+            graphs.append(graph)
+    return graphs
+
+
+def reached_by(graph, rows):
+    return any(row.accepts(graph, graph.ops[0]) for row in rows)
+
+
 @functools.cache
 def every_case():
     """Generated operators of every kind with the kernels that take them."""
-    return cases_of(graph for kind in OP_KINDS for graph in generated(kind))
+    return cases_of(graph for kind in OP_KINDS for graph in graphs_of(kind))
