@@ -106,32 +106,22 @@ class AddParameters:
 def add_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
     """Both inputs are brought to twice the larger scale, added, and scaled to the output.
 
-    Raises `GraphError` when the output's scale is too small (under 2**-20 of that).
+    Raises `GraphError` when the output's scale is too small (under 2**-20 of that), or an input's
+    scale is nothing beside the other's: TFLite aborts on factors of 1 and more, and of 0.
     """
     twice_max = 2 * max(first.scale, second.scale)
     factor = twice_max / ((1 << ADD_LEFT_SHIFT) * output.scale)
-    return _sum_parameters(first.scale / twice_max, second.scale / twice_max, factor, output)
-
-
-def sub_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
-    """As `add_parameters`, but in single precision, as TensorFlow Lite Micro makes them."""
-    scales = [np.float32(quant.scale) for quant in (first, second, output)]
-    with np.errstate(all="ignore"):  # what leaves single precision is refused behind
-        twice_max = 2 * max(scales[0], scales[1])
-        factor = twice_max / (np.float32(1 << ADD_LEFT_SHIFT) * scales[2])
-        inputs = [float(scale / twice_max) for scale in scales[:2]]
-    return _sum_parameters(inputs[0], inputs[1], float(factor), output)
-
-
-def _sum_parameters(first: float, second: float, output: float, quant: Quant) -> AddParameters:
-    """The three factors as fractions; TFLite aborts on one of 1 or more, or of 0."""
-    if not (0 < first < 1 and 0 < second < 1):
-        raise GraphError(f"the scales of a sum have {first!r} and {second!r} of twice the larger")
-    scaled = quantize_multiplier(output) if 0 < output < 1 else (0, 1)
+    scaled = quantize_multiplier(factor) if 0 < factor < 1 else (0, 1)
     if scaled[1] > 0:
-        raise GraphError(f"a sum cannot go to the output scale {quant.scale!r}: too small")
-    factors = quantize_multiplier(first), quantize_multiplier(second)
-    return AddParameters(ADD_LEFT_SHIFT, *factors, scaled)
+        raise GraphError(f"a sum cannot go to the output scale {output.scale!r}: too small")
+    parts = [quant.scale / twice_max for quant in (first, second)]
+    if not all(parts):
+        raise GraphError(f"a sum of the scales {first.scale!r} and {second.scale!r}: too far apart")
+    inputs = [quantize_multiplier(part) for part in parts]
+    return AddParameters(ADD_LEFT_SHIFT, inputs[0], inputs[1], scaled)
+
+
+sub_parameters = add_parameters  # TensorFlow Lite Micro's were single precision until late 2026
 
 
 def mul_multiplier(first: Quant, second: Quant, output: Quant) -> tuple[int, int]:

@@ -24,10 +24,10 @@ def add(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> I
 
 
 def sub(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
-    """The first input less the second, as `add`, its factors made in single precision.
+    """The first input less the second, with the factors of `add`.
 
-    LiteRT makes them in double precision, and negates the second input's factor instead of its
-    product, which takes ties of the first rounding the other way: its outputs may differ by one.
+    As LiteRT and today's TensorFlow Lite Micro; until the middle of 2026 the latter made the
+    factors in single precision, and about one output in a million was another.
     """
     parameters = sub_parameters(tensors[0].quant, tensors[1].quant, output.quant)
     first, second = _brought(inputs, tensors, parameters)
