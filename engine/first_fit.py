@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from engine.packing import Problem
+from engine.packing import NOWHERE, Problem
 
 Order = tuple[int, ...]
 Key = Callable[[int], tuple[int, ...]]
-NOWHERE = -1
 
 
 def place(task: Problem, order: Iterable[int]) -> list[int]:
@@ -46,14 +45,19 @@ def orders(task: Problem, bounds: Sequence[int]) -> Iterator[Order]:
         yield tuple(sorted(units, key=key))
 
 
+def hottest(task: Problem, bounds: Sequence[int]) -> list[int]:
+    """Of each unit, the bound of the fullest step that it lives at."""
+    spans = zip(task.firsts, task.lasts, strict=True)
+    return [max(bounds[first : last + 1]) for first, last in spans]
+
+
 def _keys(task: Problem, bounds: Sequence[int]) -> Iterator[Key]:
     rooms, firsts, lasts = task.rooms, task.firsts, task.lasts
-    units = range(len(rooms))
-    hottest = [max(bounds[firsts[u] : lasts[u] + 1]) for u in units]
-    yield lambda u: (-hottest[u], -firsts[u], -rooms[u])
+    heat = hottest(task, bounds)
+    yield lambda u: (-heat[u], -firsts[u], -rooms[u])
     yield lambda u: (-rooms[u], -firsts[u])
     yield lambda u: (firsts[u] == lasts[u], -firsts[u], -rooms[u])
-    yield lambda u: (-hottest[u], -rooms[u])
+    yield lambda u: (-heat[u], -rooms[u])
     yield lambda u: (-rooms[u] * (1 + lasts[u] - firsts[u]), -firsts[u])
     yield lambda u: (firsts[u] - lasts[u], -rooms[u])
     yield lambda u: (-firsts[u], -rooms[u])

@@ -45,6 +45,9 @@ Bar = tuple[int, int, int]
 """(other, low, high): a unit may not begin between low and high, neither included, counted from
 the offset of the other unit; multiples of four."""
 
+NOWHERE = -1
+"""The offset of a unit that has none yet."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -62,8 +65,9 @@ class Problem:
     floor: int
 
     def peak(self, offsets: Sequence[int]) -> int:
-        """Bytes from 0 to the end of the highest unit, guard included."""
-        return max(map(int.__add__, offsets, self.rooms))
+        """Bytes from 0 to the end of the highest unit that has an offset, guard included."""
+        ends = zip(offsets, self.rooms, strict=True)
+        return max(at + room for at, room in ends if at != NOWHERE)
 
 
 def problem(

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from engine.first_fit import improve, orders, place
-from engine.packing import Block, Problem, Shares, problem, step_bounds
+from engine.branch_and_bound import search
+from engine.first_fit import Order, hottest, improve, orders, place
+from engine.packing import NOWHERE, Block, Problem, Shares, problem, step_bounds
+from engine.pressure import steps_of
 
-ROUNDS = 200
+ROUNDS = 40
+MAX_BARS = 1_000_000
+"""Looked at by the rounds of one order: a large graph gets fewer rounds."""
+
+MAX_UNITS = 24
+"""Searched exhaustively, of neighbouring steps."""
+
+MAX_NODES = 4_000
+"""Of all searches of one packing."""
 
 
 @dataclass(frozen=True)
 class Packing:
     """Offsets, multiples of four, in the order of the blocks.
 
-    lower_bound_bytes: what no packing could go under; bound_step: the step that needs them.
+    lower_bound_bytes: what no packing could go under; bound_step: the fullest step.
     """
 
     offsets: tuple[int, ...]
@@ -27,26 +37,113 @@ class Packing:
 def pack(blocks: Sequence[Block], shares: Shares, guard_bytes: int = 0) -> Packing:
     """The best of several orders of placement, improved where the lower bound is not met.
 
-    Deterministic, bounded.
+    Then the fullest steps are searched exhaustively, which betters the packing or raises the
+    bound. Deterministic, bounded by counts of placements. One block at least.
     """
-    bounds = step_bounds(blocks, shares, guard_bytes)
-    target = max(bounds)
-    task = problem(blocks, shares, guard_bytes, glued=True)
-    offsets = _best(task, bounds, target)
-    return Packing(
-        offsets=tuple(offsets[unit] for unit in task.units),
-        peak_bytes=task.peak(offsets),
-        lower_bound_bytes=target,
-        bound_step=bounds.index(target),
-    )
+    hunt = _Hunt(blocks, shares, guard_bytes)
+    hunt.run()
+    return Packing(hunt.offsets, hunt.peak, hunt.lower_bound, hunt.bound_step)
 
 
-def _best(task: Problem, bounds: Sequence[int], target: int) -> list[int]:
-    tried = []
-    for order in orders(task, bounds):
-        offsets = place(task, order)
-        if task.peak(offsets) == target:
-            return offsets
-        tried.append((task.peak(offsets), order))
-    found = [improve(task, order, target, ROUNDS) for _, order in sorted(tried)[:3]]
-    return min(found, key=task.peak)
+class _Hunt:
+    """The best packing so far, and the best bound so far."""
+
+    def __init__(self, blocks: Sequence[Block], shares: Shares, guard_bytes: int) -> None:
+        self._blocks, self._shares, self._guard_bytes = blocks, shares, guard_bytes
+        self._bounds = step_bounds(blocks, shares, guard_bytes)
+        self.lower_bound = max(self._bounds)
+        self.bound_step = self._bounds.index(self.lower_bound)
+        self.offsets: tuple[int, ...] = ()
+        self.peak = 1 << 62
+
+    def run(self) -> None:
+        task = self._task(self._shares, glued=True)
+        tried = [self._try(task, order) for order in self._orders(task)]
+        if self._done:
+            return
+        has_exact = any(share.exact for share in self._shares.values())
+        for order in tried:
+            self._improve(task, order)
+        if has_exact:
+            free = self._task(self._shares)
+            for order in self._orders(free):
+                self._improve(free, order)
+        if has_exact:
+            loose = {pair: replace(share, exact=False) for pair, share in self._shares.items()}
+            self._search(self._task(loose), loose, proves=True)
+        self._search(task, self._shares, proves=not has_exact)
+
+    @property
+    def _done(self) -> bool:
+        return self.peak <= self.lower_bound
+
+    def _task(self, shares: Shares, *, glued: bool = False) -> Problem:
+        return problem(self._blocks, shares, self._guard_bytes, glued=glued)
+
+    def _orders(self, task: Problem) -> Iterator[Order]:
+        """Until the bound is met."""
+        for order in orders(task, self._bounds):
+            if self._done:
+                return
+            yield order
+
+    def _try(self, task: Problem, order: Order) -> Order:
+        self._take(task, place(task, order))
+        return order
+
+    def _improve(self, task: Problem, order: Order) -> None:
+        if not self._done:
+            rounds = min(ROUNDS, MAX_BARS // (1 + sum(map(len, task.bars))))
+            self._take(task, improve(task, order, self.lower_bound, rounds))
+
+    def _take(self, task: Problem, offsets: Sequence[int]) -> None:
+        if task.peak(offsets) < self.peak:
+            self.peak = task.peak(offsets)
+            self.offsets = tuple(offsets[unit] for unit in task.units)
+
+    def _search(self, task: Problem, shares: Shares, *, proves: bool) -> None:
+        """Search around the fullest step; ``proves``: what is best there bounds every packing."""
+        steps = steps_of(self._blocks, shares, task.units, self._guard_bytes)
+        nodes = MAX_NODES
+        for units in _windows(task, self._bounds, self.bound_step):
+            if self._done or nodes <= 0:
+                return
+            found = search(task, steps, units, self.peak, nodes)
+            nodes -= found.nodes
+            if found.is_best and proves:
+                best = self.peak if found.offsets is None else task.peak(found.offsets)
+                self.lower_bound = max(self.lower_bound, best)
+            if found.offsets is None and found.is_best:
+                return
+            if found.offsets is not None and shares is self._shares:
+                self._complete(task, found.offsets)
+
+    def _complete(self, task: Problem, core: Sequence[int]) -> None:
+        """Place the others around what the search has placed."""
+        heat = hottest(task, self._bounds)
+        units = range(len(core))
+        placed = sorted((unit for unit in units if core[unit] != NOWHERE), key=lambda u: core[u])
+        others = sorted((unit for unit in units if core[unit] == NOWHERE), key=lambda u: -heat[u])
+        self._improve(task, (*placed, *others))
+
+
+def _windows(task: Problem, bounds: Sequence[int], middle: int) -> Iterator[tuple[int, ...]]:
+    """The units of a window of steps that grows around ``middle``, always to its fuller side."""
+    first = last = middle
+    units: tuple[int, ...] = ()
+    while True:
+        before, units = units, _units_within(task, first, last)
+        if len(units) > MAX_UNITS:
+            return
+        if units != before:
+            yield units
+        left = bounds[first - 1] if first > 0 else -1
+        right = bounds[last + 1] if last + 1 < len(bounds) else -1
+        if left < 0 and right < 0:
+            return
+        first, last = (first - 1, last) if left >= right else (first, last + 1)
+
+
+def _units_within(task: Problem, first: int, last: int) -> tuple[int, ...]:
+    spans = enumerate(zip(task.firsts, task.lasts, strict=True))
+    return tuple(unit for unit, (born, dies) in spans if born <= last and dies >= first)
