@@ -1,11 +1,14 @@
 """Random int8 networks: every kind of operator, odd shapes, strides, paddings and residuals."""
 
 import numpy as np
+from engine_blocks import BLOCKS
 from hypothesis import strategies as st
 
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 
-KINDS = ("conv2d", "pointwise", "depthwise_conv2d", "average_pool2d", "add", "fully_connected")
+POOLS = ("average_pool2d", "max_pool2d")
+WINDOWS = ("conv2d", "depthwise_conv2d", *POOLS)
+KINDS = (*WINDOWS, "pointwise", "fully_connected", *BLOCKS)
 WIDE = (-128, 127)
 
 
@@ -18,6 +21,7 @@ class Maker:
         shape = input_shape or (choose(1, max_side), choose(1, max_side), choose(1, 9))
         self.tensors = [Tensor("in", shape, self.quant())]
         self.ops = []
+        self.constants = {}
 
     def quant(self):
         return Quant(float(self.rng.uniform(0.01, 0.1)), self.choose(-128, 127))
@@ -39,15 +43,28 @@ class Maker:
 
     def add_op(self, kind, shift=0):
         """Append one operator; weights scaled so that factors are near 2**shift."""
-        source = self.tensors[-1]
-        make = getattr(self, f"_{kind}", None)
-        if make:
-            make(source)
-        else:
+        source = self._last()
+        if kind in BLOCKS:
+            BLOCKS[kind](self, source)
+        elif kind in WINDOWS:
             self._window(source, kind, shift)
+        else:
+            {"pointwise": self._pointwise, "fully_connected": self._fully_connected}[kind](source)
         return self
 
-    def _append(self, kind, inputs, shape, quant=None, **attributes):
+    def _last(self):
+        """The tensor that the next operator reads."""
+        name = self.ops[-1].output if self.ops else "in"
+        return next(tensor for tensor in self.tensors if tensor.name == name)
+
+    def constant(self, shape, quant=None):
+        """A constant tensor of random values."""
+        name = f"c{len(self.constants)}"
+        self.constants[name] = self.rng.integers(-128, 128, shape).astype(np.int8)
+        self.tensors.append(Tensor(name, shape, quant or self.quant()))
+        return self.tensors[-1]
+
+    def append(self, kind, inputs, shape, quant=None, **attributes):
         index = len(self.ops)
         self.tensors.append(Tensor(f"t{index}", shape, quant or self.quant()))
         self.ops.append(Op(kind, f"{kind} {index}", inputs, f"t{index}", **attributes))
@@ -70,9 +87,9 @@ class Maker:
         cout = self.choose(1, 9) if kind == "conv2d" else cin
         shapes = {"conv2d": (cout, kh, kw, cin), "depthwise_conv2d": (kh, kw, cin)}
         weights = self._weights(shapes[kind], cout, shift) if kind in shapes else {}
-        self._append(
+        self.append(
             kind, (source.name,), (rows, columns, cout),
-            source.quant if kind == "average_pool2d" else None,
+            source.quant if kind in POOLS else None,
             kernel=(kh, kw), stride=(sh, sw), padding=Padding(top, bottom, left, right),
             clamp=self.clamp(), **weights,
         )  # fmt: skip
@@ -82,25 +99,21 @@ class Maker:
         cout = self.choose(1, 13)
         weights = self._weights((cout, 1, 1, cin), cout)
         shape = (height, width, cout)
-        self._append("conv2d", (source.name,), shape, clamp=self.clamp(), **weights)
+        self.append("conv2d", (source.name,), shape, clamp=self.clamp(), **weights)
 
     def _fully_connected(self, source):
         cout = self.choose(1, 13)
         weights = self._weights((cout, source.size), cout)
-        self._append("fully_connected", (source.name,), (1, 1, cout), clamp=self.clamp(), **weights)
-
-    def _add(self, source):
-        same = [tensor.name for tensor in self.tensors if tensor.shape == source.shape]
-        other = same[self.choose(0, len(same) - 1)]
-        self._append("add", (source.name, other), source.shape, clamp=self.clamp())
+        self.append("fully_connected", (source.name,), (1, 1, cout), clamp=self.clamp(), **weights)
 
     def graph(self):
         tensors = tuple(self.tensors)
-        return Graph("a net", tensors, tuple(self.ops), (tensors[0].name,), (tensors[-1].name,))
+        output = self.ops[-1].output
+        return Graph("a net", tensors, tuple(self.ops), ("in",), (output,), self.constants)
 
 
 def grow(choose, kinds=None):
-    """A chain of one to six operators of `kinds` (any), adds reaching back where shapes allow."""
+    """A chain of one to six operators of `kinds` (any), some reaching back where shapes allow."""
     maker = Maker(choose)
     for _ in range(choose(1, 6)):
         names = kinds or KINDS
@@ -118,20 +131,6 @@ def seeded(seed):
 def networks(draw):
     """Hypothesis strategy of whole networks."""
     return grow(lambda low, high: draw(st.integers(low, high)))
-
-
-@st.composite
-def one_operator(draw, kind):
-    """Strategy of networks of one operator; adds get two tensors of different scales."""
-    maker = Maker(lambda low, high: draw(st.integers(low, high)))
-    if kind == "add":
-        maker.add_op("average_pool2d")
-        source = maker.tensors[0]
-        maker.tensors[1] = Tensor("t0", source.shape, maker.quant())
-        maker.ops[0] = Op("add", "add", ("in", "in"), "t0", clamp=maker.clamp())
-    else:
-        maker.add_op(kind)
-    return maker.graph()
 
 
 def inputs_for(graph, count, seed=0):
