@@ -61,7 +61,7 @@ def requantize_factor(source: Quant, output: Quant) -> Factor:
 
 def relu_factor(source: Quant, output: Quant) -> Factor:
     """The same for a ReLU, whose scales TFLite divides in single precision."""
-    return _step_factor(_single_ratio(np.float32(source.scale), output))
+    return _step_factor(_single_ratio(source.scale, output.scale))
 
 
 def mean_factor(source: Tensor, output: Tensor) -> Factor:
@@ -93,11 +93,11 @@ def softmax_argument(options: Softmax, source: Tensor, output: Tensor) -> Argume
 
 def hard_swish_factors(source: Quant, output: Quant) -> HardSwish:
     """Of the value itself, to steps of the output, and of its gate, where 3.0 becomes 2**15."""
-    fine = np.float32(1 / 128) * np.float32(source.scale)
-    scaled = quantize_multiplier(_single_ratio(fine, output))
+    fine = source.scale / 128  # a power of two: as exact as in single precision
+    scaled = quantize_multiplier(_single_ratio(fine, output.scale))
     if scaled[1] > 0:
         raise GraphError(f"a hard swish cannot go to the output scale {output.scale!r}: too small")
-    gate = quantize_multiplier(float(fine / np.float32(3 / 32768)))
+    gate = quantize_multiplier(_single_ratio(fine, 3 / (1 << 15)))
     return HardSwish(_halved(scaled), _halved(gate))
 
 
@@ -121,9 +121,9 @@ def _step_factor(real: float) -> Factor:
     return quantize_multiplier(real)
 
 
-def _single_ratio(scale: np.float32, output: Quant) -> float:
+def _single_ratio(scale: float, other: float) -> float:
     with np.errstate(all="ignore"):  # what is infinite or no number is refused as a factor
-        return float(scale / np.float32(output.scale))
+        return float(np.float32(scale) / np.float32(other))
 
 
 def _check_probability(output: Quant) -> None:

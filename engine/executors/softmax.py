@@ -25,7 +25,7 @@ def _softmax(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor)
     argument = softmax_argument(op.options, tensors[0], output)
     x = inputs[0].astype(np.int64)
     below = x.max(axis=-1, keepdims=True) - x
-    every = -np.arange(argument.radius + 1, dtype=np.int64)[:256]
+    every = -np.arange(min(argument.radius, 255) + 1, dtype=np.int64)
     raw = requantize(every, *argument.factor).astype(np.int64)
     exponentials = np.zeros(256, np.int64)  # exp(-i), of 0 integer bits
     exponentials[: len(every)] = exp_of_negative(raw, SOFTMAX_BITS)

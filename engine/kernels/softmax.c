@@ -74,7 +74,7 @@ TR_INLINE int32_t tr_largest(const int8_t *in, int32_t count)
     return largest;
 }
 
-/* From a share of INT32_MAX / 2**31 to steps of 1/256 less 128. */
+/* round(share / 2**exponent) steps of 1/256, less 128. */
 TR_INLINE int8_t tr_probability(int32_t share, int32_t exponent)
 {
     int32_t steps = exponent > 31 ? 0 : tr_divide_by_pot(share, exponent);
@@ -90,8 +90,10 @@ void tr_softmax(const tr_distribution *op, const int8_t *in, int8_t *out)
         int32_t zeros = __builtin_clz((uint32_t)sum);
         int32_t scale = tr_reciprocal((int32_t)((uint32_t)sum << zeros & INT32_MAX));
         int32_t exponent = TR_SUM_BITS - zeros + 31 - 8;
-        for (int32_t c = 0; c < op->channels; c++)
-            out[c] = tr_probability(tr_high_mul(tr_exp_below(op, largest - in[c]), scale), exponent);
+        for (int32_t c = 0; c < op->channels; c++) {
+            int32_t share = tr_high_mul(tr_exp_below(op, largest - in[c]), scale);
+            out[c] = tr_probability(share, exponent);
+        }
         in += op->channels;
         out += op->channels;
     }

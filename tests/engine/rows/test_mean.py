@@ -1,21 +1,17 @@
-"""Kernels of mean give the reference's bytes, on the host and on both cores, in place too."""
+"""Rows of mean, and its kernels where their sums are largest."""
 
 import itertools
 
 import numpy as np
 import pytest
-from graph_strategies import inputs_of, operators
-from hypothesis import given, settings
-from kernel_call import on_arm, on_host
+from given_cases import check_on
+from kernel_machines import MACHINES
 
-from engine import reference
 from engine.dispatch import choose
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.options import Mean
-from engine.rows.mean import MAX_FAST_COUNT, ROWS, reduction
+from engine.rows.mean import reduction
 
-CPUS = ("cortex-m4", "cortex-m7")
-ENTRIES = tuple(row.c_name for row in ROWS)
 AXES = [axes for count in (1, 2, 3) for axes in itertools.combinations(range(3), count)]
 
 
@@ -27,32 +23,16 @@ def mean(shape, axes, output=None):
     return Graph("net", tensors, (op,), ("a",), ("out",))
 
 
-def check(graph, x):
-    """Every kernel that takes the mean; their names."""
-    op, wanted = graph.ops[0], reference.run(graph, x)
-    rows = [row for row in ROWS if row.accepts(graph, op)]
-    for row in rows:
-        np.testing.assert_array_equal(on_host(row, graph, x), wanted)
-        for overlap in (row.lead_bytes(graph, op), 5):
-            np.testing.assert_array_equal(on_host(row, graph, x, overlap), wanted)
-        for cpu in CPUS:
-            np.testing.assert_array_equal(on_arm(cpu, row, graph, x, ENTRIES), wanted)
-    return [row.c_name for row in rows]
+def full(shape, value):
+    return mean(shape, (0, 1), Quant(0.07, 100)), np.full(shape, value, np.int8)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(operators("mean"))
-def test_means_equal_the_reference(graph):
-    check(graph, inputs_of(graph)["a"])
-
-
-@pytest.mark.parametrize("value", [-128, 127])
-@pytest.mark.parametrize("shape", [(15, 17, 9), (16, 16, 8)])
-def test_means_of_the_most_that_16_bits_hold_are_exact(shape, value):
-    graph = mean(shape, (0, 1), Quant(0.07, 100))
-    names = check(graph, np.full(shape, value, np.int8))
-    fits = shape[0] * shape[1] <= MAX_FAST_COUNT
-    assert names == (["tr_reduce_mean"] if fits else []) + ["tr_reduce_mean_plain"]
+@pytest.mark.parametrize("name", MACHINES)
+def test_means_of_the_most_that_16_bits_hold_are_exact(name):
+    within = check_on(name, [full((15, 17, 9), value) for value in (-128, 127)])
+    assert within == ["tr_reduce_mean", "tr_reduce_mean_plain"] * 2
+    beyond = check_on(name, [full((16, 16, 8), value) for value in (-128, 127)])
+    assert beyond == ["tr_reduce_mean_plain"] * 2
 
 
 @pytest.mark.parametrize("axes", AXES)
