@@ -88,11 +88,9 @@ def depthwise(graph: Graph, op: Op) -> Features:
     gathered = sum(len(rows) for _, rows, _ in gathers)
     inside = sum(_inside(rows.start, len(rows), size.in_h) for _, rows, _ in gathers)
     inside *= min(strip.width - op.padding.left, size.in_w)
-    rows = size.pixels * quads * op.kernel[0]
+    rows = size.pixels * every * op.kernel[0]
     straight = op.kernel[1] if op.dilation[1] == 1 else 0
-    looped = size.pixels * op.kernel[0] * (tail > 0)
-    if straight not in UNROLLED_WIDTHS:
-        looped += rows
+    looped = 0 if straight in UNROLLED_WIDTHS else rows
     return {
         "calls": 1,
         "strips": every * len(gathers),
