@@ -15,6 +15,13 @@ from dataclasses import dataclass
 from engine.errors import GraphError
 from engine.graph import Graph
 from engine.rewrites.channels import drop_channels
+from engine.rewrites.constants import compute_once, fold_constants, shrink_constants
+from engine.rewrites.functions import clamp_before, drop_numbers, join_functions
+from engine.rewrites.kernels import conv_to_dense, crop_kernels, depthwise_to_conv
+from engine.rewrites.means import mean_before_transpose, mean_to_pool
+from engine.rewrites.moves import merge_transposes, sink_moves, skip_reshapes
+from engine.rewrites.no_ops import remove_no_ops
+from engine.rewrites.pads import merge_pads, pad_in_windows
 
 MAX_ROUNDS = 16
 """Rounds over the whole table; what is left after that stays, and is exact as it is."""
@@ -38,7 +45,24 @@ class Rewritten:
 
 
 REWRITES: tuple[Rewrite, ...] = (
+    Rewrite("fold_constants", fold_constants, "what is always the same needs no operator"),
+    Rewrite("shrink_constants", shrink_constants, "a repeated constant is stored once"),
+    Rewrite("compute_once", compute_once, "equal operators on one tensor are one"),
+    Rewrite("merge_transposes", merge_transposes, "a transpose takes over other moves"),
+    Rewrite("skip_reshapes", skip_reshapes, "some readers see bytes, not shapes"),
+    Rewrite("mean_before_transpose", mean_before_transpose, "a mean names the axes it wants"),
+    Rewrite("sink_moves", sink_moves, "functions run first, so that moves and windows meet"),
+    Rewrite("remove_no_ops", remove_no_ops, "what changes nothing needs no operator"),
+    Rewrite("clamp_before", clamp_before, "a ReLU is the clamp of the operator before it"),
+    Rewrite("drop_numbers", drop_numbers, "a number added or multiplied is a function"),
+    Rewrite("join_functions", join_functions, "two functions of a value that are one"),
+    Rewrite("merge_pads", merge_pads, "two pads of one value are one"),
+    Rewrite("pad_in_windows", pad_in_windows, "windows pad by themselves, without a copy"),
     Rewrite("drop_channels", drop_channels, "constant and unread channels need no work"),
+    Rewrite("crop_kernels", crop_kernels, "weights that only meet padding or are zero"),
+    Rewrite("depthwise_to_conv", depthwise_to_conv, "a row of products for one channel"),
+    Rewrite("conv_to_dense", conv_to_dense, "a kernel as large as its image needs no windows"),
+    Rewrite("mean_to_pool", mean_to_pool, "an average pool does not requantise"),
 )
 """The rows, in the order in which they are tried."""
 

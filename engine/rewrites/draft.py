@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.bounds import Interval, bounds
 from engine.graph import Graph, Op, Tensor
 
 
@@ -37,6 +40,32 @@ class Draft:
         readers = self.readers(name)
         return readers[0] if len(readers) == 1 and not self.is_outside(name) else None
 
+    def fresh(self, like: Tensor) -> str:
+        """The name of a new tensor with the shape and quantisation of `like`."""
+        numbers = (f"{like.name} {number}" for number in itertools.count(2))
+        name = next(name for name in numbers if name not in self.tensors)
+        self.tensors[name] = replace(like, name=name)
+        return name
+
+    def set_constant(self, name: str, values: NDArray[np.int8]) -> None:
+        """Let tensor `name` be the constant `values` [H, W, C]."""
+        height, width, channels = values.shape
+        self.constants[name] = values
+        self.tensors[name] = replace(self.tensors[name], shape=(height, width, channels))
+
+    def is_read_without(self, op: Op) -> bool:
+        """Whether each input of the graph would have a reader if `op` were gone."""
+        needed = set(self.graph.outputs)
+        for other in reversed(self.ops):
+            if other is not op and other.output in needed:
+                needed.update(other.inputs)
+        return needed.issuperset(self.graph.inputs)
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """What the tensors of the graph can hold; a rule must not give an old name new values."""
+        return bounds(self.graph)
+
     def swap(self, op: Op, *others: Op) -> None:
         """`others` in the place of `op`."""
         index = self.ops.index(op)
@@ -45,6 +74,29 @@ class Draft:
     def redirect(self, old: str, new: str) -> None:
         """Let every reader of tensor `old` read tensor `new`."""
         self.ops = [_reading(op, old, new) for op in self.ops]
+
+    def bypass(self, op: Op) -> bool:
+        """Remove `op`, whose output always equals its first input; False if it must stay."""
+        source, output = op.inputs[0], op.output
+        if replace(self.tensors[source], name=output) != self.tensors[output]:
+            return False
+        if output in self.graph.outputs:
+            return self.rename(source, op)
+        if source in self.constants:
+            return False
+        self.swap(op)
+        self.redirect(output, source)
+        return True
+
+    def rename(self, source: str, op: Op) -> bool:
+        """Let the maker of tensor `source` write the output of `op`, which goes."""
+        maker = self.maker(source)
+        if maker is None or self.is_outside(source):
+            return False
+        self.swap(op)
+        self.swap(maker, replace(maker, output=op.output))
+        self.redirect(source, op.output)
+        return True
 
     def finished(self) -> Graph | None:
         """The graph, without operators, tensors and constants that nobody needs.

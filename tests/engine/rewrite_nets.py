@@ -86,7 +86,8 @@ class Net:
         kernel, stride = self.int(1, 3), self.int(1, 2)
         dilation = self.int(1, 2) if dilates else 1
         reach = (kernel - 1) * dilation + 1
-        before, after = self.int(0, reach - 1), self.int(0, reach - 1)
+        most = reach - 1 if self.int(0, 1) else 0
+        before, after = self.int(0, most), self.int(0, most)
         if size + before + after < reach:
             kernel = dilation = reach = 1
             before = after = 0
@@ -220,7 +221,7 @@ def random_net(seed, kinds=KINDS, most=7):
     net = Net(seed)
     made = [net.grow(kinds[net.int(0, len(kinds) - 1)], "in")]
     for _ in range(net.int(1, most - 1)):
-        source = made[-net.int(1, min(2, len(made)))]
+        source = made[-1] if net.int(0, 3) else made[-min(2, len(made))]
         if net.tensor(source).size > 4000:
             continue
         made.append(net.grow(kinds[net.int(0, len(kinds) - 1)], source))
