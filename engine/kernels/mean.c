@@ -3,14 +3,16 @@
  */
 #include "scale.h"
 
-TR_INLINE int8_t tr_mean_end(const tr_reduction *op, int32_t sum)
+#define TR_SMALL static __attribute__((noinline)) /* called once an output: size matters more */
+
+TR_SMALL int8_t tr_mean_end(const tr_reduction *op, int32_t sum)
 {
     int32_t steps = tr_requantize(sum + op->base, op->factor.multiplier, op->factor.shift);
     return (int8_t)tr_clamped(steps + op->out_zero, op->clamp_min, op->clamp_max);
 }
 
 /* The sum behind one output; `in` is its first element. */
-TR_INLINE int32_t tr_sum_of(const tr_reduction *op, const int8_t *in)
+TR_SMALL int32_t tr_sum_of(const tr_reduction *op, const int8_t *in)
 {
     int32_t sum = 0;
     for (int32_t far = 0; far < op->far; far++) {
