@@ -173,14 +173,20 @@ def step_bounds(blocks: Sequence[Block], shares: Shares, guard_bytes: int = 0) -
     return bounds
 
 
-def _savings(blocks: Sequence[Block], shares: Shares, guard: int) -> dict[int, int]:
+def _savings(blocks: Sequence[Block], shares: Shares, guard_bytes: int) -> dict[int, int]:
     """Step -> the most that one share saves there."""
     savings: dict[int, int] = {}
     for (dying, born), share in shares.items():
-        lead = usable_lead(share, blocks[born].size)
-        if lead is None:
-            continue
-        upper, lower = padded(blocks[dying].size + guard), padded(blocks[born].size + guard)
+        saved = saving(share, blocks[dying].size, blocks[born].size, guard_bytes)
         step = blocks[born].first
-        savings[step] = max(savings.get(step, 0), upper + lower - max(lower, lead + upper))
+        savings[step] = max(savings.get(step, 0), saved)
     return savings
+
+
+def saving(share: Share | None, dying: int, born: int, guard_bytes: int = 0) -> int:
+    """Whole words that two blocks of ``dying`` and ``born`` bytes need less if they share."""
+    lead = usable_lead(share, born)
+    if lead is None:
+        return 0
+    upper, lower = padded(dying + guard_bytes), padded(born + guard_bytes)
+    return upper + lower - max(lower, lead + upper)

@@ -7,13 +7,14 @@ output may lie over an input that dies there, as far above it as its kernel says
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.graph import Graph
 from engine.needs import Need, needs
-from engine.packing_search import Packing, pack
-from engine.tenants import Tenants, tenants
+from engine.order import Order, best_order
+from engine.packing_search import pack
+from engine.tenants import tenants
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Plan:
     apart; scratch_offsets, scratch_sizes: operator name -> bytes, for operators that need any;
     peak_bytes: the arena, exactly; lower_bound_bytes: what no packing in this order could go
     under; bound_step: the step of the order (from 0) that needs those; in_place: names of
-    operators whose output shares memory with an input.
+    operators whose output shares memory with an input; order_is_best: whether the fullest step of
+    no other order is less full.
     """
 
     order: tuple[int, ...]
@@ -35,6 +37,7 @@ class Plan:
     lower_bound_bytes: int
     in_place: frozenset[str]
     bound_step: int = 0
+    order_is_best: bool = False
 
     @property
     def scratch_bytes(self) -> int:
@@ -53,21 +56,22 @@ def plan(graph: Graph, *, plain: bool = False, guard_bytes: int = 0) -> Plan:
     guard_bytes: unused bytes around everything that does not share memory, for tests of the C.
     """
     wanted = needs(graph, plain=plain)
-    order = tuple(range(len(graph.ops)))
-    living = tenants(graph, wanted, order)
-    return _plan(graph, wanted, order, living, pack(living.blocks, living.shares, guard_bytes))
+    order = best_order(graph, wanted)
+    found = _packed(graph, wanted, order, guard_bytes)
+    given = Order(tuple(range(len(graph.ops))), is_best=False)
+    if found.is_proven or order.steps == given.steps:
+        return found
+    # A fuller fullest step may still leave room for a tighter packing.
+    return min(found, _packed(graph, wanted, given, guard_bytes), key=lambda got: got.peak_bytes)
 
 
-def _plan(
-    graph: Graph,
-    wanted: tuple[Need, ...],
-    order: tuple[int, ...],
-    living: Tenants,
-    packed: Packing,
-) -> Plan:
+def _packed(graph: Graph, wanted: Sequence[Need], order: Order, guard_bytes: int) -> Plan:
+    living = tenants(graph, wanted, order.steps)
+    packed = pack(living.blocks, living.shares, guard_bytes)
     offsets = {name: packed.offsets[block] for name, block in living.tensors.items()}
     return Plan(
-        order=order,
+        order=order.steps,
+        order_is_best=order.is_best,
         offsets=offsets,
         scratch_offsets={
             graph.ops[index].name: packed.offsets[block] for index, block in living.scratch.items()
