@@ -13,9 +13,11 @@ from engine.numerics import (
     add_parameters,
     divide_by_pot,
     high_mul,
+    mul_multiplier,
     output_multipliers,
     quantize_multiplier,
     requantize,
+    sub_parameters,
 )
 
 int32s = st.integers(-(2**31), 2**31 - 1)
@@ -123,16 +125,9 @@ def dense(scales):
     )  # fmt: skip
 
 
-def test_one_weight_scale_is_multiplied_in_single_precision():
-    first, out, weight = 0.1234567, 0.07654321, 0.003456789
-    multiplier, shift = output_multipliers(dense([weight, weight]), Quant(first, 0), Quant(out, 0))
-    product = float(np.float32(first) * np.float32(weight))
-    assert (multiplier[0], shift[0]) == quantize_multiplier(product / out)
-    assert (multiplier[1], shift[1]) == (multiplier[0], shift[0])
-
-
-def test_channel_scales_are_multiplied_in_double_precision():
-    first, out, weights = 0.1234567, 0.07654321, [0.003456789, 0.4]
+@pytest.mark.parametrize("weights", [[0.003456789, 0.4], [0.003456789, 0.003456789]])
+def test_scales_are_multiplied_in_double_precision(weights):
+    first, out = 0.1234567, 0.07654321
     multiplier, shift = output_multipliers(dense(weights), Quant(first, 0), Quant(out, 0))
     for channel, weight in enumerate(weights):
         expected = quantize_multiplier(first * weight / out)
@@ -148,3 +143,23 @@ def test_add_brings_both_inputs_to_twice_the_larger_scale():
 def test_add_refuses_an_output_scale_that_needs_a_left_shift():
     with pytest.raises(GraphError, match="too small"):
         add_parameters(Quant(1.0, 0), Quant(1.0, 0), Quant(1e-7, 0))
+
+
+@pytest.mark.parametrize("make", [add_parameters, sub_parameters])
+def test_a_sum_refuses_factors_that_tflite_aborts_on(make):
+    with pytest.raises(GraphError, match="too small"):  # rounds up to a factor of one
+        make(Quant(0.5, 0), Quant(0.5, 0), Quant(2.0**-20 * (1 + 2.0**-40), 0))
+    with pytest.raises(GraphError, match="too far apart"):
+        make(Quant(1e-300, 0), Quant(1e300, 0), Quant(1e300, 0))
+
+
+def test_mul_scales_the_product_of_both_values():
+    factor = mul_multiplier(Quant(0.5, 3), Quant(0.25, -9), Quant(2.0, 0))
+    assert factor == quantize_multiplier(0.0625)
+
+
+def test_mul_keeps_the_largest_product_within_32_bits():
+    _, shift = mul_multiplier(Quant(1.0, 0), Quant(1.0, 0), Quant(2.0**-14, 0))
+    assert 255 * 255 << shift < 2**31
+    with pytest.raises(GraphError, match="too small"):
+        mul_multiplier(Quant(1.0, 0), Quant(1.0, 0), Quant(2.0**-15, 0))
