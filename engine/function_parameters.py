@@ -6,7 +6,6 @@ Each function raises `GraphError` for quantisations that the operator cannot hav
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -103,11 +102,12 @@ def hard_swish_factors(source: Quant, output: Quant) -> HardSwish:
 
 def _argument(scale: float, bits: int) -> Argument:
     real = scale * (1 << (31 - bits))
-    shift = math.frexp(real)[1] if math.isfinite(real) else 1024
-    if shift < 0:
+    if real < 0.5:
         raise GraphError(f"a step of {scale!r} is too small for a logistic function")
-    radius = ((1 << bits) - 1) << (31 - bits) >> shift
-    return Argument(quantize_multiplier(real) if shift <= 30 else NO_FACTOR, radius)
+    if not real < 1 << 30:
+        return Argument(NO_FACTOR, 0)
+    factor = quantize_multiplier(real)
+    return Argument(factor, ((1 << bits) - 1) << (31 - bits) >> factor[1])
 
 
 def _halved(factor: Factor) -> Factor:

@@ -31,6 +31,10 @@ KEEPING_KINDS = (
     "slice",
 )  # fmt: skip
 """Kinds whose output has the quantisation of each input."""
+CLAMPLESS_KINDS = (
+    "pad", "reshape", "transpose", "concat", "resize_nearest", "slice", "softmax",
+)  # fmt: skip
+"""Kinds without a fused activation."""
 MAX_CONCAT = 64
 
 
@@ -65,6 +69,8 @@ def check_op(op: Op) -> None:
         raise GraphError(f"{where} ({op.kind}) has options {op.options!r}")
     if op.clamp[0] > op.clamp[1]:
         raise GraphError(f"{where}: clamp {op.clamp} is empty")
+    if op.kind in CLAMPLESS_KINDS and op.clamp != (-128, 127):
+        raise GraphError(f"{where} ({op.kind}) has a clamp")
     _check_window(op)
     _check_arrays(op)
 

@@ -52,6 +52,15 @@ def test_softmax_of_every_difference_equals_tflite(power):
     check(softmax(x.shape, single(2**power)), x)
 
 
+@pytest.mark.parametrize("power", range(-25, 8))
+def test_steps_just_below_a_power_of_two_equal_tflite(power):
+    """The fraction of the factor rounds up to 1 there, and its power changes."""
+    x = np.arange(-128, 128, dtype=np.int8)[None, None]
+    scale, beta = (1 - 2**-23) * 2.0**power, 1 + 2**-23
+    assert 0 < 2.0**power - scale * beta < 2.0 ** (power - 40)
+    check(softmax(x.shape, scale, beta), x)
+
+
 def test_rows_that_add_up_to_512_or_more_are_all_zero():
     """TFLite ends the program there, so that only the row below can be held against it."""
     below = np.zeros((1, 1, 511), np.int8)
