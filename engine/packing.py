@@ -38,8 +38,8 @@ class Share:
 
 
 Shares = Mapping[tuple[int, int], Share]
-"""(index of the dying block, index of the one born) -> share. Of several blocks that may lie over
-one, each has its size, so that no two of them can."""
+"""(index of the dying block, index of the one born) -> share. At a step one block at most is born
+that others may lie over; if several may, each has its size, so that no two of them can."""
 
 Bar = tuple[int, int, int]
 """(other, low, high): a unit may not begin between low and high, neither included, counted from
