@@ -10,41 +10,6 @@ MAX_NAME = 40
 BYTES_A_LINE = 24
 NUMBERS_A_LINE = 12
 
-HEADER = """\
-/* {name}: an int8 neural network. */
-#ifndef TINYRACK_MODEL_H
-#define TINYRACK_MODEL_H
-
-#include <stdint.h>
-
-#define TINYRACK_INPUT_BYTES {input_bytes} /* {input_text} */
-#define TINYRACK_OUTPUT_BYTES {output_bytes} /* {output_text} */
-#define TINYRACK_ARENA_BYTES {arena_bytes} /* static RAM inside of model.c */
-#define TINYRACK_LAYER_COUNT {layer_count}
-
-/* real value = scale * (int8 value - zero point) */
-#define TINYRACK_INPUT_SCALE {input_scale}
-#define TINYRACK_INPUT_ZERO_POINT {input_zero_point}
-#define TINYRACK_OUTPUT_SCALE {output_scale}
-#define TINYRACK_OUTPUT_ZERO_POINT {output_zero_point}
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-/* One inference; `in` is only read, `out` must not overlap it. Not reentrant: one arena. */
-void tinyrack_invoke(const int8_t *in, int8_t *out);
-
-/* The same, calling after(i) behind layer i. */
-void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer));
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
-
 SOURCE = """\
 /* {name}
  *
@@ -56,37 +21,76 @@ SOURCE = """\
 
 #include "kernels.h"
 
+/* All RAM of the network: inputs, outputs, what lies between layers, scratch memory of kernels. */
+static int8_t arena[TINYRACK_ARENA_BYTES] __attribute__((aligned(8)));
+
 {tables}
-{arena}
+int8_t *tinyrack_input(uint32_t index)
+{{
+    switch (index) {{
+{inputs}
+    default: return 0;
+    }}
+}}
+
+const int8_t *tinyrack_output(uint32_t index)
+{{
+    switch (index) {{
+{outputs}
+    default: return 0;
+    }}
+}}
+
 static void done(void (*after)(uint32_t layer), uint32_t layer)
 {{
     if (after)
         after(layer);
 }}
 
-static void run(const int8_t *in, int8_t *out, void (*after)(uint32_t layer))
+static void run(void (*after)(uint32_t layer))
 {{
 {calls}
 }}
 
+void tinyrack_run(void)
+{{
+    run(0);
+}}
+
+void tinyrack_trace(void (*after)(uint32_t layer))
+{{
+    run(after);
+}}
+
+static void copy(int8_t *restrict to, const int8_t *restrict from, uint32_t count)
+{{
+    while (count--)
+        *to++ = *from++;
+}}
+
 void tinyrack_invoke(const int8_t *in, int8_t *out)
 {{
-    run(in, out, 0);
-}}
-
-void tinyrack_trace(const int8_t *in, int8_t *out, void (*after)(uint32_t layer))
-{{
-    run(in, out, after);
+{loads}
+    tinyrack_run();
+{stores}
 }}
 """
 
-ARENA = """\
-/* Activations between layers, and scratch memory of kernels. */
-static int8_t arena[TINYRACK_ARENA_BYTES] __attribute__((aligned(8)));
-"""
+CASE = """\
+    case {index}: return arena + TINYRACK_{side}_{index}_OFFSET;"""
+
+LOAD = """\
+    copy(arena + TINYRACK_INPUT_{index}_OFFSET, in + {at}, TINYRACK_INPUT_{index}_BYTES);"""
+
+STORE = """\
+    copy(out + {at}, arena + TINYRACK_OUTPUT_{index}_OFFSET, TINYRACK_OUTPUT_{index}_BYTES);"""
 
 CALL = """\
     {kernel}({arguments}); /* {note} */
+    done(after, {index});"""
+
+NO_CALL = """\
+    /* {note}: the same bytes at the same place */
     done(after, {index});"""
 
 
@@ -116,9 +120,12 @@ class Names(Mapping[str, str]):
 
 
 def identifier(name: str) -> str:
-    """A C identifier like ``name``; callers add a suffix, which keeps it from being a keyword."""
+    """A C identifier like ``name``; callers add a suffix, which keeps it from being a keyword.
+
+    Those that begin as the library's own names do get another beginning.
+    """
     safe = re.sub(r"[^A-Za-z0-9_]+", "_", name, flags=re.ASCII)[:MAX_NAME]
-    return safe if re.match(r"[A-Za-z]", safe, flags=re.ASCII) else f"l{safe}"
+    return safe if re.match(r"(?!tr(_|$)|tinyrack)[A-Za-z]", safe) else f"l{safe}"
 
 
 def comment(text: str) -> str:
@@ -152,6 +159,11 @@ def channel_table(name: str, columns: Sequence[NDArray[np.int64]]) -> str:
     rows = zip(*(column.tolist() for column in columns), strict=True)
     body = ",\n".join("    {" + ", ".join(map(_int32, row)) + "}" for row in rows)
     return f"static const tr_channel {name}[{len(columns[0])}] = {{\n{body}\n}};\n"
+
+
+def pointer_table(name: str, places: Sequence[str]) -> str:
+    """An array of pointers to constant int8."""
+    return f"static const int8_t *const {name}[{len(places)}] = {{{', '.join(places)}}};\n"
 
 
 def struct(c_type: str, name: str, fields: Mapping[str, int | str]) -> str:

@@ -1,6 +1,7 @@
 """CModel: a network as a C library that stands alone, and what each of its layers is."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,20 +30,31 @@ class Layer:
 class CModel:
     """C files by name, with no dependency but the compiler's own headers.
 
-    arena_bytes: static RAM for activations and scratch; const_bytes: tables in flash on a 32-bit
-    machine, without code; input_shape, output_shape: int8 [H, W, C].
+    arena_bytes: all static RAM, for inputs, outputs, activations and scratch; const_bytes: tables
+    in flash on a 32-bit machine, without code; input_shapes, output_shapes: int8 [H, W, C] each;
+    input_names, output_names: those of the tensors, in the same order.
     """
 
     name: str
     files: Mapping[str, str]
     arena_bytes: int
     const_bytes: int
-    input_bytes: int
-    output_bytes: int
     layers: tuple[Layer, ...]
     sha256: str
-    input_shape: Shape
-    output_shape: Shape
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+
+    @property
+    def input_bytes(self) -> int:
+        """Of all inputs, which follow each other without gaps where they are bytes."""
+        return sum(map(math.prod, self.input_shapes))
+
+    @property
+    def output_bytes(self) -> int:
+        """Of all outputs, which follow each other in the same way."""
+        return sum(map(math.prod, self.output_shapes))
 
 
 def files_sha256(files: Mapping[str, str]) -> str:

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine import c_text
 from engine import plan as planner
+from engine.c_header import header
 from engine.c_text import Names
 from engine.cmodel import CModel, Layer, files_sha256
 from engine.dispatch import choose, layers
 from engine.graph import Graph, Op
+from engine.kernel_row import Description, KernelRow
 from engine.plan import Plan
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
+SHARED_FILES = ("arch.h", "kernels.h")
+"""What model.c includes even where no kernel is called."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A kernel with its operator, and the constants that it reads."""
+
+    op: Op
+    row: KernelRow
+    about: Description
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What the texts are made from.
+
+    calls: None for a layer that nothing has to be done for; names, constants: C identifiers of
+    operators and of constant tensors.
+    """
+
+    graph: Graph
+    arena: Plan
+    calls: tuple[_Call | None, ...]
+    names: Mapping[str, str]
+    constants: Mapping[str, str]
+
+    @property
+    def made(self) -> Iterator[_Call]:
+        """The calls that there are."""
+        return (call for call in self.calls if call)
+
+    @property
+    def const_bytes(self) -> int:
+        return _constant_bytes(self.graph) + sum(call.about.const_bytes for call in self.made)
 
 
 def emit(graph: Graph, plan: Plan | None = None, *, plain: bool = False) -> CModel:
@@ -24,97 +63,139 @@ def emit(graph: Graph, plan: Plan | None = None, *, plain: bool = False) -> CMod
     """
     arena = planner.plan(graph, plain=plain) if plan is None else plan
     table = layers(graph, arena.order, plain=plain)
+    draft = _draft(graph, arena, plain)
     files = {
-        "model.c": _model_c(graph, arena, table, plain),
-        "model.h": _model_h(graph, arena),
-        **_kernel_files(graph, plain),
+        "model.c": _model_c(draft, table),
+        "model.h": header(graph, arena.offsets, arena.peak_bytes),
+        **_kernel_files(draft),
     }
+    inputs, outputs = (
+        tuple(graph.tensor(name).shape for name in side) for side in (graph.inputs, graph.outputs)
+    )
     return CModel(
         name=graph.name,
         files=files,
         arena_bytes=arena.peak_bytes,
-        const_bytes=const_bytes(graph, plain=plain),
-        input_bytes=graph.tensor(graph.input).size,
-        output_bytes=graph.tensor(graph.output).size,
+        const_bytes=draft.const_bytes,
         layers=table,
         sha256=files_sha256(files),
-        input_shape=graph.tensor(graph.input).shape,
-        output_shape=graph.tensor(graph.output).shape,
+        input_shapes=inputs,
+        output_shapes=outputs,
+        input_names=graph.inputs,
+        output_names=graph.outputs,
     )
 
 
 def const_bytes(graph: Graph, *, plain: bool = False) -> int:
-    """Flash that the network's tables take on a 32-bit machine."""
-    tables = (choose(graph, op, plain=plain).describe(graph, op) for op in graph.ops)
-    constants = sum(values.size for values in graph.constants.values())
-    return constants + sum(table.const_bytes for table in tables)
+    """Flash that the network's tables take on a 32-bit machine.
+
+    Every reshape is taken for one that copies nothing, as it is in any good plan.
+    """
+    ops = [op for op in graph.ops if op.kind != "reshape"]
+    tables = (choose(graph, op, plain=plain).describe(graph, op) for op in ops)
+    return _constant_bytes(graph) + sum(table.const_bytes for table in tables)
 
 
-def _kernel_files(graph: Graph, plain: bool) -> dict[str, str]:
-    rows = [choose(graph, op, plain=plain) for op in graph.ops]
-    wanted = sorted({file for row in rows for file in row.files})
-    return {name: (KERNEL_FOLDER / name).read_text(encoding="utf-8") for name in wanted}
+def _constant_bytes(graph: Graph) -> int:
+    return sum(values.size for values in graph.constants.values())
 
 
-def _model_h(graph: Graph, arena: Plan) -> str:
-    source, result = graph.tensor(graph.input), graph.tensor(graph.output)
-    return c_text.HEADER.format(
-        name=c_text.comment(graph.name),
-        input_bytes=source.size,
-        output_bytes=result.size,
-        arena_bytes=arena.peak_bytes,
-        layer_count=len(graph.ops),
-        input_text=c_text.shape(source.shape),
-        output_text=c_text.shape(result.shape),
-        input_scale=c_text.float_literal(source.quant.scale),
-        input_zero_point=c_text.zero_point(source.quant.zero_point),
-        output_scale=c_text.float_literal(result.quant.scale),
-        output_zero_point=c_text.zero_point(result.quant.zero_point),
-    )
-
-
-def _model_c(graph: Graph, arena: Plan, table: tuple[Layer, ...], plain: bool) -> str:
-    names = Names(op.name for op in graph.ops)
+def _draft(graph: Graph, arena: Plan, plain: bool) -> _Draft:
     ops = [graph.ops[step] for step in arena.order]
-    tables = [_tables(graph, op, names[op.name], plain) for op in ops]
-    calls = [
-        _call(graph, op, layer, arena, names, plain) for op, layer in zip(ops, table, strict=True)
-    ]
+    calls = tuple(None if _is_free(op, arena) else _described(graph, op, plain) for op in ops)
+    return _Draft(graph, arena, calls, Names(op.name for op in ops), Names(graph.constants))
+
+
+def _described(graph: Graph, op: Op, plain: bool) -> _Call:
+    row = choose(graph, op, plain=plain)
+    return _Call(op, row, row.describe(graph, op))
+
+
+def _is_free(op: Op, arena: Plan) -> bool:
+    """Whether the output already is where it should be."""
+    places = arena.offsets
+    return op.kind == "reshape" and places[op.inputs[0]] == places[op.output]
+
+
+def _kernel_files(draft: _Draft) -> dict[str, str]:
+    wanted = {file for call in draft.made for file in call.row.files} | set(SHARED_FILES)
+    return {name: (KERNEL_FOLDER / name).read_text(encoding="utf-8") for name in sorted(wanted)}
+
+
+def _model_c(draft: _Draft, table: Sequence[Layer]) -> str:
+    graph, calls = draft.graph, zip(draft.calls, table, strict=True)
     return c_text.SOURCE.format(
         name=c_text.comment(graph.name),
         macs=graph.macs,
-        arena_bytes=arena.peak_bytes,
-        const_bytes=const_bytes(graph, plain=plain),
-        arena=c_text.ARENA if arena.peak_bytes else "",
-        tables="\n".join(tables),
-        calls="\n".join(calls),
+        arena_bytes=draft.arena.peak_bytes,
+        const_bytes=draft.const_bytes,
+        tables="\n".join((*_constants(draft), *(_tables(draft, call) for call in draft.made))),
+        inputs=_cases("INPUT", len(graph.inputs)),
+        outputs=_cases("OUTPUT", len(graph.outputs)),
+        calls="\n".join(_call(draft, call, layer) for call, layer in calls),
+        loads=_copies(c_text.LOAD, graph, graph.inputs),
+        stores=_copies(c_text.STORE, graph, graph.outputs),
     )
 
 
-def _tables(graph: Graph, op: Op, name: str, plain: bool) -> str:
-    about = choose(graph, op, plain=plain).describe(graph, op)
+def _constants(draft: _Draft) -> Iterator[str]:
+    """Arrays of the constant tensors; no table of an operator ends in `_constant`."""
+    for name, values in draft.graph.constants.items():
+        yield c_text.bytes_table(_constant(draft, name), values)
+
+
+def _constant(draft: _Draft, name: str) -> str:
+    return f"{draft.constants[name]}_constant"
+
+
+def _tables(draft: _Draft, call: _Call) -> str:
+    name, about = draft.names[call.op.name], call.about
     texts = [table.text(f"{name}_{table.field}") for table in about.tables]
     pointers = {table.field: f"{name}_{table.field}" for table in about.tables}
+    if call.row.packs_inputs:
+        texts.append(c_text.pointer_table(f"{name}_inputs", _inputs(draft, call)))
     return "".join((*texts, c_text.struct(about.c_type, name, {**about.fields, **pointers})))
 
 
-def _call(
-    graph: Graph, op: Op, layer: Layer, arena: Plan, names: Mapping[str, str], plain: bool
-) -> str:
-    row = choose(graph, op, plain=plain)
-    places = [_place(graph, arena, name) for name in (*row.inputs(graph, op), op.output)]
-    if row.takes_scratch:
-        at = arena.scratch_offsets.get(op.name)
-        places.append("0" if at is None else f"arena + {at}")
-    arguments = ", ".join((f"&{names[op.name]}_op", *places))
+def _call(draft: _Draft, call: _Call | None, layer: Layer) -> str:
     sizes = f"{c_text.shape(layer.input_shape)} -> {c_text.shape(layer.output_shape)}"
     note = f"{sizes}, {layer.macs} MACs" if layer.macs else sizes
+    if call is None:
+        return c_text.NO_CALL.format(note=note, index=layer.index)
+    arguments = ", ".join(_arguments(draft, call))
     return c_text.CALL.format(
         note=note, kernel=layer.kernel, arguments=arguments, index=layer.index
     )
 
 
-def _place(graph: Graph, arena: Plan, tensor: str) -> str:
-    if tensor == graph.input:
-        return "in"
-    return "out" if tensor == graph.output else f"arena + {arena.offsets[tensor]}"
+def _arguments(draft: _Draft, call: _Call) -> Iterator[str]:
+    name, op = draft.names[call.op.name], call.op
+    yield f"&{name}_op"
+    yield from [f"{name}_inputs"] if call.row.packs_inputs else _inputs(draft, call)
+    yield _place(draft, op.output)
+    if call.row.takes_scratch:
+        at = draft.arena.scratch_offsets.get(op.name)
+        yield "0" if at is None else f"arena + {at}"
+
+
+def _inputs(draft: _Draft, call: _Call) -> list[str]:
+    return [_place(draft, name) for name in call.row.inputs(draft.graph, call.op)]
+
+
+def _place(draft: _Draft, tensor: str) -> str:
+    is_constant = tensor in draft.constants
+    return _constant(draft, tensor) if is_constant else f"arena + {draft.arena.offsets[tensor]}"
+
+
+def _cases(side: str, count: int) -> str:
+    return "\n".join(c_text.CASE.format(side=side, index=index) for index in range(count))
+
+
+def _copies(template: str, graph: Graph, names: Sequence[str]) -> str:
+    """Copies of tensors that follow each other in the caller's memory."""
+    sizes = [graph.tensor(name).size for name in names]
+    ends = itertools.accumulate(sizes, initial=0)
+    return "\n".join(
+        template.format(index=index, at=at)
+        for index, (at, _) in enumerate(zip(ends, names, strict=False))
+    )

@@ -1,13 +1,16 @@
 """A graph as one file, `*.tinyrack.npz`: a JSON header and the arrays of its operators.
 
-The file is a zip of .npy members that `numpy.load` can read: `header` (JSON in UTF-8, as uint8)
-and `<index>.weights`, `<index>.weight_scales`, `<index>.bias` for each operator with weights.
-Equal graphs give equal bytes. A file is hostile until checked: sizes are bounded before anything
-is read, no member may be pickled, and whatever does not fit is a `GraphError`.
+The file is a zip of .npy members that `numpy.load` can read: `header` (JSON in UTF-8, as uint8),
+`<index>.weights`, `<index>.weight_scales`, `<index>.bias` for each operator with weights, and
+`<index>.constant` for each constant tensor, in the order of the header's list. Equal graphs give
+equal bytes. Files of version 1 are read too: one input, one output, neither constants nor
+dilations nor options. A file is hostile until checked: sizes are bounded before anything is read,
+no member may be pickled, and whatever does not fit is a `GraphError`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -23,34 +26,42 @@ from numpy.typing import NDArray
 
 from engine.errors import GraphError
 from engine.graph import Graph, Op, Padding, Quant, Tensor
+from engine.options import OPTIONS, Options
 from engine.whole_file import replace_file
 
 SUFFIX = ".tinyrack.npz"
-FORMAT, VERSION = "tinyrack graph", 1
+FORMAT, VERSION = "tinyrack graph", 2
 MAX_FILE_BYTES = 1 << 28
 MAX_HEADER_BYTES = 1 << 22
 ARRAY_TYPES: dict[str, np.dtype[Any]] = {
     "weights": np.dtype("i1"), "weight_scales": np.dtype("<f8"), "bias": np.dtype("<i4")
 }  # fmt: skip
-MEMBER_TYPES = ARRAY_TYPES | {"header": np.dtype("u1")}
+MEMBER_TYPES = ARRAY_TYPES | {"constant": np.dtype("i1"), "header": np.dtype("u1")}
 NPY_HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<descr>[|<]\w\d)', 'fortran_order': False, "
     rb"'shape': \((?P<shape>(?:\d{1,10},? ?){1,4})\), \} *\n",
     re.DOTALL,
 )
-GRAPH_KEYS = {"format", "version", "name", "tensors", "ops", "input", "output"}
+GRAPH_KEYS = {"format", "version", "name", "tensors", "ops", "inputs", "outputs", "constants"}
 TENSOR_KEYS = {"name", "shape", "scale", "zero_point"}
 OP_KEYS = {
-    "kind", "name", "inputs", "output", "kernel", "stride", "padding", "clamp", "has_weights"
+    "kind", "name", "inputs", "output", "kernel", "stride", "dilation", "padding", "clamp",
+    "options", "has_weights",
 }  # fmt: skip
+FIRST_GRAPH_KEYS = GRAPH_KEYS - {"inputs", "outputs", "constants"} | {"input", "output"}
+FIRST_OP_KEYS = OP_KEYS - {"dilation", "options"}
+"""Those of version 1."""
 
 
 def save_graph(graph: Graph, path: Path) -> None:
     """Write `graph` to `path`, whole or not at all; `OSError` when that cannot be done."""
-    arrays = {"header": np.frombuffer(json.dumps(_header(graph)).encode(), np.uint8)}
+    text = json.dumps(_header(graph), sort_keys=True)
+    arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(text.encode(), np.uint8)}
     for index, op in enumerate(graph.ops):
         for field in ARRAY_TYPES if op.weights is not None else ():
             arrays[f"{index}.{field}"] = getattr(op, field)
+    for index, name in enumerate(sorted(graph.constants)):
+        arrays[f"{index}.constant"] = graph.constants[name]
     file = io.BytesIO()
     _write_members(file, arrays)
     replace_file(path, file.getvalue())
@@ -70,13 +81,25 @@ def _header(graph: Graph) -> dict[str, Any]:
         {"name": t.name, "shape": t.shape, "scale": t.quant.scale, "zero_point": t.quant.zero_point}
         for t in graph.tensors
     ]
-    ops = [
-        {key: getattr(op, key) for key in OP_KEYS - {"padding", "has_weights"}}
-        | {"padding": list(vars(op.padding).values()), "has_weights": op.weights is not None}
-        for op in graph.ops
-    ]
-    head = {"format": FORMAT, "version": VERSION, "name": graph.name}
-    return head | {"tensors": tensors, "ops": ops, "input": graph.input, "output": graph.output}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": graph.name,
+        "tensors": tensors,
+        "ops": [_op_header(op) for op in graph.ops],
+        "inputs": graph.inputs,
+        "outputs": graph.outputs,
+        "constants": sorted(graph.constants),
+    }
+
+
+def _op_header(op: Op) -> dict[str, Any]:
+    plain = {key: getattr(op, key) for key in OP_KEYS - {"padding", "options", "has_weights"}}
+    return plain | {
+        "padding": list(vars(op.padding).values()),
+        "options": None if op.options is None else vars(op.options),
+        "has_weights": op.weights is not None,
+    }
 
 
 def load_graph(path: Path) -> Graph:
@@ -132,14 +155,45 @@ def _read_array(name: str, data: bytes) -> NDArray[Any]:
 
 
 def _graph(header: Any, arrays: dict[str, NDArray[Any]]) -> Graph:
+    header = _second_version(header)
     _check_keys("header", header, GRAPH_KEYS)
     if (header["format"], header["version"]) != (FORMAT, VERSION):
         raise GraphError(f"its format is {header['format']!r} version {header['version']!r}")
     tensors = tuple(_tensor(part) for part in _items(header["tensors"]))
     ops = tuple(_op(index, part, arrays) for index, part in enumerate(_items(header["ops"])))
+    constants = _constants(_names(header["constants"]), arrays)
     if arrays:
         raise GraphError(f"it has arrays of no operator: {', '.join(sorted(arrays))[:200]}")
-    return Graph(header["name"], tensors, ops, (header["input"],), (header["output"],))
+    inputs, outputs = _names(header["inputs"]), _names(header["outputs"])
+    return Graph(header["name"], tensors, ops, inputs, outputs, constants)
+
+
+def _second_version(header: Any) -> Any:
+    """A header of version 1 as the one of version 2 that means the same; others as they are."""
+    if not isinstance(header, dict) or header.get("version") != 1:
+        return header
+    _check_keys("header", header, FIRST_GRAPH_KEYS)
+    ops = _items(header["ops"])
+    for op in ops:
+        _check_keys("an operator", op, FIRST_OP_KEYS)
+    kept = {key: header[key] for key in FIRST_GRAPH_KEYS & GRAPH_KEYS}
+    return kept | {
+        "version": VERSION,
+        "ops": [op | {"dilation": [1, 1], "options": None} for op in ops],
+        "inputs": [header["input"]],
+        "outputs": [header["output"]],
+        "constants": [],
+    }
+
+
+def _constants(
+    names: tuple[str, ...], arrays: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[np.int8]]:
+    if len(set(names)) != len(names):
+        raise GraphError("it has a constant twice")
+    if missing := [name for index, name in enumerate(names) if f"{index}.constant" not in arrays]:
+        raise GraphError(f"constant {missing[0]!r} has no values")
+    return {name: arrays.pop(f"{index}.constant") for index, name in enumerate(names)}
 
 
 def _tensor(part: Any) -> Tensor:
@@ -151,15 +205,27 @@ def _tensor(part: Any) -> Tensor:
 
 def _op(index: int, part: Any, arrays: dict[str, NDArray[Any]]) -> Op:
     _check_keys("an operator", part, OP_KEYS)
-    fields: dict[str, Any] = {"inputs": tuple(_items(part["inputs"]))}
-    for field in ("kernel", "stride", "clamp"):
+    fields: dict[str, Any] = {"inputs": _names(part["inputs"])}
+    for field in ("kernel", "stride", "dilation", "clamp"):
         fields[field] = tuple(_items(part[field], 2))
     for field in ARRAY_TYPES if part["has_weights"] is True else ():
         if f"{index}.{field}" not in arrays:
             raise GraphError(f"operator {part['name']!r} has no {field}")
         fields[field] = arrays.pop(f"{index}.{field}")
-    padding = Padding(*_items(part["padding"], 4))
-    return Op(part["kind"], part["name"], output=part["output"], padding=padding, **fields)
+    fields["padding"] = Padding(*_items(part["padding"], 4))
+    fields["options"] = _options(part["kind"], part["options"])
+    return Op(part["kind"], part["name"], output=part["output"], **fields)
+
+
+def _options(kind: Any, part: Any) -> Options | None:
+    if part is None:
+        return None
+    found = OPTIONS.get(kind) if isinstance(kind, str) else None
+    if found is None:
+        raise GraphError(f"an operator of kind {str(kind)[:80]!r} has no options")
+    _check_keys(f"options of {kind}", part, {field.name for field in dataclasses.fields(found)})
+    lists = {key: tuple(value) for key, value in part.items() if isinstance(value, list)}
+    return found(**(part | lists))
 
 
 def _check_keys(what: str, part: Any, keys: set[str]) -> None:
@@ -171,3 +237,10 @@ def _items(value: Any, count: int | None = None) -> list[Any]:
     if not isinstance(value, list) or (count is not None and len(value) != count):
         raise GraphError(f"{str(value)[:80]!r} is not a list of {count or 'parts'}")
     return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    names = tuple(_items(value))
+    if not all(isinstance(name, str) for name in names):
+        raise GraphError(f"{str(value)[:80]!r} is not a list of names")
+    return names

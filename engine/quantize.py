@@ -40,21 +40,24 @@ def quantize(net: FloatNet, calibration: NDArray[Any]) -> Graph:
     return Graph(net.name, tensors, ops, (net.input,), (net.output,))
 
 
-def quantize_input(graph: Graph, x: NDArray[Any]) -> NDArray[np.int8]:
-    """Float values as the int8 input of `graph`, saturated; any leading batch shape.
+def quantize_input(graph: Graph, x: NDArray[Any], name: str | None = None) -> NDArray[np.int8]:
+    """Float values as an int8 input of `graph`, saturated; any leading batch shape.
 
-    Raises `GraphError` when a value is not a number.
+    name: of the input, needed where there are several. Raises `GraphError` when a value is not a
+    number.
     """
     if np.isnan(x).any():
         raise GraphError(f"an input of network {graph.name!r} has values that are not numbers")
-    quant = graph.tensor(graph.input).quant
+    quant = graph.tensor(name or graph.input).quant
     steps: NDArray[np.float64] = np.rint(np.asarray(x, np.float64) / quant.scale)
     return np.clip(steps + quant.zero_point, -128, 127).astype(np.int8)
 
 
-def dequantize_output(graph: Graph, y: NDArray[np.int8]) -> NDArray[np.float32]:
-    """The real values that the int8 output of `graph` stands for."""
-    quant = graph.tensor(graph.output).quant
+def dequantize_output(
+    graph: Graph, y: NDArray[np.int8], name: str | None = None
+) -> NDArray[np.float32]:
+    """The real values that an int8 output of `graph` stands for; name: as for an input."""
+    quant = graph.tensor(name or graph.output).quant
     return ((y.astype(np.float64) - quant.zero_point) * quant.scale).astype(np.float32)
 
 

@@ -83,7 +83,7 @@ def measure_on_board(
 ) -> Measurement:
     """The image's cost on the board for one input, `repeats` (1..61) timed inferences.
 
-    job_input and expected are the bytes of the network's input and output. A wrong output is a
+    job_input and expected are the bytes of the network's inputs and outputs. A wrong output is a
     result (status), not an error. Raises BenchError, naming board and stage, when the bench
     fails or `deadline_s` is over.
     """
@@ -158,6 +158,7 @@ def _provenance(
         "timer_overhead_cycles": banner.overhead_cycles,
         "warm_runs": WARM_RUNS,
         "stack_reserved_bytes": banner.stack_bytes,
+        "bench_ram_bytes": image.bench_ram_bytes,
         "stack_intact_bytes": min(stack.intact_bytes for stack in runs.stacks),
         "console_retries": link.retries,
         "damaged_frames": link.damaged_frames,

@@ -32,8 +32,9 @@ class Image:
     """An ELF for one board type, and what it takes: sizes in bytes.
 
     image_sha256 is over the loadable bytes with the identity field zeroed; the field then holds
-    it. static_ram_bytes is .data and .bss (arena, input, output and harness), without the
-    reserved stack.
+    it. static_ram_bytes is .data and .bss: the network's arena, which holds its inputs and
+    outputs, and the harness; without the reserved stack, and without bench_ram_bytes, the copies
+    of input and output that only a bench needs (.bench).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Image:
     image_key: str
     flash_bytes: int
     static_ram_bytes: int
+    bench_ram_bytes: int
     arena_bytes: int
     stack_bytes: int
     sections: Mapping[str, int]
@@ -185,6 +187,7 @@ def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) ->
         image_key=key,
         flash_bytes=max(start + len(data) for start, data in load_segments(elf)) - mcu.flash.base,
         static_ram_bytes=sum(sections.get(name, 0) for name in _RAM_SECTIONS),
+        bench_ram_bytes=sections.get(".bench", 0),
         arena_bytes=model.arena_bytes,
         stack_bytes=mcu.stack_bytes,
         sections=sections,
@@ -197,12 +200,13 @@ def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) ->
 
 
 def _check_fit(image: Image, mcu: Mcu) -> None:
-    ram_bytes = image.static_ram_bytes + image.stack_bytes
+    ram_bytes = image.static_ram_bytes + image.bench_ram_bytes + image.stack_bytes
     over = []
     if image.flash_bytes > mcu.flash.bytes:
         over.append(_excess("flash", image.flash_bytes, mcu.flash.bytes))
     if ram_bytes > mcu.ram.bytes:
-        over.append(_excess(f"RAM (with {image.stack_bytes} of stack)", ram_bytes, mcu.ram.bytes))
+        extras = f"{image.stack_bytes} of stack, {image.bench_ram_bytes} of the bench"
+        over.append(_excess(f"RAM (with {extras})", ram_bytes, mcu.ram.bytes))
     if over:
         raise ImageError(
             f"{image.name} does not fit {mcu.name}: {' and '.join(over)}; use a smaller network",

@@ -15,8 +15,8 @@ MAX_REPEATS = 61  # the samples that one frame of the harness holds
 class Job:
     """Measure `model` on a board of `board_type`, with `repeats` timed runs.
 
-    `input` and `expected` are the raw int8 bytes, [H, W, C], of the network's input and of
-    the output that the reference computes for it.
+    `input` and `expected` are the raw int8 bytes, [H, W, C], of the network's inputs and of
+    the outputs that the reference computes for them, each behind the one before it.
     """
 
     name: str
@@ -85,7 +85,8 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
 def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
     """Inverse of job_to_message."""
     model = dict(header["model"])
-    model |= {key: tuple(model[key]) for key in ("input_shape", "output_shape")}
+    model |= {key: tuple(model[key]) for key in ("input_names", "output_names")}
+    model |= {key: tuple(map(tuple, model[key])) for key in ("input_shapes", "output_shapes")}
     model["layers"] = tuple(_layer(row) for row in model["layers"])
     size = header["input_bytes"]
     return Job(

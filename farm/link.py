@@ -101,12 +101,12 @@ class Link:
             raise self._error(f"its banner makes no sense: {error}") from error
 
     def infer(self, data: bytes, deadline_s: float = 10.0, *, cold: bool = False) -> bytes:
-        """The network's output for this input."""
+        """The network's outputs for these inputs, each behind the one before it."""
         self.load(data)
         return self.run(self.banner().output_bytes, deadline_s, cold=cold).output
 
     def load(self, data: bytes) -> None:
-        """Put the input into the board's memory; later requests name it by its CRC."""
+        """Put the inputs into the board's memory; later requests name them by their CRC."""
         for offset in range(0, len(data), LOAD_BYTES):
             part = data[offset : offset + LOAD_BYTES]
             words = self._words(Command.LOAD, struct.pack("<I", offset) + part, self._exchange_s, 2)

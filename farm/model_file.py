@@ -1,8 +1,13 @@
-"""A network given on the command line: its graph, an input for it and the expected output."""
+"""A network given on the command line: its graph, inputs for it and the expected outputs."""
 
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from engine import reference
@@ -12,6 +17,8 @@ from engine.quantize import quantize_input
 from farm.errors import InventoryError
 
 MAX_INPUT_FILE_BYTES = 16 << 20
+Inputs = Mapping[str, NDArray[np.int8]]
+"""int8 [H, W, C] by the name of each input."""
 
 
 def load_model(path: Path) -> Graph:
@@ -25,24 +32,41 @@ def load_model(path: Path) -> Graph:
     return load_graph(path)
 
 
-def load_input(graph: Graph, path: Path | None, seed: int) -> NDArray[np.int8]:
-    """An input [H, W, C]: random int8, or a .npy of int8, or of float32 to be quantised."""
-    shape = graph.tensor(graph.input).shape
+def load_input(graph: Graph, path: Path | None, seed: int) -> Inputs:
+    """Every input [H, W, C] by its name, int8: random, or what a file has.
+
+    path: a .npy for a network with one input, or a .npz that has every input under its name; of
+    int8, or of float32 to be quantised. Raises InventoryError, GraphError for values that are no
+    numbers.
+    """
     if path is None:
-        return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
-    array = _load_array(path)
+        rng = np.random.default_rng(seed)
+        shapes = {name: graph.tensor(name).shape for name in graph.inputs}
+        return {name: rng.integers(-128, 128, s).astype(np.int8) for name, s in shapes.items()}
+    arrays = _load_arrays(path, graph.inputs)
+    return {name: _input(graph, name, arrays[name], path) for name in graph.inputs}
+
+
+def _input(graph: Graph, name: str, array: NDArray[np.generic], path: Path) -> NDArray[np.int8]:
+    shape = graph.tensor(name).shape
     if array.shape != shape:
-        raise InventoryError(f"{path}: shape {array.shape}, the network takes {shape}")
+        raise InventoryError(f"{path}: shape {array.shape}, the network takes {shape} as {name!r}")
     if array.dtype == np.float32:
-        return quantize_input(graph, array)
+        return quantize_input(graph, array, name)
     if array.dtype != np.int8:
         raise InventoryError(f"{path}: {array.dtype}, not int8 or float32")
     return array.astype(np.int8, copy=False)
 
 
-def expected_output(graph: Graph, x: NDArray[np.int8]) -> bytes:
-    """The bytes that a board must answer, by the reference."""
-    return reference.run(graph, x).tobytes()
+def input_bytes(graph: Graph, inputs: Inputs) -> bytes:
+    """The inputs as a board takes them, each behind the one before it."""
+    return b"".join(inputs[name].tobytes() for name in graph.inputs)
+
+
+def expected_output(graph: Graph, inputs: Inputs) -> bytes:
+    """The bytes that a board must answer, by the reference: outputs behind each other."""
+    values = reference.run_all(graph, inputs)
+    return b"".join(values[name].tobytes() for name in graph.outputs)
 
 
 def model_name(path: Path) -> str:
@@ -50,15 +74,35 @@ def model_name(path: Path) -> str:
     return path.name.removesuffix(SUFFIX)
 
 
-def _load_array(path: Path) -> NDArray[np.generic]:
+def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    """The file's arrays by the names of inputs; every name has one."""
     try:
         if path.stat().st_size > MAX_INPUT_FILE_BYTES:
             raise InventoryError(f"{path}: larger than {MAX_INPUT_FILE_BYTES >> 20} MiB")
+        if path.suffix == ".npz":
+            return _load_members(path, names)
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise InventoryError(f"{path}: cannot be read: {error}") from error
-    except ValueError as error:
-        raise InventoryError(f"{path}: not a .npy file: {error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise InventoryError(f"{path}: not a .npy or .npz file: {error}") from error
     if not isinstance(array, np.ndarray):
-        raise InventoryError(f"{path}: an archive, not one array")
+        raise InventoryError(f"{path}: an archive, not one array; name it *.npz")
+    if len(names) > 1:
+        raise InventoryError(f"{path}: one array; the network takes a .npz of {', '.join(names)}")
+    return {names[0]: array}
+
+
+def _load_members(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MAX_INPUT_FILE_BYTES:
+            raise InventoryError(f"{path}: unpacks to more than {MAX_INPUT_FILE_BYTES >> 20} MiB")
+        found = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        if missing := [name for name in names if name not in found]:
+            raise InventoryError(f"{path}: has no array named {missing[0]!r}")
+        return {name: _member(archive.read(found[name])) for name in names}
+
+
+def _member(data: bytes) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = npy.read_array(io.BytesIO(data), allow_pickle=False)
     return array

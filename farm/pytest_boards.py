@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine import reference
 from engine.emit import emit
 from engine.graph import Graph
 from farm.errors import BoardsBusyError, InventoryError, NoBoardError
@@ -17,6 +16,7 @@ from farm.inventory import Board, Rack, load_rack, select
 from farm.lease import lease, refuse_quarantined, renewing
 from farm.manager import BoardManager, Job
 from farm.measure import Measurement
+from farm.model_file import Inputs, expected_output, input_bytes, load_input
 
 _POLL_S = 0.2
 
@@ -64,18 +64,17 @@ def measurer(farm: BoardManager, record: Callable[[str, object], None]) -> objec
 
     def measure(
         graph: Graph,
-        x: NDArray[np.int8] | None = None,
+        x: NDArray[np.int8] | Inputs | None = None,
         *,
         board_type: str | None = None,
         on: str = "",
         repeats: int = 5,
     ) -> Measurement:
-        shape = graph.tensor(graph.input).shape
-        given = np.random.default_rng(0).integers(-128, 128, shape) if x is None else x
-        data = given.astype(np.int8)
-        expected = reference.run(graph, data).tobytes()
+        given = {graph.input: x.astype(np.int8)} if isinstance(x, np.ndarray) else x
+        inputs = load_input(graph, None, 0) if given is None else given
+        io = (input_bytes(graph, inputs), expected_output(graph, inputs))
         kind = board_type or _type_of(farm, on)
-        job = Job(graph.name, emit(graph), kind, data.tobytes(), expected, repeats)
+        job = Job(graph.name, emit(graph), kind, *io, repeats)
         m = farm.submit(job, again=True, on=on).result()  # bounded by the manager's deadlines
         for key in ("board", "board_type", "virtual", "image_sha256", "cycles", "peak_sram_bytes"):
             record(key, getattr(m, key))

@@ -57,7 +57,6 @@ class Skeleton:
 
     arena_bytes: int
     const_bytes: int
-    io_bytes: int
     layers: tuple[Layer, ...]
 
     @property
@@ -68,17 +67,15 @@ class Skeleton:
 
 def skeleton(model: CModel) -> Skeleton:
     """The sizes of a generated library."""
-    io_bytes = model.input_bytes + model.output_bytes
-    return Skeleton(model.arena_bytes, model.const_bytes, io_bytes, model.layers)
+    return Skeleton(model.arena_bytes, model.const_bytes, model.layers)
 
 
 @lru_cache(maxsize=4096)
 def arch_skeleton(space: SearchSpace, arch: Arch) -> Skeleton:
     """The sizes of an architecture, from its graph with random weights; no C is written."""
     graph = shape_graph(space, arch)
-    io_bytes = graph.tensor(graph.input).size + graph.tensor(graph.output).size
-    tables = const_bytes(graph)
-    return Skeleton(plan(graph).peak_bytes, tables, io_bytes, layers(graph))
+    found = plan(graph)
+    return Skeleton(found.peak_bytes, const_bytes(graph), layers(graph, found.order))
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,8 @@ class Seen:
 
     @property
     def fixed_sram_bytes(self) -> int:
-        """Harness and stack: all but arena, input and output."""
-        own = self.skeleton.arena_bytes + self.skeleton.io_bytes
-        return self.measurement.peak_sram_bytes - own
+        """Harness and stack: all but the arena."""
+        return self.measurement.peak_sram_bytes - self.skeleton.arena_bytes
 
     @property
     def code_bytes(self) -> int:
@@ -127,7 +123,7 @@ class TypeBudget:
         }
 
     def _sram(self, size: Skeleton) -> Range:
-        own = size.arena_bytes + size.io_bytes
+        own = size.arena_bytes
         fixed = [seen.fixed_sram_bytes for seen in self.seen]
         value = own + max(fixed)
         return Range(own + min(fixed) - SRAM_SLACK_BYTES, value, value + SRAM_SLACK_BYTES)

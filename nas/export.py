@@ -16,13 +16,16 @@ EXAMPLE = """\
 #include "model.h"
 #include <stdio.h>
 
-/* int8 [{h}][{w}][{c}]: pixels x of -1 to 1 as round(x / {scale:.9g}) + ({zero}), -128..127 */
-static int8_t input[TINYRACK_INPUT_BYTES];
-static int8_t output[TINYRACK_OUTPUT_BYTES]; /* int8 [{classes}]: the largest is the class */
-
 int main(void)
 {{
-    tinyrack_invoke(input, output);
+    /* int8 [{h}][{w}][{c}]: pixels x of -1 to 1 as round(x / {scale:.9g}) + ({zero}), -128..127 */
+    int8_t *input = tinyrack_input(0);
+    for (int i = 0; i < TINYRACK_INPUT_BYTES; i++)
+        input[i] = 0;
+    /* A run overwrites its input: fill it before every one. With arrays of your own, which cost
+     * RAM beside the arena, tinyrack_invoke(in, out) copies, and leaves `in` as it is. */
+    tinyrack_run();
+    const int8_t *output = tinyrack_output(0); /* int8 [{classes}]: the largest is the class */
     for (int i = 0; i < TINYRACK_OUTPUT_BYTES; i++)
         printf("%d\\n", output[i]);
     return 0;
@@ -46,7 +49,7 @@ def export(graph: Graph, run_path: Path) -> CModel:
 
 
 def example(graph: Graph) -> str:
-    """A program of ten lines that calls the network and prints what it says."""
+    """A short program that calls the network and prints what it says."""
     source = graph.tensor(graph.input)
     height, width, channels = source.shape
     return EXAMPLE.format(

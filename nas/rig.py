@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-import numpy as np
-
 from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
-from engine.reference import run
 from farm.inventory import Rack
 from farm.job import Job
 from farm.measure import Measurement
+from farm.model_file import expected_output, input_bytes, load_input
 from nas.budget import Measured, Seen, skeleton
 from nas.space import Arch
 
@@ -64,7 +62,6 @@ class BoardRig:
 
 
 def measurable(graph: Graph) -> tuple[CModel, tuple[bytes, bytes]]:
-    """The C library, an input for it and the output that the reference gives."""
-    shape = graph.tensor(graph.input).shape
-    x = np.random.default_rng(INPUT_SEED).integers(-128, 128, shape, np.int8)
-    return emit(graph), (x.tobytes(), np.ascontiguousarray(run(graph, x)).tobytes())
+    """The C library, inputs for it and the outputs that the reference gives."""
+    inputs = load_input(graph, None, INPUT_SEED)
+    return emit(graph), (input_bytes(graph, inputs), expected_output(graph, inputs))

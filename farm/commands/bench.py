@@ -17,13 +17,13 @@ from farm.inventory import Board, Rack, load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
-from farm.model_file import expected_output, load_input, load_model, model_name
+from farm.model_file import expected_output, input_bytes, load_input, load_model, model_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
 Network = tuple[str, CModel, bytes, bytes]
-"""Name, code, input and expected output."""
+"""Name, code, inputs and expected outputs."""
 
 
 def run(args: Namespace) -> int:
@@ -67,9 +67,10 @@ def _networks(args: Namespace) -> list[Network]:
     graphs = [load_model(Path(args.model))] if args.model else kernel_suite()
     networks = []
     for graph in graphs:
-        x = load_input(graph, Path(args.input) if args.input else None, args.seed)
+        inputs = load_input(graph, Path(args.input) if args.input else None, args.seed)
         name = model_name(Path(args.model)) if args.model else graph.name
-        networks.append((name, emit(graph), x.tobytes(), expected_output(graph, x)))
+        io = (input_bytes(graph, inputs), expected_output(graph, inputs))
+        networks.append((name, emit(graph), *io))
     return networks
 
 

@@ -2,9 +2,9 @@
  * would change the answer of the next. Numbers are 32-bit words, little-endian.
  *
  *   HELLO  nonce                 -> nonce, the banner, see banner.c
- *   LOAD   offset, bytes         -> offset, count     part of the network's input
+ *   LOAD   offset, bytes         -> offset, count     part of the inputs, behind each other
  *   RUN    input CRC, cold       -> cycles, output CRC    one inference, caches empty if cold
- *   READ   offset, count         -> bytes             part of the output of the last inference
+ *   READ   offset, count         -> bytes             part of the outputs of the last RUN
  *   TIME   input CRC, warm, n    -> n cycle counts    behind `warm` runs that are not timed
  *   TRACE  input CRC, first, n   -> n cycle counts of layers
  *   STACK  input CRC             -> used, intact; used, intact    with two patterns, in bytes

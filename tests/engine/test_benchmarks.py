@@ -20,15 +20,15 @@ def test_a_case_times_a_fast_kernel_and_fits(graph):
     model = emit(graph)
     kernel = next(row for row in KERNELS if row.c_name == model.layers[-1].kernel)
     assert not kernel.plain
-    memory = model.arena_bytes + model.input_bytes + model.output_bytes
-    assert memory + HARNESS_BYTES <= SMALLEST_RAM_BYTES
+    bench_bytes = model.input_bytes + model.output_bytes  # copies of the harness
+    assert model.arena_bytes + bench_bytes + HARNESS_BYTES <= SMALLEST_RAM_BYTES
     assert model.const_bytes + HARNESS_BYTES <= SMALLEST_FLASH_BYTES
 
 
 @pytest.mark.parametrize("graph", SUITE, ids=lambda graph: graph.name)
 def test_outputs_spread_and_seldom_saturate(graph):
     out = run(graph, inputs_for(graph, 3)[2])
-    assert out.std() > 10 or graph.ops[-1].kind == "average_pool2d"
+    assert out.std() > 10 or graph.ops[-1].kind in ("average_pool2d", "mean")
     assert np.isin(out, (-128, 127)).mean() < 0.2
 
 

@@ -100,11 +100,15 @@ def change(saved, edit):
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda h: h.update(version=2),
+        lambda h: h.update(version=3),
+        lambda h: h.update(version=1),
         lambda h: h.update(format="other"),
         lambda h: h.update(extra=1),
-        lambda h: h.pop("input"),
-        lambda h: h.update(input=["in"]),
+        lambda h: h.pop("inputs"),
+        lambda h: h.update(inputs="in"),
+        lambda h: h.update(inputs=[["in"]]),
+        lambda h: h.update(outputs=[]),
+        lambda h: h.update(constants=["in"]),
         lambda h: h.update(name={"a": 1}),
         lambda h: h.update(tensors={}),
         lambda h: h.update(ops=None),

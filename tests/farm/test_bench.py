@@ -23,6 +23,8 @@ from farm.inventory import Board, BoardType
 from farm.link import Link
 from farm.mcus import Mcu, load_mcu
 from farm.measure import Measurement
+from farm.probe import open_probe
+from farm.serial_port import open_port
 from farm.virtual import rack
 
 F412 = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-BENCH-4")
@@ -117,6 +119,37 @@ def test_a_real_network_gives_the_reference_s_bits_on_the_board(board: Board) ->
     assert found.status == "ok"
     assert len(found.layer_cycles) == len(ops)
     assert min(found.layer_cycles) > 0
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+def test_every_run_gets_the_input_although_a_run_destroys_it(board: Board) -> None:
+    # As many steps as the last input byte says; without that byte in place, 0x55.
+    image = image_for(board, "for (volatile int n = arena[299]; n > 0; --n) { }")
+    mcu = load_mcu(board.type.mcu)
+    given = INPUT[:-1] + b"\x7f"
+    found = measure_on_board(board, mcu, image, given, OUTPUT, 5, 30.0)
+    other = measure_on_board(board, mcu, image, INPUT[:-1] + b"\x55", OUTPUT, 5, 30.0)
+    assert found.status == other.status == "ok"
+    assert found.cycles > other.cycles + 42 * 4
+    assert set(found.samples) == {found.cycles}
+    assert found.cold_cycles == pytest.approx(found.cycles, abs=60)
+    assert sum(found.layer_cycles) == pytest.approx(found.cycles, abs=60)
+
+
+def test_outputs_stay_right_whatever_was_asked_before() -> None:
+    with open_probe(F412, load_mcu("stm32f412zg")) as probe:
+        probe.flash(image_for(F412))
+        probe.reset()
+    with open_port(F412, load_mcu("stm32f412zg").uart.baud) as port:
+        link = Link(port, F412.id)
+        link.banner()
+        assert link.infer(INPUT) == OUTPUT
+        asked = (
+            lambda: link.time(3, 5.0), lambda: link.trace(2, 5.0), lambda: link.stack(5.0)
+        )  # fmt: skip
+        for ask in asked:
+            ask()
+            assert link.run(20, 5.0, cold=False).output == OUTPUT
 
 
 def test_a_wrong_output_is_a_result_without_timing() -> None:
@@ -260,8 +293,8 @@ def test_more_layers_than_a_frame_holds_are_traced_one_by_one() -> None:
     files = dict(toy().files)
     files["model.h"] = files["model.h"].replace("COUNT 2", "COUNT 130")
     files["model.c"] = files["model.c"].replace(
-        "    after(0);\n    sum(out);\n    after(1);",
-        "    sum(out);\n"
+        "    after(0);\n    sum();\n    after(1);",
+        "    sum();\n"
         "    for (uint32_t i = 0; i < 130; ++i) {\n"
         "        for (volatile uint32_t n = 0; n < 10 * i; ++n) { }\n"
         "        after(i);\n"

@@ -37,10 +37,21 @@ def test_an_image_states_what_the_linker_made_of_it(name: str) -> None:
     assert image.flash_bytes == max(at + len(data) for at, data in segments) - mcu.flash.base
     assert image.sections[".stack"] == image.stack_bytes == mcu.stack_bytes
     assert image.static_ram_bytes == image.sections[".data"] + image.sections[".bss"]
-    harness_bytes = image.static_ram_bytes - (300 + 20 + 64)
+    harness_bytes = image.static_ram_bytes - 300
     assert 0 < harness_bytes < 400, "the harness must leave the RAM to the network"
+    assert image.bench_ram_bytes == image.sections[".bench"] == 304 + 20
     assert image.flash_bytes < 9_000, "the harness must leave the flash to the network"
-    assert (image.macs, image.arena_bytes, image.mcu) == (40, 64, name)
+    assert (image.macs, image.arena_bytes, image.mcu) == (40, 300, name)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_bench_s_copies_lie_behind_the_network_and_are_not_flashed(name: str) -> None:
+    image = build_image(toy(), load_mcu(name), BOARDS[name])
+    elf = ELFFile(io.BytesIO(image.elf))
+    bench, bss = (elf.get_section_by_name(section) for section in (".bench", ".bss"))
+    assert bench["sh_type"] == "SHT_NOBITS"
+    assert bench["sh_addr"] >= bss["sh_addr"] + bss["sh_size"]
+    assert all(at < bench["sh_addr"] for at, _ in image.segments())
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -111,7 +122,7 @@ def test_the_key_does_not_depend_on_the_name_alone() -> None:
 
 
 def test_a_damaged_cache_entry_is_built_anew(image_cache: Path) -> None:
-    model, mcu = toy(arena=80), load_mcu("stm32f412zg")
+    model, mcu = toy(arena=320), load_mcu("stm32f412zg")
     first = build_image(model, mcu, "nucleo-f412zg")
     entry = image_cache / f"{first.image_key}.image"
     whole = entry.read_bytes()
@@ -136,12 +147,13 @@ def test_a_cached_image_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> No
 def test_too_much_ram_or_flash_is_refused_by_the_byte() -> None:
     mcu = load_mcu("stm32f412zg")
     fits = build_image(toy(), mcu, "nucleo-f412zg")
-    room = mcu.ram.bytes - mcu.stack_bytes - (fits.static_ram_bytes - 64)
+    bench_bytes = fits.bench_ram_bytes
+    room = mcu.ram.bytes - mcu.stack_bytes - bench_bytes - (fits.static_ram_bytes - 300)
     assert build_image(toy(arena=room // 8 * 8), mcu, "nucleo-f412zg").static_ram_bytes
     with pytest.raises(ImageError, match=r"stm32f412zg.* 1000 more than the 262144") as caught:
         build_image(toy(arena=room // 8 * 8 + 1000), mcu, "nucleo-f412zg")
     assert caught.value.too_big
-    assert caught.value.static_ram_bytes == mcu.ram.bytes - mcu.stack_bytes + 1000
+    assert caught.value.static_ram_bytes == mcu.ram.bytes - mcu.stack_bytes - bench_bytes + 1000
     with pytest.raises(ImageError, match=r"flash needs .* more than the 1048576") as caught:
         build_image(toy(weights=1 << 20), mcu, "nucleo-f412zg")
     assert caught.value.too_big

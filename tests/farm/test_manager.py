@@ -36,12 +36,12 @@ def make_job(name: str, board_type: str = F412, **changes) -> Job:
         files={"model.c": f"/* {name} */", "model.h": ""},
         arena_bytes=64,
         const_bytes=0,
-        input_bytes=4,
-        output_bytes=4,
         layers=(layer,),
         sha256=name.encode().hex(),
-        input_shape=(1, 1, 4),
-        output_shape=(1, 1, 4),
+        input_shapes=((1, 1, 3), (1, 1, 1)),
+        output_shapes=((1, 1, 4),),
+        input_names=("a", "b"),
+        output_names=("y",),
     )
     return Job(name, model, board_type, **({"input": b"abcd", "expected": b"dcba"} | changes))
 

@@ -17,7 +17,7 @@ def timed(job, slower=1.0, status="ok"):
     layers = job.model.layers
     cycles = [round(slower * (90 + 3 * sum(x.features.values()) + x.macs)) for x in layers]
     total = sum(cycles) + 400
-    static = job.model.arena_bytes + job.model.input_bytes + job.model.output_bytes + HARNESS_BYTES
+    static = job.model.arena_bytes + HARNESS_BYTES
     timing = {
         "samples": (total,) * job.repeats, "cycles": total, "layer_cycles": tuple(cycles),
         "latency_ms": total / CLOCK_HZ * 1e3, "output_ok": True,
