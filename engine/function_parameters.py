@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engine.errors import GraphError
 from engine.numerics import quantize_multiplier
 from engine.options import Softmax
@@ -59,8 +57,8 @@ def requantize_factor(source: Quant, output: Quant) -> Factor:
 
 
 def relu_factor(source: Quant, output: Quant) -> Factor:
-    """The same for a ReLU, whose scales TFLite divides in single precision."""
-    return _step_factor(_single_ratio(source.scale, output.scale))
+    """The same for a ReLU; LiteRT divides its scales in single precision, others do not."""
+    return requantize_factor(source, output)
 
 
 def mean_factor(source: Tensor, output: Tensor) -> Factor:
@@ -91,12 +89,15 @@ def softmax_argument(options: Softmax, source: Tensor, output: Tensor) -> Argume
 
 
 def hard_swish_factors(source: Quant, output: Quant) -> HardSwish:
-    """Of the value itself, to steps of the output, and of its gate, where 3.0 becomes 2**15."""
-    fine = source.scale / 128  # a power of two: as exact as in single precision
-    scaled = quantize_multiplier(_single_ratio(fine, output.scale))
+    """Of the value itself, to steps of the output, and of its gate, where 3.0 becomes 2**15.
+
+    LiteRT divides the scales in single precision, which moves a few outputs by one.
+    """
+    fine = source.scale / 128
+    scaled = quantize_multiplier(fine / output.scale)
     if scaled[1] > 0:
         raise GraphError(f"a hard swish cannot go to the output scale {output.scale!r}: too small")
-    gate = quantize_multiplier(_single_ratio(fine, 3 / (1 << 15)))
+    gate = quantize_multiplier(fine / (3 / (1 << 15)))
     return HardSwish(_halved(scaled), _halved(gate))
 
 
@@ -119,11 +120,6 @@ def _step_factor(real: float) -> Factor:
     if not real < MAX_FACTOR:
         raise GraphError(f"the input's scale is {real!r} times the output's, not below 2**22")
     return quantize_multiplier(real)
-
-
-def _single_ratio(scale: float, other: float) -> float:
-    with np.errstate(all="ignore"):  # what is infinite or no number is refused as a factor
-        return float(np.float32(scale) / np.float32(other))
 
 
 def _check_probability(output: Quant) -> None:
