@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 from engine.graph_checks import WEIGHT_RANK
+from engine.options import Mean
 from engine.shapes import output_shape
 
 SEED = 2026
@@ -29,6 +30,12 @@ class _Case:
     channels: int = 0
     kernel: int = 1
     stride: int = 1
+    dilation: int = 1
+
+    @property
+    def reach(self) -> int:
+        """Rows, and columns, that the kernel spans."""
+        return (self.kernel - 1) * self.dilation + 1
 
 
 CASES = (
@@ -46,49 +53,80 @@ CASES = (
     _Case("average pool 2x2 at 24x24x32", "average_pool2d", (24, 24, 32), kernel=2, stride=2),
     _Case("average pool 6x6 at 6x6x128", "average_pool2d", (6, 6, 128), kernel=6, stride=6),
 )
-ADD_NAME, ADD_SHAPE = "add at 24x24x32", (24, 24, 32)
+LATER_CASES = (
+    _Case("depthwise 3x3 at 48x48x8", "depthwise_conv2d", (48, 48, 8), kernel=3),
+    _Case("depthwise 3x3 at 24x24x19", "depthwise_conv2d", (24, 24, 19), kernel=3),
+    _Case("depthwise 3x3 d2 at 24x24x8", "depthwise_conv2d", (24, 24, 8), kernel=3, dilation=2),
+    _Case("conv 3x3 d2 16-16 at 16x16", "conv2d", (16, 16, 16), 16, kernel=3, dilation=2),
+    _Case("max pool 2x2 at 24x24x32", "max_pool2d", (24, 24, 32), kernel=2, stride=2),
+)
+"""Behind all others, so that the random weights of those stay what they were."""
+
+MAP = (24, 24, 32)  # of cases with several inputs
 
 
 def kernel_suite() -> tuple[Graph, ...]:
     """Every case as a network whose last operator is the one to time; always the same.
 
-    All have that operator alone but the first add: its inputs must have scales of their own, and a
-    pointwise-sized depthwise layer before it makes the second of them.
+    Most have that operator alone. An add or sub has inputs with scales of their own: a
+    pointwise-sized depthwise layer before it makes the second of them. A mul has a gate for each
+    channel, made by an average pool.
     """
     rng = np.random.default_rng(SEED)
-    return (*(_network(case, rng) for case in CASES), _add(rng), _add_to_itself())
+    first = (*(_network(case, rng) for case in CASES), _sum("add", rng), _add_to_itself())
+    later = (*(_network(case, rng) for case in LATER_CASES), _sum("sub", rng))
+    return (*first, *later, _gate(), _mean())
 
 
 def _network(case: _Case, rng: np.random.Generator) -> Graph:
     source = Tensor("in", case.shape, Quant(0.03, -128))
-    quant = source.quant if case.kind == "average_pool2d" else Quant(0.04, -5)
+    quant = source.quant if case.kind.endswith("_pool2d") else Quant(0.04, -5)
     op = _operator(case, "out", quant.scale / source.quant.scale, rng)
     output = Tensor("out", output_shape(op, [source]), quant)
     return Graph(case.name, (source, output), (op,), ("in",), ("out",))
 
 
-def _add(rng: np.random.Generator) -> Graph:
-    case = _Case("second input", "depthwise_conv2d", ADD_SHAPE)
-    tensors = [
-        Tensor(name, ADD_SHAPE, Quant(scale, zero_point))
-        for name, scale, zero_point in (("in", 0.03, -128), ("other", 0.04, -5), ("out", 0.06, -64))
-    ]
-    ops = (_operator(case, "other", 0.04 / 0.03, rng), Op("add", "add", ("in", "other"), "out"))
-    return Graph(ADD_NAME, tuple(tensors), ops, ("in",), ("out",))
+def _sum(kind: str, rng: np.random.Generator) -> Graph:
+    case = _Case("second input", "depthwise_conv2d", MAP)
+    tensors = _tensors(in_=Quant(0.03, -128), other=Quant(0.04, -5), out=Quant(0.06, -64))
+    ops = (_operator(case, "other", 0.04 / 0.03, rng), Op(kind, kind, ("in", "other"), "out"))
+    return Graph(f"{kind} at 24x24x32", tensors, ops, ("in",), ("out",))
 
 
 def _add_to_itself() -> Graph:
-    """Two inputs of one scale, the only ones that a network of one operator can have."""
-    quants = {"in": Quant(0.03, -5), "out": Quant(0.08, -5)}
-    tensors = tuple(Tensor(name, ADD_SHAPE, quant) for name, quant in quants.items())
+    """Two inputs of one scale."""
+    tensors = _tensors(in_=Quant(0.03, -5), out=Quant(0.08, -5))
     op = Op("add", "add", ("in", "in"), "out")
-    return Graph(f"{ADD_NAME}, one scale", tensors, (op,), ("in",), ("out",))
+    return Graph("add at 24x24x32, one scale", tensors, (op,), ("in",), ("out",))
+
+
+def _gate() -> Graph:
+    height, width, channels = MAP
+    source, output = _tensors(in_=Quant(0.03, -128), out=Quant(0.12, -128))
+    gate = Tensor("gate", (1, 1, channels), source.quant)
+    ops = (
+        Op("average_pool2d", "gate", ("in",), "gate", (height, width)),
+        Op("mul", "mul", ("in", "gate"), "out"),
+    )
+    return Graph("mul at 24x24x32 by 1x1x32", (source, gate, output), ops, ("in",), ("out",))
+
+
+def _mean() -> Graph:
+    source = Tensor("in", (12, 12, 64), Quant(0.03, -5))
+    output = Tensor("out", (1, 1, 64), Quant(0.003, -5))
+    op = Op("mean", "mean", ("in",), "out", options=Mean((0, 1)))
+    return Graph("mean of 12x12x64", (source, output), (op,), ("in",), ("out",))
+
+
+def _tensors(**quants: Quant) -> tuple[Tensor, ...]:
+    return tuple(Tensor(name.rstrip("_"), MAP, quant) for name, quant in quants.items())
 
 
 def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) -> Op:
     """ratio: the scale of the output over that of the input."""
     size = (case.kernel, case.kernel)
     common = (case.kind, case.name, ("in",), output, size, (case.stride, case.stride))
+    apart = (case.dilation, case.dilation)
     if case.kind not in WEIGHT_RANK:
         return Op(*common)
     inputs = case.shape[2]
@@ -102,12 +140,14 @@ def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) 
     typical_sum = SPREAD**2 * np.sqrt(weights.size / channels)
     scales = rng.uniform(0.7, 1.4, channels) * ratio * OUTPUT_STEPS / typical_sum
     bias = rng.integers(-2000, 2001, channels).astype(np.int32)
-    return Op(*common, _same(case), weights=weights, weight_scales=scales, bias=bias)
+    return Op(
+        *common, _same(case), dilation=apart, weights=weights, weight_scales=scales, bias=bias
+    )
 
 
 def _same(case: _Case) -> Padding:
     """As much padding as an output of ceil(size / stride) needs, the larger half behind."""
     size = case.shape[0]
-    missing = max(0, (-(-size // case.stride) - 1) * case.stride + case.kernel - size)
+    missing = max(0, (-(-size // case.stride) - 1) * case.stride + case.reach - size)
     before, after = missing // 2, missing - missing // 2
     return Padding(before, after, before, after)

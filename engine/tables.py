@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import Graph, Op, Quant
-from engine.numerics import add_parameters, output_multipliers, requantize, wrap_int32
+from engine.numerics import output_multipliers, requantize, wrap_int32
 
 Factor = tuple[int, int]
-HALF: Factor = (1 << 30, 0)
-NEARLY_HALF: Factor = ((1 << 31) - 1, 1)
 
 CHANNEL_BYTES = 16
 """tr_channel in kernels.h."""
@@ -125,30 +123,3 @@ def channel_columns(graph: Graph, op: Op) -> tuple[NDArray[np.int64], ...]:
     missing = channel_count(op) - len(ends.bias)
     columns = (ends.bias, ends.multiplier, ends.shift, ends.addend)
     return tuple(np.pad(column, (0, missing)) for column in columns)
-
-
-def sorted_inputs(graph: Graph, op: Op) -> tuple[str, ...]:
-    """The inputs as the kernels want them: those of an add by scale, the larger first."""
-    return tuple(sorted(op.inputs, key=lambda name: -graph.tensor(name).quant.scale))
-
-
-def add_factors(graph: Graph, op: Op) -> tuple[Factor, Factor, Factor]:
-    """(multiplier, shift to the right) of the sorted inputs and of the output of an add.
-
-    Equal scales make both inputs' factor 1/2, whose shift of 0 tr_add does not take. As
-    (2**31 - 1) / 2**32 it has a shift of 1, and no input of -255..255 steps, scaled up by 2**20,
-    shows the difference.
-    """
-    first, second, output = (graph.tensor(n).quant for n in (*sorted_inputs(graph, op), op.output))
-    parameters = add_parameters(first, second, output)
-    one, two, out = (
-        (multiplier, -shift)
-        for multiplier, shift in (parameters.input1, parameters.input2, parameters.output)
-    )
-    return one, NEARLY_HALF if two == HALF else two, out
-
-
-def add_is_fast(graph: Graph, op: Op) -> bool:
-    """Whether tr_add rounds exactly: its second input and the sum are shifted by 1 to 30, 22."""
-    _, second, output = add_factors(graph, op)
-    return second[1] in range(1, 31) and output[1] in FAST_SHIFTS
