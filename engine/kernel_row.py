@@ -46,6 +46,11 @@ def never(_graph: Graph, _op: Op) -> int | None:
     return None
 
 
+def in_place(_graph: Graph, _op: Op) -> int:
+    """`lead_bytes` of a kernel that writes no byte before it has read all up to that one."""
+    return 0
+
+
 def no_scratch(_graph: Graph, _op: Op) -> int:
     """`scratch_bytes` of a kernel that needs none."""
     return 0

@@ -3,7 +3,7 @@
 from engine import c_text
 from engine.executors.functions import FUNCTIONS, function_table
 from engine.graph import Graph, Op
-from engine.kernel_row import Description, Features, KernelRow, Table, always
+from engine.kernel_row import Description, Features, KernelRow, Table, always, in_place
 
 FUNCTION_BYTES = 8  # tr_function in kernels.h
 
@@ -22,12 +22,8 @@ def features(graph: Graph, op: Op) -> Features:
     return {"calls": 1, "quads": quads, "singles": singles}
 
 
-def _in_place(_graph: Graph, _op: Op) -> int:
-    return 0
-
-
 ROWS: tuple[KernelRow, ...] = tuple(
     KernelRow("tr_lookup", kind, "lookup.c", always, features, describe,
-              lead_bytes=_in_place, plain=True)
+              lead_bytes=in_place, plain=True)
     for kind in FUNCTIONS
 )  # fmt: skip

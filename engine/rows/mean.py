@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from engine.function_parameters import mean_factor
 from engine.graph import Graph, Op
-from engine.kernel_row import Description, Features, KernelRow, always
+from engine.kernel_row import Description, Features, KernelRow, always, in_place
 from engine.options import Mean
 
 REDUCTION_BYTES = 44  # tr_reduction in kernels.h
@@ -95,13 +95,9 @@ def _is_fast(graph: Graph, op: Op) -> bool:
     return axes.inner >= 4 and axes.count <= MAX_FAST_COUNT
 
 
-def _in_place(_graph: Graph, _op: Op) -> int:
-    return 0
-
-
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_reduce_mean", "mean", "mean.c", _is_fast, fast_features, describe,
-              lead_bytes=_in_place),
+              lead_bytes=in_place),
     KernelRow("tr_reduce_mean_plain", "mean", "mean.c", always, plain_features, describe,
-              lead_bytes=_in_place, plain=True),
+              lead_bytes=in_place, plain=True),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from engine.function_parameters import softmax_argument
 from engine.graph import Graph, Op
-from engine.kernel_row import Description, Features, KernelRow, always
+from engine.kernel_row import Description, Features, KernelRow, always, in_place
 from engine.options import Softmax
 
 DISTRIBUTION_BYTES = 20  # tr_distribution in kernels.h
@@ -30,11 +30,7 @@ def features(graph: Graph, op: Op) -> Features:
     return {"calls": 1, "rows": height * width, "elements": height * width * channels}
 
 
-def _in_place(_graph: Graph, _op: Op) -> int:
-    return 0
-
-
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_softmax", "softmax", "softmax.c", always, features, describe,
-              lead_bytes=_in_place, plain=True),
+              lead_bytes=in_place, plain=True),
 )  # fmt: skip
