@@ -68,6 +68,12 @@ def bench(session: nox.Session) -> None:
         run(session, "tinyrack", "bench", *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Import 100,000 spoiled .tflite files: each must end in a Graph or in one clear error."""
+    run(session, "python", "tests/engine/load/fuzz.py", *session.posargs)
+
+
 def run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run `program` of the shared environment, which is made or brought up to date first."""
     prepare(session)

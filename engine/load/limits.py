@@ -7,7 +7,7 @@ So a file costs at most 256 MiB while it is read and MAX_FILE_BYTES + MAX_PARAME
 MAX_FILE_BYTES = 1 << 25
 MAX_PARAMETER_BYTES = 1 << 26
 """Weights, scales and biases of all operators: several may share one stretch of the file."""
-MAX_CHANNELS = 1 << 16
+MAX_CHANNELS = 1 << 17
 """Output channels of all operators with weights: each costs a requantisation factor."""
 MAX_OPERATORS = 2048
 MAX_TENSORS = 8192

@@ -42,7 +42,13 @@ class Network:
                 raise GraphError(f"the network has tensor {index} as input or output")
         for index in self.file.inputs:
             if self.record(index).dtype == INT8:
-                self.made[index] = self.declare(index)
+                self.made[index] = self._declare_input(index)
+
+    def _declare_input(self, index: int) -> Tensor:
+        try:
+            return self.declare(index)
+        except GraphError as error:
+            raise GraphError(f"input {self.record(index).name!r}: {error}") from error
 
     def record(self, index: int) -> TensorRecord:
         """The file's tensor; refused when it is sparse, variable or of dynamic shape."""

@@ -28,6 +28,8 @@ def strided_slice(step: Step) -> None:
 
 def _taken(step: Step, bit: int, size: int, begin: int, end: int, stride: int) -> range:
     if step.option("ShrinkAxisMask") & bit:
+        if step.option("BeginMask") & bit:  # TensorFlow itself ignores the mask here
+            begin = 0
         index = begin + size if begin < 0 else begin
         if stride < 0 or not 0 <= index < size:
             raise GraphError(f"it takes element {begin} of {size} with stride {stride}")

@@ -26,7 +26,7 @@ def activation_shape(record: TensorRecord) -> Triple:
     while len(sizes) > 3 and sizes[0] == 1:
         sizes = sizes[1:]
     if len(sizes) > 3:
-        what = f"a batch of {sizes[0]}" if len(sizes) == 4 else f"shape {record.shape}"
+        what = f"a batch of {sizes[0]}" if len(record.shape) == 4 else f"shape {record.shape}"
         raise UnsupportedError(
             f"tensor {record.name!r} has {what}; supported: batch 1 and three more axes"
         )

@@ -24,12 +24,12 @@ class FileMaker:
     def __init__(self):
         self.buffers, self.tensors, self.codes, self.operators = [schema.BufferT()], [], [], []
 
-    def tensor(self, shape, type=TYPES.INT8, scale=0.5, zero=0, name=None, **fields):
+    def tensor(self, shape, dtype=TYPES.INT8, scale=0.5, zero=0, name=None, **fields):
         """An activation; `scale` None is one without a quantisation."""
         name = f"t{len(self.tensors)}" if name is None else name
         quantization = None if scale is None else quantized(scale, zero)
         fields = {"quantization": quantization, "buffer": 0, **fields}
-        self.tensors.append(schema.TensorT(shape=list(shape), type=type, name=name, **fields))
+        self.tensors.append(schema.TensorT(shape=list(shape), type=dtype, name=name, **fields))
         return len(self.tensors) - 1
 
     def constant(self, values, scale=None, zero=0, axis=0, **fields):
@@ -37,7 +37,7 @@ class FileMaker:
         values = np.asarray(values)
         self.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
         quantization = None if scale is None else quantized(scale, zero, axis)
-        fields = {"type": TYPE_OF[values.dtype], "quantization": quantization, **fields}
+        fields = {"dtype": TYPE_OF[values.dtype], "quantization": quantization, **fields}
         return self.tensor(values.shape, buffer=len(self.buffers) - 1, **fields)
 
     def integers(self, *values):
@@ -83,10 +83,10 @@ def quantized(scale, zero=0, axis=0):
 def one(code, shape, output, options=None, extra=(), source=None, target=None, **fields):
     """The bytes of a file of one operator; extra: constants that it reads as well."""
     maker = FileMaker()
-    inputs = [maker.tensor(shape, name="in", **(source or {}))]
+    inputs = [maker.tensor(shape, **{"name": "in"} | (source or {}))]
     inputs += [maker.constant(*values) if isinstance(values, tuple) else maker.constant(values)
                for values in extra]  # fmt: skip
-    made = maker.tensor(output, name="out", **(target or {}))
+    made = maker.tensor(output, **{"name": "out"} | (target or {}))
     maker.op(code, inputs, [made], options, **fields)
     return maker.file(inputs[:1], [made])
 

@@ -31,6 +31,7 @@ CORPUS = [HERE / "corpus", ROOT.parent / "shared" / "models"]
 LIMIT_S = 2.0
 LIMIT_BYTES = 512 << 20
 CHUNK = 500
+MAX_SHOWN = 30  # outcomes in the figures
 
 
 class TooSlowError(BaseException):
@@ -55,7 +56,10 @@ class Figures:
             self.slowest_s, self.slowest = other.slowest_s, other.slowest
 
     def __str__(self):
-        lines = [f"{count:8} {name}" for name, count in self.outcomes.most_common()]
+        common = self.outcomes.most_common(MAX_SHOWN)
+        rare = sum(self.outcomes.values()) - sum(count for _, count in common)
+        lines = [f"{count:8} {name}" for name, count in common]
+        lines.append(f"{rare:8} in {max(len(self.outcomes) - MAX_SHOWN, 0)} more ways")
         lines.append(f"{sum(self.outcomes.values()):8} files, {len(self.failures)} failures")
         lines.append(f"slowest {self.slowest_s:.3f} s of CPU (file {self.slowest})")
         lines.append(f"peak memory of a process {self.peak_bytes / 2**20:.0f} MiB")
@@ -63,15 +67,24 @@ class Figures:
 
 
 class Verdict:
-    """Names what leaves the block: an EngineError by its words, anything else as a failure."""
+    """Names what leaves the block: an EngineError by its words, anything else as a failure.
+
+    A block that takes far too much CPU time is left as well, by TooSlowError.
+    """
 
     def __init__(self):
-        self.outcome, self.failure = "Graph", ""
+        self.outcome, self.failure, self.taken_s = "Graph", "", 0.0
 
     def __enter__(self):
+        signal.setitimer(signal.ITIMER_PROF, 2 * LIMIT_S)
+        self.start_s = time.process_time()
         return self
 
     def __exit__(self, kind, error, trace):
+        self.taken_s = time.process_time() - self.start_s
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        if self.taken_s > LIMIT_S:
+            self.failure = f"{self.taken_s:.1f} s"
         if isinstance(error, EngineError):
             self.outcome = f"{kind.__name__}: {family(str(error))}"
         elif isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -84,8 +97,8 @@ class Verdict:
 
 def family(message):
     """A message without its names and numbers."""
-    plain = re.sub(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\[[^\]]*\]", "_", message.split(";")[0])
-    return re.sub(r"-?\d[\d.e+-]*", "#", plain)[:90]
+    plain = re.sub(r"'[^']*'|\"[^\"]*\"|\([^)]*\)|\[[^\]]*\]", "_", message)
+    return re.sub(r"-?\b\d[\d.e+-]*", "#", plain).split(";")[0][:100]
 
 
 def read_seeds(folders):
@@ -94,25 +107,28 @@ def read_seeds(folders):
     return [Seed(path.name, path.read_bytes()) for path in paths]
 
 
-def try_numbers(seeds, seed, numbers):
-    """Import those files one after another in this process."""
-    figures = Figures()
+def try_numbers(folders, seed, numbers):
+    """Import those files one after another in this process, a worker."""
+    seeds, figures = worker_seeds(tuple(folders)), Figures()
     for number in numbers:
         _name, data = mutated(seeds, seed, number)
-        start = time.process_time()
         with Verdict() as verdict:
             parse_tflite(data, "fuzz")
-        taken = time.process_time() - start
         figures.outcomes[verdict.outcome] += 1
-        if taken > figures.slowest_s:
-            figures.slowest_s, figures.slowest = taken, number
-        failure = verdict.failure or (f"{taken:.1f} s" if taken > LIMIT_S else "")
-        if failure:
-            figures.failures.append((number, failure))
+        if verdict.taken_s > figures.slowest_s:
+            figures.slowest_s, figures.slowest = verdict.taken_s, number
+        if verdict.failure:
+            figures.failures.append((number, verdict.failure))
     figures.peak_bytes = peak_bytes()
     if figures.peak_bytes > LIMIT_BYTES:
         figures.failures.append((numbers[-1], f"{figures.peak_bytes} bytes, at or before it"))
     return figures
+
+
+@functools.cache
+def worker_seeds(folders):
+    """The seeds, read once a process."""
+    return read_seeds(folders)
 
 
 def peak_bytes():
@@ -136,30 +152,13 @@ def _too_slow(_signal, _frame):
     raise TooSlowError(f"more than {2 * LIMIT_S} s")
 
 
-def try_guarded(folders, seed, numbers):
-    """`try_numbers` in a worker: a chunk that hangs is stopped from within."""
-    seeds = worker_seeds(tuple(folders))
-    figures = Figures()
-    for number in numbers:
-        signal.setitimer(signal.ITIMER_PROF, 2 * LIMIT_S)
-        figures.add(try_numbers(seeds, seed, [number]))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    return figures
-
-
-@functools.cache
-def worker_seeds(folders):
-    """The seeds, read once a process."""
-    return read_seeds(folders)
-
-
 def fuzz(folders, seed, numbers, workers, say):
     """Import all files in worker processes; `say` gets a line of progress a chunk."""
     total, chunks = Figures(), [numbers[i : i + CHUNK] for i in range(0, len(numbers), CHUNK)]
     context = multiprocessing.get_context("spawn")
     done = 0
     with ProcessPoolExecutor(workers, context, initializer=guard_process) as pool:
-        waiting = {pool.submit(try_guarded, folders, seed, chunk): chunk for chunk in chunks}
+        waiting = {pool.submit(try_numbers, folders, seed, chunk): chunk for chunk in chunks}
         for future in as_completed(waiting):
             chunk = waiting[future]
             done += len(chunk)

@@ -60,9 +60,7 @@ def moves():
     sides = maker.constant(np.array([[0, 0], [1, 0], [1, 1], [0, 0]], np.int32))
     maker.op(CODES.PAD, [start, sides], [padded], schema.PadOptionsT())
     pooled = maker.tensor((1, 3, 3, 2))
-    pool = schema.Pool2DOptionsT(
-        padding=SAME, strideH=2, strideW=2, filterHeight=2, filterWidth=3
-    )
+    pool = schema.Pool2DOptionsT(padding=SAME, strideH=2, strideW=2, filterHeight=2, filterWidth=3)
     maker.op(CODES.MAX_POOL_2D, [padded], [pooled], pool)
     left, right = (maker.tensor((1, 3, 3, 1)) for _ in range(2))
     maker.op(
@@ -70,9 +68,7 @@ def moves():
         schema.SplitOptionsT(numSplits=2),
     )  # fmt: skip
     joined = maker.tensor((1, 3, 6, 1))
-    maker.op(
-        CODES.CONCATENATION, [left, right], [joined], schema.ConcatenationOptionsT(axis=2)
-    )
+    maker.op(CODES.CONCATENATION, [left, right], [joined], schema.ConcatenationOptionsT(axis=2))
     turned = maker.tensor((1, 6, 3, 1))
     maker.op(
         CODES.TRANSPOSE, [joined, maker.integers(0, 2, 1, 3)], [turned], schema.TransposeOptionsT()
@@ -94,9 +90,7 @@ def tail(maker, image, turned):
         schema.StridedSliceOptionsT(shrinkAxisMask=1, endMask=4),
     )  # fmt: skip
     flat = maker.tensor((1, 18))
-    maker.op(
-        CODES.RESHAPE, [part, maker.integers(-1, 18)], [flat], schema.ReshapeOptionsT()
-    )
+    maker.op(CODES.RESHAPE, [part, maker.integers(-1, 18)], [flat], schema.ReshapeOptionsT())
     last = maker.tensor((1, 18), TYPES.UINT8, scale=0.7, zero=120)
     maker.op(CODES.QUANTIZE, [flat], [last], schema.QuantizeOptionsT())
     return maker.file([image], [last])

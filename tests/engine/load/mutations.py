@@ -9,8 +9,9 @@ EXTREMES = (
     0, 1, 2, 3, 4, 7, 8, 64, 127, 128, 255, 256, 4096, 65_535, 65_536, 0x7FFF_FFFF, 0x8000_0000,
     0x8000_0001, 0xFFFF_FFFC, 0xFFFF_FFFE, 0xFFFF_FFFF, 0x7F80_0000, 0x7FC0_0000, 0x0080_0000,
 )  # fmt: skip
-MAX_CHANGES = 6
+CHANGES = (1, 1, 1, 1, 2, 2, 3, 6)
 LARGE_BUFFER_BYTES = 64
+LIKES_SMALL = 10_000  # bytes: a file much smaller is spoiled more often
 
 
 class Seed:
@@ -38,9 +39,9 @@ def structure(data):
 def mutated(seeds, seed, number):
     """The file of that number: (name of what it was, bytes)."""
     rng = random.Random(f"{seed}:{number}")
-    chosen = rng.choice(seeds)
+    chosen = rng.choices(seeds, [1 + LIKES_SMALL / len(each.data) for each in seeds])[0]
     data = bytearray(chosen.data)
-    for _ in range(rng.randint(1, MAX_CHANGES)):
+    for _ in range(rng.choice(CHANGES)):
         if len(data) < 16:
             break
         rng.choice(MUTATIONS)(rng, data, chosen, seeds)
