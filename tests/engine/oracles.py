@@ -44,14 +44,22 @@ def _litert(data, inputs, preserve):
 
 def micro(data, inputs):
     """The outputs of TensorFlow Lite Micro's reference kernels."""
-    config = runtime.InterpreterConfig.kAllocationRecording
-    ready, count = _micro(data, inputs, config)
-    return [_bare(ready.get_output(index)) for index in range(count)]
+    ready, subgraph = _micro(data, inputs, runtime.InterpreterConfig.kAllocationRecording)
+    return [_bare(ready.get_output(index)) for index in range(len(subgraph.outputs))]
+
+
+def micro_all(data, inputs):
+    """Every tensor that TensorFlow Lite Micro's kernels make: {name: array}, in their order."""
+    ready, subgraph = _micro(data, inputs, runtime.InterpreterConfig.kPreserveAllTensors)
+    made = [index for op in subgraph.operators for index in op.outputs]
+    return {
+        subgraph.tensors[index].name.decode(): _bare(ready.GetTensor(index, 0)["tensor_data"])
+        for index in made
+    }
 
 
 def _micro(data, inputs, config):
-    model = runtime.convert_bytearray_to_object(bytearray(data))
-    (subgraph,) = model.subgraphs
+    (subgraph,) = runtime.convert_bytearray_to_object(bytearray(data)).subgraphs
     ready = runtime.Interpreter.from_bytes(
         data, arena_size=ARENA_BYTES + len(data), intrepreter_config=config
     )
@@ -59,7 +67,7 @@ def _micro(data, inputs, config):
         shape = subgraph.tensors[subgraph.inputs[index]].shape
         ready.set_input(x.reshape(shape), index)
     ready.invoke()
-    return ready, len(subgraph.outputs)
+    return ready, subgraph
 
 
 def _bare(array):
