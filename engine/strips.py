@@ -49,5 +49,6 @@ def strips(graph: Graph, op: Op) -> Strips:
     reach, columns = op.reach
     width = (out_w - 1) * right + columns
     spare = STRIP_BYTES // (4 * width) - reach
-    rows = 1 if spare < 0 else spare // down + 1
-    return Strips(width, reach, min(rows, out_h), out_h, down, op.padding.top)
+    most = 1 if spare < 0 else spare // down + 1
+    rows = -(-out_h // -(-out_h // most))  # as many strips, of one height
+    return Strips(width, reach, rows, out_h, down, op.padding.top)

@@ -58,8 +58,9 @@ TR_INLINE tr_strip tr_strip_of(const tr_conv *op)
     int32_t width = (op->out_w - 1) * op->stride_w + (op->kernel_w - 1) * op->dilation_w + 1;
     int32_t reach = (op->kernel_h - 1) * op->dilation_h + 1;
     int32_t spare = TR_STRIP_BYTES / (4 * width) - reach;
-    int32_t rows = spare < 0 ? 1 : spare / op->stride_h + 1;
-    tr_strip strip = {width, reach, rows > op->out_h ? op->out_h : rows};
+    int32_t most = spare < 0 ? 1 : spare / op->stride_h + 1;
+    int32_t strips = (op->out_h + most - 1) / most;
+    tr_strip strip = {width, reach, (op->out_h + strips - 1) / strips};
     return strip;
 }
 
