@@ -252,9 +252,8 @@ def test_hostile_names_do_not_reach_the_c():
         for op in graph.ops
     )
     tensors = tuple(replace(t, name=ends.get(t.name, t.name)) for t in graph.tensors)
-    hostile = Graph(
-        'net */ #error "\n', tensors, ops, *((ends[n],) for n in (graph.input, graph.output))
-    )
+    sides = [(ends[name],) for name in (graph.input, graph.output)]
+    hostile = Graph('net */ #error "\n', tensors, ops, *sides, graph.constants)
     model = emit(hostile)
     text = model.files["model.c"] + model.files["model.h"]
     assert "#error" not in text
