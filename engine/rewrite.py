@@ -18,7 +18,7 @@ from engine.rewrites.channels import drop_channels
 from engine.rewrites.constants import compute_once, fold_constants, shrink_constants
 from engine.rewrites.functions import clamp_before, drop_numbers, join_functions
 from engine.rewrites.kernels import conv_to_dense, crop_kernels, depthwise_to_conv
-from engine.rewrites.means import mean_before_transpose, mean_to_pool
+from engine.rewrites.means import mean_before_transpose
 from engine.rewrites.moves import merge_transposes, sink_moves, skip_reshapes
 from engine.rewrites.no_ops import remove_no_ops
 from engine.rewrites.pads import merge_pads, pad_in_windows
@@ -50,7 +50,7 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("compute_once", compute_once, "equal operators on one tensor are one"),
     Rewrite("merge_transposes", merge_transposes, "a transpose takes over other moves"),
     Rewrite("skip_reshapes", skip_reshapes, "some readers see bytes, not shapes"),
-    Rewrite("mean_before_transpose", mean_before_transpose, "a mean names the axes it wants"),
+    Rewrite("mean_before_transpose", mean_before_transpose, "a transpose moves what a mean leaves"),
     Rewrite("sink_moves", sink_moves, "functions run first, so that moves and windows meet"),
     Rewrite("remove_no_ops", remove_no_ops, "what changes nothing needs no operator"),
     Rewrite("clamp_before", clamp_before, "a ReLU is the clamp of the operator before it"),
@@ -62,7 +62,6 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("crop_kernels", crop_kernels, "weights that only meet padding or are zero"),
     Rewrite("depthwise_to_conv", depthwise_to_conv, "a row of products for one channel"),
     Rewrite("conv_to_dense", conv_to_dense, "a kernel as large as its image needs no windows"),
-    Rewrite("mean_to_pool", mean_to_pool, "an average pool does not requantise"),
 )
 """The rows, in the order in which they are tried."""
 

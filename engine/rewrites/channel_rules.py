@@ -56,9 +56,6 @@ class ChannelRule:
 def _dense_take_back(op: Op, channels: Channels) -> None:
     """Convolutions and fully connected: an input goes if no kept row sees it change."""
     source, kept = channels.gone[op.inputs[0]], channels.kept(op.output)
-    if op.kind == "fully_connected":
-        _keep_scales_unequal(op, channels.gone[op.output])
-        kept = channels.kept(op.output)
     shares, values = _shares(op, channels), channels.intervals[op.inputs[0]]
     read = shares.read[kept].any(axis=0)
     uneven = shares.uneven[kept].any(axis=0) & (values.low != _zero_point(op, channels))
@@ -67,15 +64,6 @@ def _dense_take_back(op: Op, channels: Channels) -> None:
     bias = _folded_bias(op, channels)[kept]
     if ((bias < INT32_MIN) | (bias > INT32_MAX)).any():
         source &= ~folded
-
-
-def _keep_scales_unequal(op: Op, gone: Mask) -> None:
-    """Keep a row whose scale differs: equal ones would be multiplied in single precision."""
-    assert op.weight_scales is not None
-    scales = op.weight_scales
-    left = scales[~gone]
-    if len(left) and (left == left[0]).all() and (scales != left[0]).any():
-        gone[np.flatnonzero(scales != left[0])[0]] = False
 
 
 def _shares(op: Op, channels: Channels) -> Shares:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,10 @@ CLAMPING = (
 """Kinds that hold their output within `clamp`."""
 
 
+EXPRESSING = ("requantize", "relu", "logistic", "hard_swish")
+"""Kinds that may stand for a function, the plainest first."""
+
+
 def _into_clamp(change: Draft, op: Op) -> bool:
     """A function that only cuts off both ends becomes the clamp of the operator before."""
     maker, function = _before(change, op)
@@ -27,14 +32,20 @@ def _into_clamp(change: Draft, op: Op) -> bool:
         return False
     if change.tensors[function.source].quant != change.tensors[op.output].quant:
         return False
-    held = function.table[function.reached]
-    low, high = int(held.min()), int(held.max())
+    low, high = _ends(function)
     if not function.equals(np.clip(EVERY, low, high)):
         return False
     first, last = (min(max(end, low), high) for end in maker.clamp)
     change.swap(op)
     change.swap(maker, replace(maker, output=op.output, clamp=(first, last)))
     return True
+
+
+def _ends(function: Unary) -> tuple[int, int]:
+    """The range that the function holds its values in, as far as it cuts any off."""
+    values, held = EVERY[function.reached], function.table[function.reached]
+    low = int(held.min()) if (held > values).any() else -128
+    return low, int(held.max()) if (held < values).any() else 127
 
 
 def _join(change: Draft, op: Op) -> bool:
@@ -76,11 +87,11 @@ def _before(change: Draft, op: Op) -> tuple[Op | None, Unary | None]:
 def _expressed(change: Draft, op: Op, wanted: Unary) -> Op | None:
     """An operator from wanted.source to the output of `op` with the table `wanted`."""
     held = wanted.table[wanted.reached]
-    clamp = (int(held.min()), int(held.max()))
+    clamps = ((-128, 127), (int(held.min()), int(held.max())))
     source, output = change.tensors[wanted.source], change.tensors[op.output]
-    for kind in FUNCTIONS:
+    for clamp, kind in itertools.product(clamps, EXPRESSING):
+        one = Op(kind, op.name, (wanted.source,), op.output, clamp=clamp)
         try:
-            one = Op(kind, op.name, (wanted.source,), op.output, clamp=clamp)
             if wanted.equals(function_table(one, source, output)):
                 return one
         except GraphError:  # this kind does not go between these quantisations

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from engine.bounds import taps
 from engine.graph import Op, Padding
-from engine.numerics import output_multipliers
 from engine.rewrites.draft import Draft, everywhere
 
 NO_WINDOW: dict[str, Any] = {"kernel": (1, 1), "stride": (1, 1), "dilation": (1, 1)}
@@ -27,19 +26,15 @@ def _depthwise_to_conv(change: Draft, op: Op) -> bool:
 
 
 def _conv_to_dense(change: Draft, op: Op) -> bool:
-    """A kernel that covers the whole image once, if single precision scales it the same."""
-    source, output = change.tensors[op.inputs[0]], change.tensors[op.output]
+    """A kernel that covers the whole image once; it needs no copy of its window."""
+    source = change.tensors[op.inputs[0]]
     if op.kind != "conv2d" or op.reach != op.kernel or op.kernel != source.shape[:2]:
         return False
     if any(vars(op.padding).values()):
         return False
     assert op.weights is not None
     weights = op.weights.reshape(len(op.weights), -1)
-    dense = replace(op, kind="fully_connected", weights=weights, **NO_WINDOW)
-    factors = (output_multipliers(form, source.quant, output.quant) for form in (op, dense))
-    if not all(np.array_equal(*pair) for pair in zip(*factors, strict=True)):
-        return False
-    change.swap(op, dense)
+    change.swap(op, replace(op, kind="fully_connected", weights=weights, **NO_WINDOW))
     return True
 
 

@@ -1,12 +1,11 @@
 """Random networks with much to rewrite: constant and unread channels, no-ops, odd paddings."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from engine import reference
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 from engine.options import Concat, Mean, Pad, Resize, Slice, Softmax, Transpose
+from engine.rewrite import REWRITES, rewrite
 
 WIDE = (-128, 127)
 FUNCTIONS = ("relu", "requantize", "logistic", "hard_swish")
@@ -248,6 +247,32 @@ def assert_same(graph, changed):
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
 
 
-def with_quant(net, name, quant):
-    """Give tensor `name` of a growing net other quantisation."""
-    net.tensors = [replace(t, quant=quant) if t.name == name else t for t in net.tensors]
+def kinds(graph):
+    """The kinds of operators, in order."""
+    return [op.kind for op in graph.ops]
+
+
+def applied(name, graph):
+    """`graph` after one pass of row `name`, which changes it but not its output."""
+    changed = row(name).apply(graph)
+    assert changed is not None
+    assert_same(graph, changed)
+    return changed
+
+
+def refused(name, graph):
+    """Whether row `name` has nothing to do."""
+    return row(name).apply(graph) is None
+
+
+def row(name):
+    """The row of that name."""
+    return next(row for row in REWRITES if row.name == name)
+
+
+def same_if_applied(name, graph):
+    """Row `name` keeps the outputs of `graph`, if it applies; how often it does."""
+    result = rewrite(graph, [name])
+    if result.applied:
+        assert_same(graph, result.graph)
+    return sum(result.applied.values())

@@ -142,28 +142,6 @@ def test_one_channel_stays_where_none_is_needed():
     assert_same(graph, changed)
 
 
-def test_rows_of_a_dense_layer_keep_their_precision():
-    """Equal scales are multiplied in single precision, so one row of another scale stays."""
-    net = Net(3, (1, 1, 3))
-    scales = np.array([0.0123, 0.0123, 0.0456])
-    options = {"weights": np.array([[5, 3, 1], [7, -2, 9], [0, 0, 0]], np.int8)}
-    options |= {"weight_scales": scales, "bias": np.array([1, 2, 300], np.int32)}
-    last = net.append("fully_connected", ("in",), (1, 1, 3), ZERO, **options)
-    last = net.append("conv2d", (last,), (1, 1, 2), ZERO, **kernel_of(net, last))
-    graph = net.graph()
-    assert drop_channels(graph) is None
-    same = replace(graph.ops[0], weight_scales=np.full(3, 0.0123))
-    changed = drop_channels(
-        Graph("net", graph.tensors, (same, graph.ops[1]), graph.inputs, graph.outputs)
-    )
-    assert changed.tensor("t0").shape == (1, 1, 2)
-
-
-def kernel_of(net, source):
-    weights = np.full((2, 1, 1, net.tensor(source).shape[2]), 3, np.int8)
-    return {"weights": weights, "weight_scales": np.full(2, 0.01), "bias": np.zeros(2, np.int32)}
-
-
 def test_random_networks_cover_every_kind():
     seen = {op.kind for seed in range(60) for op in random_net(seed).ops}
     assert seen == set(KINDS)
