@@ -32,7 +32,7 @@ def squeeze(step: Step) -> None:
 
 
 def transpose(step: Step) -> None:
-    """Axes of one left out, neighbours that stay neighbours joined: at most three axes move."""
+    """Axes of one left out, neighbours that stay neighbours joined: three at most are left."""
     source, shape = step.activation(), step.record(0).shape
     order = step.integers(1).ravel().tolist()
     if sorted(order) != list(range(len(shape))):
@@ -40,8 +40,6 @@ def transpose(step: Step) -> None:
     if tuple(shape[axis] for axis in order) != step.output_shape():
         raise GraphError(f"it makes another shape than the file says, {step.output_shape()}")
     groups = _groups([axis for axis in order if shape[axis] != 1])
-    if len(groups) > 3:
-        raise UnsupportedError(f"it moves {len(groups)} axes of {shape}; supported: three")
     view, places = _view(groups, shape)
     if places == (0, 1, 2):
         step.add("reshape", (source,), step.output())

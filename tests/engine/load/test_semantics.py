@@ -13,7 +13,7 @@ from engine.load.tflite import parse_tflite
 from engine.reference import run, run_all
 
 oracles = pytest.importorskip("oracles", reason="ai-edge-litert is a package of the dev extra")
-QUICK = settings(max_examples=25, deadline=None, derandomize=True)
+QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 WINDOW = st.fixed_dictionaries({
     "padding": st.sampled_from([SAME, VALID]), "stride": st.integers(1, 3),
     "kernel": st.tuples(st.integers(1, 3), st.integers(1, 3)), "seed": st.integers(0, 1 << 20),
