@@ -207,12 +207,13 @@ def _least_and_greatest(spread: Interval, shape: tuple[int, int]) -> Interval:
 
 def _function(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
     """The least and greatest entry of the function's table within the input's interval."""
-    table = function_table(op, tensors[0], output).astype(np.int64)
-    starts, index = np.arange(256)[:, np.newaxis], np.arange(256)
-    least = np.minimum.accumulate(np.where(index >= starts, table, 127), axis=1)
-    greatest = np.maximum.accumulate(np.where(index >= starts, table, -128), axis=1)
-    low, high = inputs[0].low + 128, inputs[0].high + 128
-    return Interval(least[low, high], greatest[low, high])
+    table = np.append(function_table(op, tensors[0], output).astype(np.int64), 0)
+    ends = np.stack([inputs[0].low + 128, inputs[0].high + 129], axis=1).reshape(-1)
+    least, greatest = (
+        extreme.reduceat(table, ends)[::2]  # every other stretch lies between two intervals
+        for extreme in (np.minimum, np.maximum)
+    )
+    return Interval(least, greatest)
 
 
 def _corners(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
