@@ -1,13 +1,35 @@
 /* Operators that move bytes and compute nothing. All write their output in order. */
-#include "move.h"
+#include "kernels.h"
+
+#define TR_SHARED static TR_NO_LIBRARY __attribute__((noinline)) /* once, not in each kernel */
+
+/* Forward: `to` may overlap `from` where it does not lie behind it. The end of what was written. */
+TR_SHARED int8_t *tr_copy(int8_t *to, const int8_t *from, int32_t count)
+{
+    for (; count >= 4; count -= 4, to += 4, from += 4)
+        tr_store4(to, tr_load4(from));
+    for (count &= 3; count > 0; count--)
+        *to++ = *from++;
+    return to;
+}
+
+TR_SHARED int8_t *tr_fill(int8_t *to, int32_t value, int32_t count)
+{
+    int32_t word = tr_pack4(value, value, value, value);
+    for (; count >= 4; count -= 4, to += 4)
+        tr_store4(to, word);
+    for (count &= 3; count > 0; count--)
+        *to++ = (int8_t)value;
+    return to;
+}
 
 /* out may lie over in where it does not begin behind it. */
-TR_NO_LIBRARY void tr_reshape(const tr_bytes *op, const int8_t *in, int8_t *out)
+void tr_reshape(const tr_bytes *op, const int8_t *in, int8_t *out)
 {
     tr_copy(out, in, op->size);
 }
 
-/* Slices and transposes; out may lie over in where every step is that of a slice forward. */
+/* Slices and transposes; out may lie over in where the input's elements are taken in their order. */
 TR_NO_LIBRARY void tr_gather(const tr_walk *op, const int8_t *in, int8_t *out)
 {
     int32_t count = op->sizes[2], step = op->steps[2];
@@ -23,8 +45,8 @@ TR_NO_LIBRARY void tr_gather(const tr_walk *op, const int8_t *in, int8_t *out)
     }
 }
 
-/* out may lie over in where in ends behind all that lies before the last pixel's end. */
-TR_NO_LIBRARY void tr_pad(const tr_border *op, const int8_t *in, int8_t *out)
+/* out may lie over in where the last run of in does not lie before its place in out. */
+void tr_pad(const tr_border *op, const int8_t *in, int8_t *out)
 {
     int32_t pixel = op->before[2] + op->sizes[2] + op->after[2];
     int32_t row = (op->before[1] + op->sizes[1] + op->after[1]) * pixel;
@@ -42,15 +64,15 @@ TR_NO_LIBRARY void tr_pad(const tr_border *op, const int8_t *in, int8_t *out)
     tr_fill(out, op->value, op->after[0] * row);
 }
 
-/* Inputs one after another in each row. */
-TR_NO_LIBRARY void tr_concat(const tr_parts *op, const int8_t *const *inputs, int8_t *out)
+/* The inputs' runs one after another in each row. */
+void tr_concat(const tr_parts *op, const int8_t *const *inputs, int8_t *out)
 {
     for (int32_t row = 0; row < op->rows; row++)
         for (int32_t i = 0; i < op->inputs; i++)
             out = tr_copy(out, inputs[i] + row * op->sizes[i], op->sizes[i]);
 }
 
-TR_NO_LIBRARY void tr_resize_nearest(const tr_resize *op, const int8_t *in, int8_t *out)
+void tr_resize_nearest(const tr_resize *op, const int8_t *in, int8_t *out)
 {
     for (int32_t y = 0; y < op->out_h; y++) {
         const int8_t *line = in + op->rows[y] * op->in_w * op->channels;

@@ -212,16 +212,16 @@ def _resize_lead(graph: Graph, op: Op) -> int | None:
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_reshape", "reshape", "move.c", always, _reshape_features, describe_reshape,
-              lead_bytes=_in_place, plain=True, headers=("move.h",)),
+              lead_bytes=_in_place, plain=True),
     KernelRow("tr_gather", "slice", "move.c", always, _walk_features, describe_walk,
-              lead_bytes=_walk_lead, plain=True, headers=("move.h",)),
+              lead_bytes=_walk_lead, plain=True),
     KernelRow("tr_gather", "transpose", "move.c", always, _walk_features, describe_walk,
-              lead_bytes=_walk_lead, plain=True, headers=("move.h",)),
+              lead_bytes=_walk_lead, plain=True),
     KernelRow("tr_pad", "pad", "move.c", always, _pad_features, describe_pad,
-              lead_bytes=_pad_lead, plain=True, headers=("move.h",)),
+              lead_bytes=_pad_lead, plain=True),
     KernelRow("tr_concat", "concat", "move.c", always, _concat_features, describe_concat,
-              plain=True, packs_inputs=True, headers=("move.h",)),
+              plain=True, packs_inputs=True),
     KernelRow("tr_resize_nearest", "resize_nearest", "move.c", always, _resize_features,
-              describe_resize, lead_bytes=_resize_lead, plain=True, headers=("move.h",)),
+              describe_resize, lead_bytes=_resize_lead, plain=True),
 )
 # fmt: on
