@@ -33,7 +33,9 @@ def binary(kind: str) -> Callable[[Step], None]:
 def relu(function: int) -> Callable[[Step], None]:
     """The importer of a standalone activation; it may change the quantisation as well.
 
-    LiteRT's reference rounds the ends of the range as for a fused activation.
+    LiteRT's reference rescales to the output's quantisation and rounds the ends of the range as
+    for a fused activation. TensorFlow Lite Micro does so for RELU alone: its RELU6 clamps and
+    forgets to rescale, so the two agree only where input and output are quantised alike.
     """
 
     def convert(step: Step) -> None:

@@ -19,10 +19,12 @@ def strided_slice(step: Step) -> None:
             raise UnsupportedError(f"it has {mask} {step.option(mask)}; supported: 0")
     shape = step.record(0).shape
     places = [step.integers(position).ravel().tolist() for position in (1, 2, 3)]
-    if len({len(shape), *map(len, places)}) != 1 or 0 in places[2]:
+    count = len(places[0])
+    if {len(part) for part in places} != {count} or count > len(shape) or 0 in places[2]:
         raise GraphError(f"it begins, ends and strides {places} in shape {shape}")
-    axes = enumerate(zip(shape, *places, strict=True))
+    axes = enumerate(zip(shape, *places, strict=False))
     ranges = [_taken(step, 1 << axis, *numbers) for axis, numbers in axes]
+    ranges += [range(size) for size in shape[count:]]  # axes that are not spoken of
     _add_slice(step, ranges, step.output())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,7 +130,7 @@ class Step:
         """Join an operator of the graph to the network, its shape and quantisation checked.
 
         made: the shape that a slice makes; of other kinds it follows from the inputs. Where the
-        file's output has the same bytes in another shape (an axis dropped), a reshape follows.
+        file's output has other axes of one (it drops what a mean leaves), a reshape follows.
         """
         label = self.network.labels.unique(f"{kind}_{self.operator.index}")
         names = tuple(tensor.name for tensor in inputs)
@@ -142,11 +141,15 @@ class Step:
         if shape == output.shape:
             self.network.ops.append(op)
             return
-        if math.prod(shape) != output.size:
+        if _without_ones(shape) != _without_ones(output.shape):
             raise GraphError(f"it makes {shape}, but the file says {output.shape}")
         whole = self.network.spare(f"{output.name}_whole", shape, output.quant)
         self.network.ops.append(replace(op, output=whole.name))
         self.add("reshape", (whole,), output)
+
+
+def _without_ones(shape: Triple) -> list[int]:
+    return [size for size in shape if size != 1]
 
 
 def _require_int8(record: TensorRecord) -> None:

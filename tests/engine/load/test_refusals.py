@@ -101,6 +101,8 @@ def test_a_float_output_that_nothing_dequantizes():
          "its input has shape (4, 4, 2); supported: 4 axes"),
         (convolution(output=(1, 4, 4, 4)), GraphError,
          "it makes (4, 4, 3), but the file says (4, 4, 4)"),
+        (convolution(output=(1, 8, 2, 3)), GraphError,
+         "it makes (4, 4, 3), but the file says (8, 2, 3)"),
         (convolution(target={"scale": [0.1, 0.2]}), UnsupportedError,
          "tensor 'out' has 2 scales and 2 zero points; supported: one of each"),
         (convolution(target={"zero": 200}), GraphError, "zero point is 200, not an integer of"),

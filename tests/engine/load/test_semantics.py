@@ -205,6 +205,12 @@ def test_strided_slice_with_masks(data):
     check(one(CODES.STRIDED_SLICE, shape, output, options, extra))
 
 
+def test_strided_slice_of_the_first_axes_alone():
+    options = schema.StridedSliceOptionsT(beginMask=1, endMask=1)
+    extra = [np.array(part, np.int32) for part in ((0, 1), (0, 3), (1, 1))]
+    check(one(CODES.STRIDED_SLICE, (1, 4, 5, 3), (1, 2, 5, 3), options, extra))
+
+
 @pytest.mark.parametrize("axis", [1, 2, 3, -1])
 @pytest.mark.parametrize("sizes", [None, (1, 3, 2), (1, -1, 2)])
 def test_split_makes_a_slice_an_output(axis, sizes):
