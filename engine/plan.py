@@ -85,12 +85,13 @@ def _packed(graph: Graph, wanted: Sequence[Need], order: Order, guard_bytes: int
         in_place=frozenset(
             op.name
             for op in graph.ops
-            if any(_overlap(graph, offsets, name, op.output) for name in op.inputs)
+            if any(overlap(graph, offsets, name, op.output) for name in op.inputs)
         ),
     )
 
 
-def _overlap(graph: Graph, offsets: Mapping[str, int], one: str, two: str) -> bool:
+def overlap(graph: Graph, offsets: Mapping[str, int], one: str, two: str) -> bool:
+    """Whether two tensors share bytes of the arena; not if the first is a constant."""
     if one not in offsets:
         return False
     starts = offsets[one], offsets[two]
