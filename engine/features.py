@@ -56,7 +56,7 @@ def conv2d(graph: Graph, op: Op) -> Features:
     """
     size = _sizes(graph, op)
     rows, columns = _taps_inside(op, size)
-    together = op.dilation[1] == 1
+    together = op.dilation == (1, 1)
     pieces = [n * size.in_c for n in _row_taps(op, size)] if together else [size.in_c] * columns
     pairs, odd = divmod(size.pixels, 2)
     patch = op.kernel[0] * op.kernel[1] * size.in_c

@@ -70,17 +70,30 @@ TR_INLINE int8_t *tr_gather_row(const tr_conv *op, const int8_t *in, int32_t y, 
     return tr_fill(to, op->in_zero, (kernel_w - end) * in_c);
 }
 
-/* The same where taps are dilation_w columns apart. */
-TR_INLINE int8_t *tr_gather_taps(const tr_conv *op, const int8_t *in, int32_t y, int32_t left,
-                                 int8_t *to)
+/* The patch whose first tap is at row y and column `left`, taps being apart from each other. */
+TR_NO_LIBRARY static TR_NO_INLINE void tr_gather_apart(const tr_conv *op, const int8_t *in,
+                                                       int32_t y, int32_t left, int8_t *to)
 {
     int32_t in_c = op->in_c;
-    for (int32_t x = left, taps = op->kernel_w; taps > 0; taps--, x += op->dilation_w)
-        if (y < 0 || y >= op->in_h || x < 0 || x >= op->in_w)
-            to = tr_fill(to, op->in_zero, in_c);
-        else
-            to = tr_copy(to, in + (y * op->in_w + x) * in_c, in_c);
-    return to;
+    for (int32_t rows = op->kernel_h; rows > 0; rows--, y += op->dilation_h) {
+        int32_t x = left;
+        for (int32_t taps = op->kernel_w; taps > 0; taps--, x += op->dilation_w)
+            if (y < 0 || y >= op->in_h || x < 0 || x >= op->in_w)
+                to = tr_fill(to, op->in_zero, in_c);
+            else
+                to = tr_copy(to, in + (y * op->in_w + x) * in_c, in_c);
+    }
+}
+
+TR_INLINE void tr_gather_patch(const tr_conv *op, const int8_t *in, int32_t y, int32_t left,
+                               int8_t *to)
+{
+    if (op->dilation_h != 1 || op->dilation_w != 1) {
+        tr_gather_apart(op, in, y, left, to);
+        return;
+    }
+    for (int32_t row = 0; row < op->kernel_h; row++)
+        to = tr_gather_row(op, in, y + row, left, to);
 }
 
 /* Scratch: 5 * K bytes, K = kernel_h * kernel_w * in_c rounded up to a multiple of four. */
@@ -93,13 +106,8 @@ TR_NO_LIBRARY void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, v
     int8_t *to = out;
     for (int32_t oy = 0; oy < op->out_h; oy++) {
         for (int32_t ox = 0; ox < op->out_w; ox++) {
-            int8_t *end = patch;
-            int32_t y = oy * op->stride_h - op->pad_top, left = ox * op->stride_w - op->pad_left;
-            for (int32_t rows = op->kernel_h; rows > 0; rows--, y += op->dilation_h)
-                if (op->dilation_w == 1)
-                    end = tr_gather_row(op, in, y, left, end);
-                else
-                    end = tr_gather_taps(op, in, y, left, end);
+            tr_gather_patch(op, in, oy * op->stride_h - op->pad_top,
+                            ox * op->stride_w - op->pad_left, patch);
             tr_expand(patch, inputs, x + 2 * waiting);
             if (++waiting == 2) {
                 tr_matmul(op, x, 2, to);

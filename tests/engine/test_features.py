@@ -46,7 +46,7 @@ def test_gathered_patches_are_counted(graph):
             inside = sum(column is not None for column in columns)
             copied += inside * in_c
             filled += (len(columns) - inside) * in_c
-            pieces = [inside * in_c] if op.dilation[1] == 1 else [in_c] * inside
+            pieces = [inside * in_c] if op.dilation == (1, 1) else [in_c] * inside
             words += sum(piece // 4 for piece in pieces)
     found = features.conv2d(graph, op)
     assert found["copied_words"] == words
