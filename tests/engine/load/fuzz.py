@@ -145,10 +145,11 @@ def guard_process():
     if statm.is_file():
         mapped = int(statm.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + room, mapped + room))
-    signal.signal(signal.SIGPROF, _too_slow)
+    signal.signal(signal.SIGPROF, too_slow)
 
 
-def _too_slow(_signal, _frame):
+def too_slow(_signal, _frame):
+    """Leave what runs: the handler of the CPU timer."""
     raise TooSlowError(f"more than {2 * LIMIT_S} s")
 
 

@@ -1,6 +1,9 @@
 """The fuzzer itself, and a short run of it."""
 
+import multiprocessing
 import random
+import signal
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import fuzz
@@ -62,6 +65,26 @@ def test_any_other_exception_is_a_failure(error):
         raise error("odd")
     assert verdict.outcome == f"FAILURE: {error.__name__}"
     assert "odd" in verdict.failure
+
+
+def test_a_hang_is_a_failure(monkeypatch):
+    monkeypatch.setattr(fuzz, "LIMIT_S", 0.02)
+    before = signal.signal(signal.SIGPROF, fuzz.too_slow)
+    try:
+        with fuzz.Verdict() as verdict:
+            while True:
+                pass
+    finally:
+        signal.signal(signal.SIGPROF, before)
+    assert verdict.outcome == "FAILURE: TooSlowError"
+
+
+def test_a_worker_cannot_take_more_memory_than_is_allowed():
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=fuzz.guard_process) as pool:
+        with pytest.raises(MemoryError):
+            pool.submit(bytearray, fuzz.LIMIT_BYTES).result()
+        assert len(pool.submit(bytearray, fuzz.LIMIT_BYTES // 16).result()) > 0
 
 
 def test_failures_are_kept_and_make_the_exit_code(tmp_path, monkeypatch, capsys):
