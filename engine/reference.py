@@ -24,8 +24,8 @@ from engine.executors import (
 )
 from engine.graph import Graph, Op
 
-# Elements of a tensor that an executor sees at once: executors need up to 64 bytes for each.
-PIECE_ELEMENTS = 1 << 22
+# Elements of a tensor that an executor sees at once; it needs up to 100 bytes for each.
+PIECE_ELEMENTS = 1 << 17
 
 EXECUTORS: dict[str, Executor] = {
     **weighted.EXECUTORS,
