@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,11 +56,6 @@ def merged(sizes: Sequence[int], *steps: Sequence[int]) -> Walk:
 def braces(values: Sequence[int]) -> str:
     """The C initialiser of an array."""
     return f"{{{', '.join(map(str, values))}}}"
-
-
-def size(sizes: Sequence[int]) -> int:
-    """Elements of a shape."""
-    return math.prod(sizes)
 
 
 def _triple(values: Sequence[int]) -> Triple:
