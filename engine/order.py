@@ -14,11 +14,8 @@ from engine.needs import Need, readers
 from engine.packing import saving
 from engine.tables import padded
 
-MAX_STATES = 20_000
-"""Sets of executed operators that are looked at, spread over the steps."""
-
-MIN_STATES = 16
-"""A step, however long the graph."""
+MAX_RUNS = 200_000
+"""Operators that are tried at all, spread evenly over the steps."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,10 @@ def best_order(graph: Graph, wanted: Sequence[Need]) -> Order:
     need = flow.need(given)
     if need <= flow.least:
         return Order(given, is_best=True)
-    found, is_complete = _search(flow, need)
-    return Order(given if found is None else found, is_complete)
+    deep = min((_depth_first(graph, turn) for turn in (1, -1)), key=flow.need)
+    start = deep if flow.need(deep) < need else given
+    found, is_complete = _search(flow, flow.need(start))
+    return Order(start if found is None else found, is_complete)
 
 
 @dataclass(frozen=True)
@@ -139,22 +138,41 @@ def _saving(graph: Graph, op: Op, need: Need, name: str) -> int:
     return saving(need.share, graph.tensor(name).size, graph.tensor(op.output).size)
 
 
+def _depth_first(graph: Graph, turn: int) -> tuple[int, ...]:
+    """What makes the first output, then the next; of an operator's inputs the first or last first.
+
+    turn: 1 or -1.
+    """
+    makers = {op.output: index for index, op in enumerate(graph.ops)}
+    order: dict[int, None] = {}
+    open_ = [makers[name] for name in reversed(graph.outputs)]
+    while open_:
+        index = open_[-1]
+        before = [makers[name] for name in graph.ops[index].inputs if name in makers]
+        missing = [maker for maker in before if maker not in order]
+        if missing:
+            open_ += missing[::-turn]
+        else:
+            order.setdefault(open_.pop())
+    return tuple(order)
+
+
 def _search(flow: _Flow, limit: int) -> tuple[tuple[int, ...] | None, bool]:
     """The best order that needs less than ``limit``, None if none does; whether that is certain.
 
     Step by step over sets of executed operators; of each set only the best way to it counts.
     """
-    width = max(MIN_STATES, MAX_STATES // len(flow.operators))
     layer, is_complete = {0: flow.start()}, True
     for _ in flow.operators:
+        layer, was_cut = _narrowed(layer, MAX_RUNS // len(flow.operators))
+        is_complete &= not was_cut
         following: dict[int, _State] = {}
         for done, state in layer.items():
             for index, after in _choices(flow, done, state):
                 known = following.get(done | 1 << index)
                 if after.need < limit and (known is None or after.need < known.need):
                     following[done | 1 << index] = after
-        layer, was_cut = _narrowed(following, width)
-        is_complete &= not was_cut
+        layer = following
     ends = [_steps(state.path) for state in layer.values()]
     return (ends[0] if ends else None), is_complete
 
@@ -173,12 +191,17 @@ def _choices(flow: _Flow, done: int, state: _State) -> list[tuple[int, _State]]:
     return ready
 
 
-def _narrowed(states: dict[int, _State], width: int) -> tuple[dict[int, _State], bool]:
-    """The ``width`` most promising states, and whether any had to go."""
-    if len(states) <= width:
+def _narrowed(states: dict[int, _State], runs: int) -> tuple[dict[int, _State], bool]:
+    """The most promising states, which allow ``runs`` choices in all, and whether any had to go."""
+    if sum(state.ready.bit_count() for state in states.values()) <= runs:
         return states, False
-    ranked = sorted(states, key=lambda done: (states[done].need, states[done].live))
-    return {done: states[done] for done in ranked[:width]}, True
+    kept: dict[int, _State] = {}
+    for done in sorted(states, key=lambda done: (states[done].need, states[done].live)):
+        runs -= states[done].ready.bit_count()
+        if kept and runs < 0:
+            break
+        kept[done] = states[done]
+    return kept, len(kept) < len(states)
 
 
 def _bits(number: int) -> Iterator[int]:
