@@ -1,6 +1,7 @@
 """A file that was imported computes what TFLite's reference kernels compute of the file."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,14 @@ def test_binary_operators_broadcast(code, options, other, constant):
     maker.op(code, [a, b], [out], options(fusedActivationFunction=FUSED.RELU6))
     graph = check(maker.file([a] if constant else [a, b], [out]))
     assert len(graph.constants) == constant
+
+
+def test_the_end_of_a_fused_activation_is_rounded_in_single_precision():
+    maker = FileMaker()
+    a, out = maker.tensor((1, 256), scale=2.4), maker.tensor((1, 256), scale=2.4)
+    fixed = maker.constant(np.zeros(1, np.int8), 2.4)
+    maker.op(CODES.ADD, [a, fixed], [out], schema.AddOptionsT(fusedActivationFunction=FUSED.RELU6))
+    assert check(maker.file([a], [out])).ops[0].clamp == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -311,6 +320,6 @@ def test_dequantize_at_the_border():
 
 
 def test_every_operator_of_the_table_is_held_against_tflite():
-    source = __import__("pathlib").Path(__file__).read_text(encoding="utf-8")
+    source = Path(__file__).read_text(encoding="utf-8")
     names = {code: name for name, code in vars(CODES).items() if isinstance(code, int)}
     assert [names[code] for code in OPERATORS if f"CODES.{names[code]}" not in source] == []
