@@ -107,15 +107,11 @@ def quads(graph: Graph, op: Op) -> int:
     Only whole pixels keep each quad of the output on its own quad of the input, and offsets are
     multiples of four bytes.
     """
-    _, width, channels = graph.tensor(op.inputs[0]).shape
-    height = graph.tensor(op.inputs[0]).shape[0]
+    height, width, channels = graph.tensor(op.inputs[0]).shape
     columns = graph.tensor(op.output).shape[1]
     gathers = list(strips(graph, op).gathers())
-    firsts = [
-        max(rows.start, 0) if max(rows.start, 0) < min(rows.stop, height) else None
-        for _, rows, _ in gathers
-    ]
-    reads = [NOTHING if first is None else first * width for first in firsts]
+    inside = [range(max(rows.start, 0), min(rows.stop, height)) for _, rows, _ in gathers]
+    reads = [rows.start * width if rows else NOTHING for rows in inside]
     pixels = lead(np.array(reads), np.array([end * columns for end, _, _ in gathers]))
     unit = 4 // math.gcd(4, channels)
     return -(-pixels // unit) * unit * channels

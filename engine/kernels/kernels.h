@@ -120,7 +120,9 @@ typedef struct {
     int32_t clamp_min, clamp_max;
 } tr_reduction;
 
-/* Scratch is 4-aligned; how much each needs is said at its definition. */
+/* Scratch is 4-aligned; how much each needs is said at its definition. `out` may lie over an input
+ * that nobody reads afterwards, so far below it that no byte is stored before its last load: the
+ * planner knows how far that is for each kernel and shape. */
 void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_conv2d_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_pointwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
