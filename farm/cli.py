@@ -80,13 +80,15 @@ def boards_option(default: str | None) -> Option:
     )
 
 
-MODEL = Option(("model",), "an exported network (.tinyrack.npz)", metavar="MODEL")
+NETWORK = "a .tflite file, or an exported network (.tinyrack.npz)"
+MODEL = Option(("model",), NETWORK, metavar="MODEL")
+NO_REWRITE = Option(("--no-rewrite",), "compile the network as the file has it", default=False)
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
     Option(
         ("model",),
-        "an exported network (.tinyrack.npz); without one, every kernel of the engine",
+        f"{NETWORK}; without one, every kernel of the engine",
         metavar="MODEL",
         optional=True,
     ),
@@ -98,11 +100,13 @@ BENCH = (
     WAIT,
     Option(("--each-board",), "measure on every board, not once a type", default=False),
     Option(("--again",), "measure even what is stored", default=False),
+    NO_REWRITE,
 )
 COMPILE = (
     MODEL,
     Option(("--mcu",), "the microcontroller to build for", metavar="MCU", required=True),
     Option(("--out",), "folder for the C library", metavar="DIR", required=True),
+    NO_REWRITE,
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")

@@ -1,4 +1,4 @@
-"""A network given on the command line: its graph, inputs for it and the expected outputs."""
+"""Inputs for a network given on the command line, and the outputs to expect."""
 
 import io
 import zipfile
@@ -12,24 +12,12 @@ from numpy.typing import NDArray
 
 from engine import reference
 from engine.graph import Graph
-from engine.graph_file import SUFFIX, load_graph
 from engine.quantize import quantize_input
 from farm.errors import InventoryError
 
 MAX_INPUT_FILE_BYTES = 16 << 20
 Inputs = Mapping[str, NDArray[np.int8]]
 """int8 [H, W, C] by the name of each input."""
-
-
-def load_model(path: Path) -> Graph:
-    """Read an exported network; InventoryError for other formats, GraphError for a bad file."""
-    if path.suffix == ".tflite":
-        raise InventoryError(f"{path}: .tflite is not yet supported; export it as *{SUFFIX}")
-    if not path.name.endswith(SUFFIX):
-        raise InventoryError(f"{path}: not an exported network; its name must end in {SUFFIX}")
-    if not path.is_file():
-        raise InventoryError(f"{path}: no such file")
-    return load_graph(path)
 
 
 def load_input(graph: Graph, path: Path | None, seed: int) -> Inputs:
@@ -67,11 +55,6 @@ def expected_output(graph: Graph, inputs: Inputs) -> bytes:
     """The bytes that a board must answer, by the reference: outputs behind each other."""
     values = reference.run_all(graph, inputs)
     return b"".join(values[name].tobytes() for name in graph.outputs)
-
-
-def model_name(path: Path) -> str:
-    """The file's name without its suffix."""
-    return path.name.removesuffix(SUFFIX)
 
 
 def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""`tinyrack bench`: measure an exported network, or the engine's kernels, on the rack."""
+"""`tinyrack bench`: measure a network, or the engine's kernels, on the rack."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from farm.inventory import Board, Rack, load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
-from farm.model_file import expected_output, input_bytes, load_input, load_model, model_name
+from farm.model_file import expected_output, input_bytes, load_input
+from farm.network_file import Network as GivenNetwork
+from farm.network_file import load_network, network_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
 
 EXIT_OUT_OF_TOLERANCE = 1
@@ -39,7 +41,7 @@ def run(args: Namespace) -> int:
         rows = [_row(*pair, o, args) for pair, o in zip(work, outcomes, strict=True)]
         print_json({"results": rows})
     elif results and args.model:
-        print_table(model_name(Path(args.model)), COST_COLUMNS, [cost_row(m) for m in results])
+        print_table(network_name(Path(args.model)), COST_COLUMNS, [cost_row(m) for m in results])
     elif results:
         pairs = zip(work, outcomes, strict=True)
         print_kernels([(job, m) for (_, job), m in pairs if isinstance(m, Measurement)])
@@ -64,14 +66,20 @@ def _networks(args: Namespace) -> list[Network]:
     """The network asked for or, without one, every case of the kernel suite."""
     if args.model is None and args.input:
         raise InventoryError("--input needs a MODEL: the kernels are timed on inputs of their own")
-    graphs = [load_model(Path(args.model))] if args.model else kernel_suite()
     networks = []
-    for graph in graphs:
-        inputs = load_input(graph, Path(args.input) if args.input else None, args.seed)
-        name = model_name(Path(args.model)) if args.model else graph.name
-        io = (input_bytes(graph, inputs), expected_output(graph, inputs))
-        networks.append((name, emit(graph), *io))
+    for network in _given(args):
+        inputs = load_input(network.given, Path(args.input) if args.input else None, args.seed)
+        name = network_name(Path(args.model)) if args.model else network.given.name
+        # What is expected is of the file, not of what it was rewritten to.
+        io = (input_bytes(network.given, inputs), expected_output(network.given, inputs))
+        networks.append((name, emit(network.graph), *io))
     return networks
+
+
+def _given(args: Namespace) -> list[GivenNetwork]:
+    if args.model:
+        return [load_network(Path(args.model), rewritten=not args.no_rewrite)]
+    return [GivenNetwork(graph, graph) for graph in kernel_suite()]
 
 
 def _job(args: Namespace, name: str, model: CModel, x: bytes, expected: bytes, group: Group) -> Job:

@@ -1,47 +1,68 @@
 """`tinyrack compile`: a network as a C library, with what it will cost before any board ran."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.cmodel import CModel, Layer
+from engine.cmodel import CModel
 from engine.emit import emit
+from engine.graph import Graph
+from engine.library import LayerCost, layer_costs, library_files
+from engine.plan import Plan, plan
 from farm.errors import ImageError
 from farm.image import build_image
-from farm.mcus import load_mcu
-from farm.model_file import load_model
+from farm.mcus import Mcu, load_mcu
+from farm.network_file import Network, load_network
 from farm.output import note, print_json, print_line, print_table
 
 BENCH_ELF = "bench.elf"  # the library inside the bench harness, for `tinyrack flash`
 
 
 def run(args: Namespace) -> int:
-    """Write the C files and the bench image and tell the cost; 1 when it does not fit."""
+    """Write the library and the bench image and tell the cost; 1 when it does not fit."""
     mcu = load_mcu(args.mcu)
-    model = emit(load_model(Path(args.model)))
-    files = {name: text.encode() for name, text in model.files.items()}
-    fits, flash_bytes, static_ram_bytes = True, 0, 0
-    try:
-        image = build_image(model, mcu, args.mcu)
-        flash_bytes, static_ram_bytes = image.flash_bytes, image.static_ram_bytes
-        files[BENCH_ELF] = image.elf
-    except ImageError as error:
-        if not error.too_big:
-            raise
-        note(f"tinyrack: {error}")
-        fits, flash_bytes, static_ram_bytes = False, error.flash_bytes, error.static_ram_bytes
-    row = _row(model, args.mcu) | {
-        "flash_bytes": flash_bytes,
-        "static_ram_bytes": static_ram_bytes,
-        "fits": fits,
+    network = load_network(Path(args.model), rewritten=not args.no_rewrite)
+    arena = plan(network.graph)
+    model = emit(network.graph, arena)
+    files = {
+        name: text.encode() for name, text in library_files(network.graph, arena, model).items()
+    }
+    built = _build(model, mcu)
+    files |= {BENCH_ELF: built.pop("elf")} if "elf" in built else {}
+    costs = layer_costs(network.graph, arena, model.layers)
+    row = {
+        **_row(network, arena, model, args.mcu),
+        **built,
+        "layers": [_layer(cost) for cost in costs],
         "files": write_files(files, Path(args.out)),
     }
     if args.json:
         print_json({"results": [row]})
     else:
-        _show(model, row)
-    return 0 if fits else 1
+        _show(row, costs)
+    return 0 if row["fits"] else 1
+
+
+def _build(model: CModel, mcu: Mcu) -> dict[str, Any]:
+    """Sizes of the bench image, and its ELF if it fits the microcontroller."""
+    try:
+        image = build_image(model, mcu, mcu.name)
+    except ImageError as error:
+        if not error.too_big:
+            raise
+        note(f"tinyrack: {error}")
+        return {
+            "flash_bytes": error.flash_bytes,
+            "static_ram_bytes": error.static_ram_bytes,
+            "fits": False,
+        }
+    return {
+        "flash_bytes": image.flash_bytes,
+        "static_ram_bytes": image.static_ram_bytes,
+        "fits": True,
+        "elf": image.elf,
+    }
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
@@ -54,41 +75,60 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
     return [str(folder / name) for name in files]
 
 
-def _row(model: CModel, mcu: str) -> dict[str, Any]:
+def _row(network: Network, arena: Plan, model: CModel, mcu: str) -> dict[str, Any]:
     return {
         "name": model.name,
         "mcu": mcu,
-        "arena_bytes": model.arena_bytes,
+        "arena_bytes": arena.peak_bytes,
+        "arena_lower_bound_bytes": arena.lower_bound_bytes,
+        "input_bytes": model.input_bytes,
+        "output_bytes": model.output_bytes,
         "const_bytes": model.const_bytes,
-        "macs": sum(layer.macs for layer in model.layers),
+        "macs": network.graph.macs,
+        "macs_as_given": network.given.macs,
+        "weight_bytes": _weight_bytes(network.graph),
+        "weight_bytes_as_given": _weight_bytes(network.given),
+        "rewrites": dict(network.rewrites),
         "model_sha256": model.sha256,
-        "layers": [_layer(layer) for layer in model.layers],
     }
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
+def _weight_bytes(graph: Graph) -> int:
+    return sum(op.weights.size for op in graph.ops if op.weights is not None)
+
+
+def _layer(cost: LayerCost) -> dict[str, Any]:
+    layer = cost.layer
     keys = ("index", "name", "kind", "kernel", "macs")
     shapes = {key: list(getattr(layer, key)) for key in ("input_shape", "output_shape")}
-    return {key: getattr(layer, key) for key in keys} | shapes
+    sizes = {"const_bytes": cost.const_bytes, "live_bytes": cost.live_bytes}
+    return {key: getattr(layer, key) for key in keys} | shapes | sizes
 
 
-def _show(model: CModel, row: dict[str, Any]) -> None:
-    shape = "x".join
-    cells = [
-        (
-            v.index,
-            v.name,
-            v.kernel,
-            shape(map(str, v.input_shape)),
-            shape(map(str, v.output_shape)),
-            f"{v.macs:,}",
+def _show(row: Mapping[str, Any], costs: Sequence[LayerCost]) -> None:
+    print_table(f"{row['name']} for {row['mcu']}", _COLUMNS, [_cells(cost) for cost in costs])
+    for name, count in row["rewrites"].items():
+        print_line(f"rewritten: {name}, {count} times")
+    if row["rewrites"]:
+        print_line(
+            f"MACs {row['macs_as_given']:,} -> {row['macs']:,}, weights "
+            f"{row['weight_bytes_as_given']:,} -> {row['weight_bytes']:,} bytes"
         )
-        for v in model.layers
-    ]
-    print_table(f"{model.name} for {row['mcu']}", _COLUMNS, cells)
-    for key in ("arena_bytes", "flash_bytes", "static_ram_bytes", "macs"):
+    bound = row["arena_lower_bound_bytes"]
+    print_line(f"arena_bytes       {row['arena_bytes']:,} (no plan could go under {bound:,})")
+    for key in ("flash_bytes", "static_ram_bytes", "macs"):
         print_line(f"{key:17} {row[key]:,}")
     print_line(f"written: {', '.join(row['files'])}")
 
 
-_COLUMNS = ("# ", "layer", "kernel", "input HWC ", "output HWC ", "MACs ")
+def _cells(cost: LayerCost) -> tuple[object, ...]:
+    layer = cost.layer
+    shapes = ("x".join(map(str, shape)) for shape in (layer.input_shape, layer.output_shape))
+    sizes = (f"{size:,}" for size in (layer.macs, cost.const_bytes, cost.live_bytes))
+    return (layer.index, layer.name, layer.kernel, *shapes, *sizes)
+
+
+_COLUMNS = (
+    *("# ", "layer", "kernel", "input HWC ", "output HWC "),
+    *("MACs ", "tables B ", "live B "),
+)

@@ -1,0 +1,118 @@
+"""The library as a folder: what a firmware project takes, and what a person looks at."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.cmodel import CModel, Layer
+from engine.dispatch import choose
+from engine.graph import Graph
+from engine.memory_map import memory_map_svg
+from engine.plan import Plan
+from engine.tenants import lifetimes
+
+CMAKE = """\
+# A static library of one int8 neural network. In a firmware project:
+#     add_subdirectory(path/to/this/folder)
+#     target_link_libraries(firmware PRIVATE tinyrack_model)
+cmake_minimum_required(VERSION 3.13)
+project(tinyrack_model C)
+
+add_library(tinyrack_model STATIC
+{sources}
+)
+target_include_directories(tinyrack_model PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
+target_compile_features(tinyrack_model PUBLIC c_std_11)
+
+# The cycles that `tinyrack bench` tells are of -O3; say otherwise before add_subdirectory().
+if(NOT CMAKE_BUILD_TYPE)
+    target_compile_options(tinyrack_model PRIVATE -O3)
+endif()
+"""
+COLUMNS = (
+    "index", "name", "kind", "kernel", "input", "output", "macs", "const_bytes", "live_bytes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one layer takes: const_bytes of flash, and what its step keeps live in the arena."""
+
+    layer: Layer
+    const_bytes: int
+    live_bytes: int
+
+
+def layer_costs(graph: Graph, plan: Plan, layers: Sequence[Layer]) -> tuple[LayerCost, ...]:
+    """One row a layer, in execution order."""
+    lives = lifetimes(graph, plan.order)
+    return tuple(
+        LayerCost(layer, _const_bytes(graph, op_index), _live_bytes(graph, plan, lives, step))
+        for step, (op_index, layer) in enumerate(zip(plan.order, layers, strict=True))
+    )
+
+
+def library_files(graph: Graph, plan: Plan, model: CModel) -> dict[str, str]:
+    """Every text file of the folder by name: the C, its CMake file, the table and the map."""
+    return {
+        **model.files,
+        "CMakeLists.txt": cmake_lists(model.files),
+        "layers.csv": layers_csv(layer_costs(graph, plan, model.layers)),
+        "memory.svg": memory_map_svg(graph, plan),
+    }
+
+
+def cmake_lists(files: Mapping[str, str]) -> str:
+    """A CMake file that makes the C sources a library; other kernels' includes are not sources."""
+    sources = sorted(name for name in files if name.endswith(".c"))
+    return CMAKE.format(sources="\n".join(f"    {name}" for name in sources))
+
+
+def layers_csv(costs: Sequence[LayerCost]) -> str:
+    """The table of the layers, one line each under a header; names are quoted where they must."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for cost in costs:
+        layer = cost.layer
+        shapes = ("x".join(map(str, shape)) for shape in (layer.input_shape, layer.output_shape))
+        rows.writerow(
+            (layer.index, _cell(layer.name), layer.kind, layer.kernel, *shapes, layer.macs,
+             cost.const_bytes, cost.live_bytes)
+        )  # fmt: skip
+    return text.getvalue()
+
+
+def _cell(name: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def _const_bytes(graph: Graph, op_index: int) -> int:
+    op = graph.ops[op_index]
+    return choose(graph, op).describe(graph, op).const_bytes
+
+
+def _live_bytes(graph: Graph, plan: Plan, lives: Mapping[str, tuple[int, int]], step: int) -> int:
+    """Bytes of the arena that hold something at a step; what two tensors share counts once."""
+    op = graph.ops[plan.order[step]]
+    spans = [
+        (plan.offsets[name], plan.offsets[name] + graph.tensor(name).size)
+        for name, (first, last) in lives.items()
+        if first <= step <= last
+    ]
+    if op.name in plan.scratch_offsets:
+        start = plan.scratch_offsets[op.name]
+        spans.append((start, start + plan.scratch_sizes[op.name]))
+    return _covered(sorted(spans))
+
+
+def _covered(spans: Sequence[tuple[int, int]]) -> int:
+    total = end = 0
+    for start, stop in spans:
+        total += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return total
