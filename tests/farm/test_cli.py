@@ -259,7 +259,8 @@ def test_compile_writes_a_library_and_tells_its_cost(run, model, tmp_path):
     (row,) = results(text)
     assert code == 0
     assert (out / "model.h").is_file()
-    assert (row["arena_bytes"], row["fits"], len(row["layers"])) == (0, True, 1)
+    assert (row["fits"], len(row["layers"])) == (True, 1)
+    assert row["static_ram_bytes"] > row["arena_bytes"] > 0
     assert row["flash_bytes"] > row["const_bytes"]
     assert (out / "bench.elf").read_bytes().startswith(b"\x7fELF")
 

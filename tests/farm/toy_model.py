@@ -45,7 +45,7 @@ INPUT = bytes(range(256)) + bytes(44)
 OUTPUT = bytes(2 * i + 1 for i in range(20))
 
 
-def toy(arena: int = 300, weights: int = 256, body: str = "") -> CModel:
+def toy(arena: int = 304, weights: int = 256, body: str = "") -> CModel:
     """The network with that much RAM and flash; `body` is C that runs before the first layer."""
     files = {
         "model.h": HEADER.format(arena=arena),
