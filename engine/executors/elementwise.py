@@ -1,4 +1,7 @@
-"""Add, sub and mul of two int8 tensors, with numpy's broadcasting over H, W and C."""
+"""Add, sub and mul of two int8 tensors, with numpy's broadcasting over H, W and C.
+
+LiteRT's reference kernels and TensorFlow Lite Micro agree on all three.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def add(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> I
 def sub(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
     """The first input less the second, with the factors of `add`.
 
-    As LiteRT and today's TensorFlow Lite Micro; until the middle of 2026 the latter made the
-    factors in single precision, and about one output in a million was another.
+    TensorFlow Lite Micro made the factors in single precision until the middle of 2026, which
+    moves about one output in a million by one.
     """
     parameters = sub_parameters(tensors[0].quant, tensors[1].quant, output.quant)
     first, second = _brought(inputs, tensors, parameters)

@@ -1,4 +1,7 @@
-"""Average and max pool; cells of the padding count in neither."""
+"""Average and max pool; cells of the padding count in neither.
+
+LiteRT's reference kernels and TensorFlow Lite Micro agree on both.
+"""
 
 from __future__ import annotations
 

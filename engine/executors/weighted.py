@@ -3,6 +3,10 @@
 Sums are exact although BLAS makes them in floating point: they are integers, and the format is
 chosen so that no partial sum can leave its range of exact integers (2**24 for float32, 2**53 for
 float64).
+
+LiteRT's reference kernels and TensorFlow Lite Micro agree on both convolutions. A fully connected
+operator LiteRT rounds once, in floating point, and TensorFlow Lite Micro twice, as convolutions:
+their outputs may differ by one, and the latter is followed.
 """
 
 from __future__ import annotations

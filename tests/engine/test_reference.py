@@ -1,5 +1,7 @@
 """The executor against loops over single elements, in whole numbers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from graph_strategies import inputs_of, operators
@@ -145,6 +147,18 @@ def test_a_batch_gives_what_single_images_give(monkeypatch):
     assert (run(graph, batch) == single).all()
     monkeypatch.setattr(reference, "PIECE_ELEMENTS", 330)  # three
     assert (run(graph, batch) == single).all()
+
+
+def test_memory_is_that_of_the_tensors_and_little_more():
+    quant, shape = Quant(0.1, 3), (64, 64, 16)
+    tensors = (Tensor("in", shape, quant), Tensor("out", shape, quant))
+    graph = Graph("net", tensors, (Op("add", "add", ("in", "in"), "out"),), ("in",), ("out",))
+    batch = np.zeros((48, *shape), np.int8)
+    tracemalloc.start()
+    run(graph, batch)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 2 * batch.size + 100 * reference.PIECE_ELEMENTS
 
 
 def test_large_sums_stay_exact():
