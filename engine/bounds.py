@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from engine.executors import Int8s
 from engine.executors.functions import function_table
+from engine.function_parameters import mean_factor
 from engine.graph import Graph, Op, Tensor
 from engine.numerics import INT32_MAX, INT32_MIN, output_multipliers, requantize, wrap_int32
-from engine.options import Concat, Pad, Slice, Transpose
+from engine.options import Concat, Mean, Pad, Slice, Transpose
 from engine.reference import EXECUTORS
 
 Ints = NDArray[np.int64]
+Factors = tuple[NDArray[np.int32], NDArray[np.int32]] | tuple[int, int]
+"""Multiplier and shift, of each channel or of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +73,25 @@ def bounds(graph: Graph) -> dict[str, Interval]:
 
 def taps(op: Op, source: Tensor, output: Tensor) -> Taps:
     """Which kernel cells of a convolution meet the image, and which its padding."""
-    pad, sides = op.padding, []
-    for axis, before in enumerate((pad.top, pad.left)):
-        steps = np.arange(output.shape[axis])[:, np.newaxis] * op.stride[axis] - before
-        place = steps + np.arange(op.kernel[axis]) * op.dilation[axis]  # [outputs, cells]
-        within = (place >= 0) & (place < source.shape[axis])
-        sides.append(within)
-    rows, columns = sides
-    inside = np.logical_and.outer(rows.any(axis=0), columns.any(axis=0))
-    outside = ~np.logical_and.outer(rows.all(axis=0), columns.all(axis=0))
-    return Taps(inside, outside)
+    before = (op.padding.top, op.padding.left)
+    (row_in, row_out), (column_in, column_out) = (
+        _axis_taps(op, axis, before[axis], source.shape[axis], output.shape[axis])
+        for axis in (0, 1)
+    )
+    outside = ~np.logical_and.outer(~row_out, ~column_out)
+    return Taps(np.logical_and.outer(row_in, column_in), outside)
+
+
+def _axis_taps(
+    op: Op, axis: int, before: int, size: int, count: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each cell of one kernel axis is ever inside `size` pixels, and ever outside."""
+    stride = op.stride[axis]
+    first = np.arange(op.kernel[axis]) * op.dilation[axis] - before  # place in the first window
+    last = first + (count - 1) * stride
+    skipped = -(np.minimum(first, 0) // stride)  # windows until the cell is not before the image
+    inside = (skipped < count) & (first + skipped * stride < size)
+    return inside, (first < 0) | (last >= size)
 
 
 def _everything(channels: int) -> Interval:
@@ -93,16 +105,19 @@ def _clamped(op: Op, interval: Interval) -> Interval:
 def _weighted(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
     assert op.bias is not None
     low, high = SUMS[op.kind](op, inputs[0], tensors[0], output)
-    return _requantized(op, low + op.bias, high + op.bias, tensors[0], output)
+    factors = output_multipliers(op, tensors[0].quant, output.quant)
+    sums = Interval(low + op.bias, high + op.bias)
+    return _scaled(op, sums, factors, output.quant.zero_point)
 
 
-def _requantized(op: Op, low: Ints, high: Ints, source: Tensor, output: Tensor) -> Interval:
-    """Bounds [Cout] of a sum through the scaling; those that may wrap become everything."""
-    multiplier, shift = output_multipliers(op, source.quant, output.quant)
-    room = np.maximum(shift.astype(np.int64), 0)  # bits that a left shift takes
+def _scaled(op: Op, sums: Interval, factor: Factors, zero: int) -> Interval:
+    """Bounds of a sum through the scaling; those that may wrap become everything."""
+    multiplier, shift = (np.asarray(part, np.int64) for part in factor)
+    low, high = sums.low, sums.high
+    room = np.maximum(shift, 0)  # bits that a left shift takes
     safe = (low >= INT32_MIN >> room) & (high <= INT32_MAX >> room) | (low == high)
     ends = [
-        requantize(wrap_int32(end), multiplier, shift).astype(np.int64) + output.quant.zero_point
+        requantize(wrap_int32(end), multiplier, shift).astype(np.int64) + zero
         for end in (low, high)
     ]
     known = Interval(np.where(safe, ends[0], -128), np.where(safe, ends[1], 127))
@@ -190,14 +205,12 @@ def _reshape(_op: Op, inputs: list[Interval], _tensors: list[Tensor], output: Te
 
 
 def _transpose(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
+    """Exact where channels stay the last axis; else, anything that any channel can be."""
     assert isinstance(op.options, Transpose)
-    view, order, source = op.options.view, op.options.order, tensors[0]
-
-    def moved(end: Ints) -> Ints:
-        every: Ints = np.broadcast_to(end, source.shape).reshape(view).transpose(order)
-        return every.reshape(-1)
-
-    return _least_and_greatest(inputs[0].each(moved), (-1, output.shape[2]))
+    channels = len(inputs[0].low)
+    if op.options.order[2] == 2 and channels == op.options.view[2]:
+        return _reshape(op, inputs, tensors, output)
+    return _least_and_greatest(inputs[0], (-1, 1)).each(lambda end: end.repeat(output.shape[2]))
 
 
 def _least_and_greatest(spread: Interval, shape: tuple[int, int]) -> Interval:
@@ -217,7 +230,10 @@ def _function(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Ten
 
 
 def _corners(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
-    """Add, sub and mul: monotone in each input while the other rests, so a corner is extreme."""
+    """Add, sub and mul: monotone in each input while the other rests, so a corner is extreme.
+
+    None of them wraps: the factors of a graph leave no room for that.
+    """
     corners = [(a, b) for a in _ends(inputs[0]) for b in _ends(inputs[1])]
     sides = [np.stack(side)[:, np.newaxis, np.newaxis, :] for side in zip(*corners, strict=True)]
     found = _executed(op, sides, tensors, output)[:, 0, 0]
@@ -225,11 +241,15 @@ def _corners(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tens
 
 
 def _mean(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
-    """Monotone in the sum: all lowest and all highest."""
-    shape = tensors[0].shape
-    ends = np.stack([np.broadcast_to(end, shape) for end in _ends(inputs[0])])
-    found = _executed(op, [ends], tensors, output)
-    return Interval(found[0].min(axis=(0, 1)), found[1].max(axis=(0, 1)))
+    """The sums of all lowest and all highest."""
+    assert isinstance(op.options, Mean)
+    source = tensors[0]
+    pixels = source.size // output.size
+    sums = inputs[0].each(lambda end: end - source.quant.zero_point)
+    if 2 in op.options.axes:
+        sums, pixels = sums.each(lambda end: end.sum(keepdims=True)), pixels // source.shape[2]
+    total = sums.each(lambda end: end * pixels)
+    return _scaled(op, total, mean_factor(source, output), output.quant.zero_point)
 
 
 def _ends(interval: Interval) -> tuple[Ints, Ints]:

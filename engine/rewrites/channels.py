@@ -16,13 +16,18 @@ from engine.bounds import bounds
 from engine.graph import Graph
 from engine.rewrites.channel_rules import RULES, Channels
 
+MAX_ROUNDS = 64
+"""Ordinary networks take two or three."""
+
 
 def drop_channels(graph: Graph) -> Graph | None:
     """`graph` without channels that its outputs do not need; None if it needs all."""
     channels = Channels(graph, bounds(graph), _candidates(graph))
-    _settle(channels)
-    while _revive_one(channels):
-        _settle(channels)
+    if not _settle(channels):
+        return None
+    while _revive(channels):
+        if not _settle(channels):
+            return None
     return _without(channels) if any(gone.any() for gone in channels.gone.values()) else None
 
 
@@ -34,21 +39,28 @@ def _candidates(graph: Graph) -> dict[str, np.ndarray]:
     }
 
 
-def _settle(channels: Channels) -> None:
-    """Take back until every operator can do without what goes; each round takes back some."""
-    before = -1
-    while before != (before := sum(int(gone.sum()) for gone in channels.gone.values())):
-        for op in reversed(channels.graph.ops):
+def _settle(channels: Channels) -> bool:
+    """Take back until every operator can do without what goes; False if that takes too long.
+
+    Operators run in both directions by turns, since some ask their inputs and some their output.
+    """
+    before, ops = -1, channels.graph.ops
+    for _ in range(MAX_ROUNDS):
+        for op in (*reversed(ops), *ops):
             RULES[op.kind].take_back(op, channels)
-
-
-def _revive_one(channels: Channels) -> bool:
-    """Keep a channel of a tensor that would have none; False if each has one."""
-    for gone in channels.gone.values():
-        if gone.all():
-            gone[0] = False
+        left = sum(int(gone.sum()) for gone in channels.gone.values())
+        if left == before:
             return True
+        before = left
     return False
+
+
+def _revive(channels: Channels) -> bool:
+    """Keep a channel of each tensor that would have none; False if each has one."""
+    empty = [gone for gone in channels.gone.values() if gone.all()]
+    for gone in empty:
+        gone[0] = False
+    return bool(empty)
 
 
 def _without(channels: Channels) -> Graph:

@@ -25,11 +25,27 @@ class Draft:
 
     def maker(self, name: str) -> Op | None:
         """The operator that writes tensor `name`; None for inputs and constants."""
-        return next((op for op in self.ops if op.output == name), None)
+        return self._makers.get(name)
 
     def readers(self, name: str) -> list[Op]:
-        """The operators that read tensor `name`, each once."""
-        return [op for op in self.ops if name in op.inputs]
+        """The operators that read tensor `name`, each once, in order."""
+        return list(self._readers.get(name, ()))
+
+    @cached_property
+    def _makers(self) -> dict[str, Op]:
+        return {op.output: op for op in self.ops}
+
+    @cached_property
+    def _readers(self) -> dict[str, list[Op]]:
+        readers: dict[str, list[Op]] = {}
+        for op in self.ops:
+            for name in dict.fromkeys(op.inputs):
+                readers.setdefault(name, []).append(op)
+        return readers
+
+    def has(self, op: Op) -> bool:
+        """Whether `op` is still there, unchanged."""
+        return self._makers.get(op.output) is op
 
     def is_outside(self, name: str) -> bool:
         """Whether tensor `name` is an input or output of the graph, which must stay as it is."""
@@ -70,10 +86,14 @@ class Draft:
         """`others` in the place of `op`."""
         index = self.ops.index(op)
         self.ops[index : index + 1] = others
+        for indexed in ("_makers", "_readers"):
+            vars(self).pop(indexed, None)
 
     def redirect(self, old: str, new: str) -> None:
         """Let every reader of tensor `old` read tensor `new`."""
-        self.ops = [_reading(op, old, new) for op in self.ops]
+        for op in self.readers(old):
+            inputs = tuple(new if name == old else name for name in op.inputs)
+            self.swap(op, replace(op, inputs=inputs))
 
     def bypass(self, op: Op) -> bool:
         """Remove `op`, whose output always equals its first input; False if it must stay."""
@@ -120,12 +140,6 @@ class Draft:
         )
 
 
-def _reading(op: Op, old: str, new: str) -> Op:
-    if old not in op.inputs:
-        return op
-    return replace(op, inputs=tuple(new if name == old else name for name in op.inputs))
-
-
 def draft(graph: Graph) -> Draft:
     """A copy of `graph` that may be changed."""
     tensors = {tensor.name: tensor for tensor in graph.tensors}
@@ -141,7 +155,7 @@ def everywhere(rule: Rule) -> Callable[[Graph], Graph | None]:
 
     def apply(graph: Graph) -> Graph | None:
         change = draft(graph)
-        tried = [rule(change, op) for op in graph.ops if op in change.ops]
+        tried = [rule(change, op) for op in graph.ops if change.has(op)]
         return change.finished() if any(tried) else None
 
     return apply

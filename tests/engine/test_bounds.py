@@ -114,3 +114,23 @@ def test_taps_know_who_meets_the_padding():
 def test_padding_on_one_side_is_met_by_one_row_of_taps():
     graph = conv(np.ones((1, 3, 3, 1)), [0], size=5, padding=Padding(1, 0, 0, 0))
     assert taps(graph.ops[0], *graph.tensors).outside.any(axis=1).tolist() == [True, False, False]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1 << 32))
+def test_taps_meet_what_a_walk_over_every_window_meets(seed):
+    net = Net(seed)
+    net.grow("depthwise_conv2d", "in")
+    graph = net.graph()
+    op, (source, output) = graph.ops[0], graph.tensors
+    seen = taps(op, source, output)
+    for row, column in np.ndindex(op.kernel):
+        inside = [
+            0 <= y * op.stride[0] + row * op.dilation[0] - op.padding.top < source.shape[0]
+            and 0 <= x * op.stride[1] + column * op.dilation[1] - op.padding.left < source.shape[1]
+            for y, x in np.ndindex(output.shape[:2])
+        ]
+        assert (seen.inside[row, column], seen.outside[row, column]) == (
+            any(inside),
+            not all(inside),
+        )

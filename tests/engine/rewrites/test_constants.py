@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rewrite_nets import Net, applied, kinds, random_net, refused, same_if_applied
 
 from engine.graph import Graph, Quant, Tensor
+from engine.options import Concat
 
 Q = Quant(0.05, -7)
 SHAPE = (3, 2, 4)
@@ -34,9 +35,23 @@ def test_a_branch_that_is_always_the_same_is_a_constant():
     net.append("add", ("in", dead_branch(net)), SHAPE)
     changed = applied("fold_constants", net.graph())
     assert kinds(changed) == ["add"]
-    assert set(changed.constants) == {"t0"}
-    small = applied("shrink_constants", changed)
-    assert small.constants["t0"].shape == (1, 1, 4)
+    assert changed.constants["t0"].shape == (1, 1, 4)  # the add spreads it
+
+
+def test_a_constant_that_no_other_input_can_spread_is_whole():
+    net = net_of()
+    net.append("concat", ("in", dead_branch(net)), (6, 2, 4), Q, options=Concat(0))
+    changed = applied("fold_constants", net.graph())
+    assert changed.constants["t0"].shape == SHAPE
+
+
+def test_a_large_constant_costs_more_flash_than_its_operator():
+    net = net_of((40, 40, 4))
+    weights = {"weights": np.zeros((4, 1, 1, 4), np.int8), "weight_scales": np.full(4, 0.01)}
+    bias = np.zeros(4, np.int32)
+    net.append("conv2d", ("in",), (40, 40, 4), Q, bias=bias, **weights)
+    net.append("concat", ("in", "t0"), (80, 40, 4), Q, options=Concat(0))
+    assert refused("fold_constants", net.graph())
 
 
 def test_the_last_reader_of_an_input_stays():
