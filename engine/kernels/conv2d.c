@@ -54,7 +54,8 @@ TR_INLINE int8_t *tr_fill(int8_t *to, int32_t value, int32_t count)
     return to;
 }
 
-/* One row of a patch: kernel_w * in_c bytes, outside of the image the zero point. */
+/* One row of a patch: kernel_w * in_c bytes, outside of the image the zero point. As paddings are
+ * less than the kernel, each row of the image has a tap of each window. */
 TR_INLINE int8_t *tr_gather_row(const tr_conv *op, const int8_t *in, int32_t y, int32_t left,
                                 int8_t *to)
 {
@@ -63,8 +64,6 @@ TR_INLINE int8_t *tr_gather_row(const tr_conv *op, const int8_t *in, int32_t y, 
         return tr_fill(to, op->in_zero, kernel_w * in_c);
     int32_t first = left < 0 ? -left : 0;
     int32_t end = left + kernel_w > op->in_w ? op->in_w - left : kernel_w;
-    if (end <= first) /* the whole row lies in the padding */
-        return tr_fill(to, op->in_zero, kernel_w * in_c);
     to = tr_fill(to, op->in_zero, first * in_c);
     to = tr_copy(to, in + (y * op->in_w + left + first) * in_c, (end - first) * in_c);
     return tr_fill(to, op->in_zero, (kernel_w - end) * in_c);
