@@ -121,8 +121,6 @@ def _parameters(step: Step, rank: int, axis: int) -> Arrays:
             f"tensor of rank {rank}"
         )
     weights = constant_values(record)
-    if not weights.size:
-        raise GraphError(f"weights {record.name!r} are empty")
     channels = record.shape[axis]
     step.network.count_parameters(weights.size, channels)
     return weights, _scales(record, channels, axis), _bias(step, channels)
