@@ -104,7 +104,7 @@ def layer_rows(layers: Iterable[Layer], cycles: Iterable[int | None]) -> tuple[L
             layer.kernel,
             layer.macs,
             layer.output_shape[0] * layer.output_shape[1] * layer.output_shape[2],
-            dict(layer.features),
+            dict(sorted(layer.features.items())),
             count,
         )
         for layer, count in zip(layers, cycles, strict=True)
