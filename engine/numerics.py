@@ -79,7 +79,7 @@ def output_multipliers(
     """(multiplier, shift), each int32 [Cout], of an operator with weights.
 
     The scales are multiplied in double precision, as LiteRT and today's TensorFlow Lite Micro do.
-    Until the middle of 2026 the latter took single precision for a fully connected operator whose
+    Until autumn 2026 the latter took single precision for a fully connected operator whose
     weights have one scale, which moves about one output in a million by one.
     """
     if op.weight_scales is None:
@@ -118,7 +118,7 @@ def add_parameters(first: Quant, second: Quant, output: Quant) -> AddParameters:
     return AddParameters(ADD_LEFT_SHIFT, inputs[0], inputs[1], scaled)
 
 
-sub_parameters = add_parameters  # TensorFlow Lite Micro's were single precision until late 2026
+sub_parameters = add_parameters  # TensorFlow Lite Micro's were single precision until autumn 2026
 
 
 def mul_multiplier(first: Quant, second: Quant, output: Quant) -> tuple[int, int]:

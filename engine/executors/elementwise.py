@@ -29,7 +29,7 @@ def add(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> I
 def sub(op: Op, inputs: list[Int8s], tensors: list[Tensor], output: Tensor) -> Int8s:
     """The first input less the second, with the factors of `add`.
 
-    TensorFlow Lite Micro made the factors in single precision until the middle of 2026, which
+    TensorFlow Lite Micro made the factors in single precision until autumn 2026, which
     moves about one output in a million by one.
     """
     parameters = sub_parameters(tensors[0].quant, tensors[1].quant, output.quant)

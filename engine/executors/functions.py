@@ -5,7 +5,7 @@ LiteRT's reference kernels differ from TensorFlow Lite Micro's:
 - A logistic function is a table made in floating point. TensorFlow Lite Micro, which is followed,
   computes in fixed point: one step off near ties, more where |x| >= 15, taken as saturated.
 - LiteRT divides the scales of a relu and a hard swish in single precision, TensorFlow Lite Micro
-  (since the middle of 2026) in double, which is followed: an output in a million is one step off.
+  (since autumn 2026) in double, which is followed: an output in a million is one step off.
 - RELU6 of an input and output with different quantisation: TensorFlow Lite Micro copies the bytes
   of the input and only clamps them, which is no ReLU of any number. LiteRT, which requantises, is
   followed.
