@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.branch_and_bound import search
-from engine.first_fit import Order, hottest, improve, orders, place
+from engine.first_fit import Order, climb, hottest, improve, orders
 from engine.packing import NOWHERE, Block, Problem, Shares, problem, step_bounds
 from engine.pressure import steps_of
 
 ROUNDS = 40
-MAX_BARS = 1_000_000
+CLIMB_ROUNDS = 300
+"""Placements of one order, of each kind of improvement."""
+
+MAX_BARS = 500_000
 """Looked at by the rounds of one order: a large graph gets fewer rounds."""
+
+Placement = Callable[[Problem, Order, int, int], list[int]]
 
 MAX_UNITS = 24
 """Searched exhaustively, of neighbouring steps."""
@@ -57,21 +62,22 @@ class _Hunt:
         self.peak = 1 << 62
 
     def run(self) -> None:
-        task = self._task(self._shares, glued=True)
-        tried = [self._try(task, order) for order in self._orders(task)]
+        """From what is cheap to what is not, until the bound is met."""
+        glued = self._task(self._shares, glued=True)
+        self._place(glued, improve, 0)
         if self._done:
             return
-        has_exact = any(share.exact for share in self._shares.values())
-        for order in tried:
-            self._improve(task, order)
-        if has_exact:
-            free = self._task(self._shares)
-            for order in self._orders(free):
-                self._improve(free, order)
-        if has_exact:
+        exact = any(share.exact for share in self._shares.values())
+        tasks = [glued, self._task(self._shares)] if exact else [glued]
+        for task in tasks:
+            self._place(task, improve, ROUNDS)
+        if exact:
             loose = {pair: replace(share, exact=False) for pair, share in self._shares.items()}
             self._search(self._task(loose), loose, proves=True)
-        self._search(task, self._shares, proves=not has_exact)
+        if self._search(glued, self._shares, proves=not exact):
+            tasks.remove(glued)
+        for task in tasks:
+            self._place(task, climb, CLIMB_ROUNDS)
 
     @property
     def _done(self) -> bool:
@@ -80,43 +86,41 @@ class _Hunt:
     def _task(self, shares: Shares, *, glued: bool = False) -> Problem:
         return problem(self._blocks, shares, self._guard_bytes, glued=glued)
 
-    def _orders(self, task: Problem) -> Iterator[Order]:
-        """Until the bound is met."""
+    def _place(self, task: Problem, step: Placement, rounds: int) -> None:
+        """Try every known order, and what ``step`` makes of it in some rounds."""
         for order in orders(task, self._bounds):
-            if self._done:
-                return
-            yield order
+            self._improve(task, step, order, rounds)
 
-    def _try(self, task: Problem, order: Order) -> Order:
-        self._take(task, place(task, order))
-        return order
-
-    def _improve(self, task: Problem, order: Order) -> None:
+    def _improve(self, task: Problem, step: Placement, order: Order, rounds: int) -> None:
         if not self._done:
-            rounds = min(ROUNDS, MAX_BARS // (1 + sum(map(len, task.bars))))
-            self._take(task, improve(task, order, self.lower_bound, rounds))
+            fewer = min(rounds, MAX_BARS // (1 + sum(map(len, task.bars))))
+            self._take(task, step(task, order, self.lower_bound, fewer))
 
     def _take(self, task: Problem, offsets: Sequence[int]) -> None:
         if task.peak(offsets) < self.peak:
             self.peak = task.peak(offsets)
             self.offsets = tuple(offsets[unit] for unit in task.units)
 
-    def _search(self, task: Problem, shares: Shares, *, proves: bool) -> None:
-        """Search around the fullest step; ``proves``: what is best there bounds every packing."""
+    def _search(self, task: Problem, shares: Shares, *, proves: bool) -> bool:
+        """Search around the fullest step; whether no packing of ``task`` is better than the best.
+
+        proves: whether what is best there bounds every packing.
+        """
         steps = steps_of(self._blocks, shares, task.units, self._guard_bytes)
         nodes = MAX_NODES
         for units in _windows(task, self._bounds, self.bound_step):
             if self._done or nodes <= 0:
-                return
+                return False
             found = search(task, steps, units, self.peak, nodes)
             nodes -= found.nodes
             if found.is_best and proves:
                 best = self.peak if found.offsets is None else task.peak(found.offsets)
                 self.lower_bound = max(self.lower_bound, best)
             if found.offsets is None and found.is_best:
-                return
+                return True
             if found.offsets is not None and shares is self._shares:
                 self._complete(task, found.offsets)
+        return False
 
     def _complete(self, task: Problem, core: Sequence[int]) -> None:
         """Place the others around what the search has placed."""
@@ -124,7 +128,7 @@ class _Hunt:
         units = range(len(core))
         placed = sorted((unit for unit in units if core[unit] != NOWHERE), key=lambda u: core[u])
         others = sorted((unit for unit in units if core[unit] == NOWHERE), key=lambda u: -heat[u])
-        self._improve(task, (*placed, *others))
+        self._improve(task, improve, (*placed, *others), ROUNDS)
 
 
 def _windows(task: Problem, bounds: Sequence[int], middle: int) -> Iterator[tuple[int, ...]]:

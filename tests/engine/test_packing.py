@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.branch_and_bound import search
-from engine.first_fit import orders, place
+from engine.first_fit import climb, improve, orders, place
 from engine.packing import Block, Share, problem, step_bounds
 from engine.packing_search import pack
 from engine.pressure import steps_of
@@ -181,3 +181,20 @@ def random_blocks(count, steps, life):
 def test_a_large_problem_ends_near_its_bound():
     packed = pack(random_blocks(400, 200, 9), {})
     assert packed.peak_bytes <= 1.05 * packed.lower_bound_bytes
+
+
+@pytest.mark.parametrize("step", [improve, climb])
+def test_changed_orders_better_a_packing_and_agree_between_runs(step):
+    blocks = random_blocks(60, 40, 9)
+    task = problem(blocks, {})
+    first = tuple(range(len(blocks)))
+    target = max(step_bounds(blocks, {}))
+    found = step(task, first, target, 200)
+    assert task.peak(found) < task.peak(place(task, first))
+    assert found == step(task, first, target, 200)
+    assert fits_together(blocks, found)
+
+
+def fits_together(blocks, offsets):
+    pairs = [(one, two) for one in range(len(blocks)) for two in range(one)]
+    return all(may_lie(blocks, {}, offsets, one, two) for one, two in pairs)

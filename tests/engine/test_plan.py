@@ -1,5 +1,6 @@
 """A plan never lets two live things share a byte, and wastes as little as it can."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,19 @@ def residual_graph():
         depthwise("last", "c", "out"),
     )
     return Graph("residual", tensors, ops, ("in",), ("out",))
+
+
+@pytest.mark.parametrize("shift", ["input", "scratch", "order"])
+def test_the_checker_refuses_a_plan_that_overwrites(shift):
+    graph = residual_graph()
+    found = plan(graph)
+    spoilt = {
+        "input": replace(found, offsets={**found.offsets, "a": found.offsets["b"]}),
+        "scratch": replace(found, scratch_offsets=dict.fromkeys(found.scratch_offsets, 0)),
+        "order": replace(found, order=found.order[::-1]),
+    }
+    with pytest.raises(AssertionError):
+        check_plan(graph, spoilt[shift])
 
 
 def test_residual_add_reuses_the_memory_of_an_input():
