@@ -9,7 +9,7 @@ from engine_nets import networks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_checks import check_plan
-from plan_nets import branching, seeded_branches
+from plan_nets import Branches, branching, seeded_branches
 
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.load.tflite import load_tflite
@@ -170,17 +170,18 @@ def residual_graph():
     return Graph("residual", tensors, ops, ("in",), ("out",))
 
 
-@pytest.mark.parametrize("shift", ["input", "scratch", "order"])
-def test_the_checker_refuses_a_plan_that_overwrites(shift):
-    graph = residual_graph()
+@pytest.mark.parametrize("what", ["tensor", "scratch", "order"])
+def test_the_checker_refuses_a_plan_that_overwrites(what):
+    net = Branches(lambda _low, high: high, 1)
+    graph = net.convolve("in0", 9).convolve("t0", 9).convolve("t1", 9).graph()
     found = plan(graph)
     spoilt = {
-        "input": replace(found, offsets={**found.offsets, "a": found.offsets["b"]}),
+        "tensor": replace(found, offsets=dict.fromkeys(found.offsets, 0)),
         "scratch": replace(found, scratch_offsets=dict.fromkeys(found.scratch_offsets, 0)),
         "order": replace(found, order=found.order[::-1]),
     }
     with pytest.raises(AssertionError):
-        check_plan(graph, spoilt[shift])
+        check_plan(graph, spoilt[what])
 
 
 def test_residual_add_reuses_the_memory_of_an_input():
