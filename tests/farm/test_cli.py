@@ -122,8 +122,8 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     ("argv", "code", "words"),
     [
         (("boards", "release", "f412-0"), 69, "did you mean 'f412-0"),
-        (("bench", "m.tflite"), 2, "not yet supported"),
-        (("bench", "m.onnx"), 2, "must end in .tinyrack.npz"),
+        (("bench", "m.tflite"), 2, "no such file"),
+        (("bench", "m.onnx"), 2, "must end in .tflite or .tinyrack.npz"),
         (("bench", "nope.tinyrack.npz"), 2, "no such file"),
         (("bench", "m.tinyrack.npz", "--boards", "rack=B"), 69, "no active board matches"),
         (("compile", "nope.tinyrack.npz", "--mcu", "stm32", "--out", "x"), 2, "unknown MCU"),
