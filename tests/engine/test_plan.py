@@ -173,7 +173,7 @@ def residual_graph():
 @pytest.mark.parametrize("what", ["tensor", "scratch", "order"])
 def test_the_checker_refuses_a_plan_that_overwrites(what):
     net = Branches(lambda _low, high: high, 1)
-    graph = net.convolve("in0", 9).convolve("t0", 9).convolve("t1", 9).graph()
+    graph = net.convolve("in0", 9).convolve("t0", 9).convolve("t1", 20).graph()
     found = plan(graph)
     spoilt = {
         "tensor": replace(found, offsets=dict.fromkeys(found.offsets, 0)),
