@@ -12,13 +12,14 @@ from engine.rows.binary import NEARLY_HALF, describe_sum, sum_factors, wide_firs
 
 EVERY = np.meshgrid(np.arange(-128, 128, dtype=np.int8), np.arange(-128, 128, dtype=np.int8))
 PAIRS = {name: part.reshape(256, 1, 256) for name, part in zip("ab", EVERY, strict=True)}
-NEAR, FAR, MIXED = (-128, -128, -128), (127, -128, 3), (-5, 127, 127)
+NEAR, FAR, MIXED, MIDDLE = (-128, -128, -128), (127, -128, 3), (-5, 127, 127), (-5, 9, 3)
 SUMS = [
-    ((0.02, 0.02, 0.021), NEAR), ((0.02, 0.02, 1e-5), FAR), ((0.9, 0.001, 0.4), MIXED),
-    ((0.001, 0.9, 0.4), FAR), ((0.3, 0.29999998, 0.31), MIXED),
+    ((0.5, 0.5, 1.0), MIDDLE),  # half of all sums are ties
+    ((1.0, 2.0**-21, 2.0**-17), MIDDLE),  # the second input's values are, where the first has none
+    ((0.02, 0.02, 1e-5), FAR), ((0.001, 0.9, 0.4), NEAR), ((0.3, 0.29999998, 0.31), FAR),
 ]  # fmt: skip
 PRODUCTS = [
-    ((0.02, 0.02, 0.02), NEAR), ((0.1, 1 / 256, 0.1), FAR), ((0.5, 0.5, 1.0), MIXED),
+    ((0.02, 0.02, 0.02), NEAR), ((0.1, 1 / 256, 0.1), FAR), ((0.5, 0.5, 1.0), MIDDLE),
     ((0.01, 0.01, 100.0), FAR),
 ]  # fmt: skip
 
