@@ -151,7 +151,7 @@ Rule = Callable[[Draft, Op], bool]
 
 
 def everywhere(rule: Rule) -> Callable[[Graph], Graph | None]:
-    """A rewrite that tries `rule` at each operator that is still there, once."""
+    """A rewrite that tries `rule` once at each operator that is still there."""
 
     def apply(graph: Graph) -> Graph | None:
         change = draft(graph)

@@ -12,6 +12,7 @@ from engine.rewrites.no_ops import moves_nothing
 
 FLAT_READERS = ("fully_connected", "reshape", "transpose")
 """Kinds that see their input's bytes, whatever its shape."""
+MOVES = ("reshape", "transpose")
 
 
 def _skip_reshape(change: Draft, op: Op) -> bool:
@@ -53,22 +54,30 @@ def _join_transposes(change: Draft, op: Op, last: Transpose) -> bool:
 
 
 def _sink(change: Draft, op: Op) -> bool:
-    """A function of single values runs before the move, which may then meet another."""
-    if op.kind not in ("reshape", "transpose"):
+    """Functions of single values run before the move, which may then meet another.
+
+    A move behind a move waits: two that have met become one.
+    """
+    maker = change.maker(op.inputs[0])
+    if op.kind not in MOVES or (maker is not None and maker.kind in MOVES):
         return False
-    reader = change.only_reader(op.output)
-    if reader is None or reader.kind not in FUNCTIONS:
-        return False
-    before, after = change.tensors[op.inputs[0]], change.tensors[reader.output]
-    # the tensor between them keeps its name, takes the shape before and the values after
-    change.tensors[op.output] = replace(before, name=op.output, quant=after.quant)
+    sunk = op
+    while (reader := change.only_reader(sunk.output)) is not None and reader.kind in FUNCTIONS:
+        sunk = _exchange(change, sunk, reader)
+    return sunk is not op
+
+
+def _exchange(change: Draft, move: Op, reader: Op) -> Op:
+    """Let `reader` run before `move`; the new move.
+
+    The tensor between them keeps its name, takes the shape before and the values after.
+    """
+    before, after = change.tensors[move.inputs[0]], change.tensors[reader.output]
+    change.tensors[move.output] = replace(before, name=move.output, quant=after.quant)
+    sunk = replace(move, inputs=(move.output,), output=reader.output)
     change.swap(reader)
-    change.swap(
-        op,
-        replace(reader, inputs=op.inputs, output=op.output),
-        replace(op, inputs=(op.output,), output=reader.output),
-    )
-    return True
+    change.swap(move, replace(reader, inputs=move.inputs, output=move.output), sunk)
+    return sunk
 
 
 skip_reshapes = everywhere(_skip_reshape)
