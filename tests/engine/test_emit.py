@@ -11,45 +11,31 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from engine_arm import DATA, Arm
 from engine_nets import KINDS, Maker, inputs_for, seeded
+from many_models import joined
 
 from engine.c_text import Names, identifier
 from engine.cmodel import files_sha256
 from engine.dispatch import KERNELS
 from engine.emit import emit
 from engine.graph import Graph, Op, Quant, Tensor
-from engine.host import WARNING_FLAGS, HostModel
+from engine.host import HostModel
 from engine.plan import plan
 from engine.reference import run, run_all
-from engine.toolchain import build_shared, compile_object
+from engine.toolchain import compile_object
 
 SEEDS = range(40)
 IMAGES = 3
 
 
-def renamed(model, prefix):
-    """The model's own files under other names, so that many fit in one library."""
-    files = {}
-    for name in ("model.c", "model.h"):
-        text = (
-            model.files[name]
-            .replace("tinyrack_", f"{prefix}_")
-            .replace('"model.h"', f'"{prefix}.h"')
-        )
-        files[name.replace("model", prefix)] = text
-    return files
-
-
 @functools.cache
 def batch():
     """One library of every seed's network, fast and plain."""
-    files = {}
-    for seed in SEEDS:
-        for plain in (False, True):
-            model = emit(seeded(seed), plain=plain)
-            kernels = {name: text for name, text in model.files.items() if "model." not in name}
-            files |= kernels | renamed(model, f"n{seed}{'p' if plain else 'f'}")
-    # The networks are many and the calls few: -O1 halves the compile time.
-    return ctypes.CDLL(str(build_shared(files, "batch", (*WARNING_FLAGS, "-O1"))))
+    models = {
+        f"n{seed}{'p' if plain else 'f'}": emit(seeded(seed), plain=plain)
+        for seed in SEEDS
+        for plain in (False, True)
+    }
+    return joined(models, "batch")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
