@@ -227,6 +227,27 @@ def random_net(seed, kinds=KINDS, most=7):
     return net.graph()
 
 
+def planted_net(seed):
+    """A convolution with about half of its channels constant, and up to five operators behind."""
+    net = Net(seed, (3, 3, 3))
+    channels = net.int(4, 8)
+    weights = net.rng.integers(-20, 20, (channels, 1, 1, 3)).astype(np.int8)
+    weights[net.rng.random(channels) < 0.5] = 0
+    bias = net.rng.integers(-1000, 1000, channels).astype(np.int32)
+    bias[net.rng.random(channels) < 0.4] = 0
+    last = net.append(
+        "conv2d", ("in",), (3, 3, channels), net.quant(0.05),
+        weights=weights, weight_scales=np.full(channels, 0.01), bias=bias,
+    )  # fmt: skip
+    middle = [kind for kind in KINDS if kind != "fully_connected"]
+    for _ in range(net.int(0, 3)):
+        if net.tensor(last).size < 3000:
+            last = net.grow(middle[net.int(0, len(middle) - 1)], last)
+    for kinds in (("conv2d", "fully_connected", "mean", "depthwise_conv2d"), ("conv2d", "softmax")):
+        last = net.grow(kinds[net.int(0, len(kinds) - 1)], last)
+    return net.graph()
+
+
 def inputs_for(graph, count=5, seed=0):
     """int8 [N, H, W, C]: the extremes, a mix of both, and random values."""
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rewrite_nets import KINDS, Net, assert_same, random_net
+from rewrite_nets import KINDS, Net, assert_same, planted_net, random_net
 
 from engine.graph import Graph, Padding, Quant
 from engine.rewrites.channel_rules import RULES
@@ -14,40 +14,41 @@ from engine.rewrites.channels import drop_channels
 from engine.shapes import OP_KINDS
 
 ZERO = Quant(0.05, 0)
-BETWEEN = (
-    "depthwise_conv2d", "average_pool2d", "max_pool2d", "resize_nearest", "relu", "requantize",
-    "logistic", "hard_swish", "add", "sub", "mul", "pad", "concat", "reshape", "slice", "mean",
-)  # fmt: skip
 
 
 def test_every_kind_has_a_rule():
     assert set(RULES) == set(OP_KINDS)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 1 << 32))
 def test_no_output_changes(seed):
-    graph = random_net(seed)
+    check(random_net(seed))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 1 << 32))
+def test_no_output_changes_behind_constant_channels(seed):
+    check(planted_net(seed))
+
+
+def check(graph):
     changed = drop_channels(graph)
     if changed is not None:
         assert_same(graph, changed)
         assert drop_channels(changed) is None
 
 
-@pytest.mark.parametrize("kind", BETWEEN)
-@settings(max_examples=12, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 1 << 32))
-def test_no_output_changes_behind_constant_channels(kind, seed):
-    net = Net(seed)
-    first = net.append("conv2d", ("in",), (3, 3, 6), ZERO, **kernel(net, "in", 6, dead=(1, 3, 4)))
-    middle = net.grow(kind, first)
-    channels = net.tensor(middle).shape[2]
-    net.append("conv2d", (middle,), (*net.tensor(middle).shape[:2], 2), **kernel(net, middle, 2))
-    assert channels  # an operator between two convolutions
-    graph = net.graph()
-    changed = drop_channels(graph)
-    if changed is not None:
-        assert_same(graph, changed)
+def test_channels_go_behind_every_kind_that_can_let_them():
+    """So that the tests above do not pass because nothing ever changes."""
+    cut = set()
+    for seed in range(250):
+        graph = planted_net(seed)
+        changed = drop_channels(graph)
+        for op in graph.ops if changed is not None else ():
+            if graph.tensor(op.output).shape != changed.tensor(op.output).shape:
+                cut.add(op.kind)
+    assert cut >= set(KINDS) - {"fully_connected", "mean"}
 
 
 def kernel(net, source, rows, dead=(), value=500):
