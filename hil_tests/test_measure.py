@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.graph import Graph
+from engine.graph import Graph, Op, Quant, Tensor
 from farm.inventory import Board
 
 pytestmark = pytest.mark.hil
@@ -14,6 +14,17 @@ pytestmark = pytest.mark.hil
 def test_output_equals_the_reference(measure: Any, network: Graph, board_type: str) -> None:
     m = measure(network, board_type=board_type)
     assert (m.status, m.output_ok) == ("ok", True), m.message
+
+
+def test_several_inputs_and_outputs_are_right(measure: Any, board_type: str) -> None:
+    tensors = tuple(Tensor(name, (3, 5, 7), Quant(0.1, 3)) for name in ("a", "b", "k", "c", "d"))
+    ops = (Op("add", "first", ("a", "b"), "c"), Op("mul", "second", ("c", "k"), "d"))
+    constants = {"k": np.arange(-52, 53, dtype=np.int8).reshape(3, 5, 7)}
+    graph = Graph("two", tensors, ops, ("b", "a"), ("d", "c"), constants)
+    x = {name: np.full((3, 5, 7), value, np.int8) for name, value in (("a", 30), ("b", -20))}
+    for given in (None, x):
+        m = measure(graph, given, board_type=board_type)
+        assert (m.status, m.output_ok) == ("ok", True), m.message
 
 
 def test_layers_account_for_the_whole(measure: Any, network: Graph, board_type: str) -> None:
@@ -36,6 +47,7 @@ def test_stack_is_painted_and_counted(measure: Any, network: Graph, board_type: 
     assert 0 < m.stack_bytes < m.provenance["stack_reserved_bytes"]
     assert m.peak_sram_bytes == m.static_ram_bytes + m.stack_bytes
     assert m.static_ram_bytes >= m.arena_bytes
+    assert m.provenance["bench_ram_bytes"] >= network.tensor(network.input).size
 
 
 def test_boards_of_a_type_agree(measure: Any, network: Graph, typed_boards: list[Board]) -> None:
