@@ -212,19 +212,28 @@ class Net:
         read = {name for op in self.ops for name in op.inputs}
         outputs = tuple(op.output for op in self.ops if op.output not in read)
         tensors = tuple(t for t in self.tensors if t.name in read or t.name in outputs)
-        return Graph("a net", tensors, tuple(self.ops), ("in",), outputs, self.constants)
+        inputs = tuple(t.name for t in tensors if t.name.startswith("in"))
+        return Graph("a net", tensors, tuple(self.ops), inputs, outputs, self.constants)
 
 
 def random_net(seed, kinds=KINDS, most=7):
     """Two to `most` operators of `kinds`, each behind one of the last two tensors made."""
     net = Net(seed)
-    made = [net.grow(kinds[net.int(0, len(kinds) - 1)], "in")]
+    made = [second_input(net)] if seed % 4 == 0 else []
+    made.append(net.grow(kinds[net.int(0, len(kinds) - 1)], "in"))
     for _ in range(net.int(1, most - 1)):
         source = made[-1] if net.int(0, 3) else made[-min(2, len(made))]
         if net.tensor(source).size > 4000:
             continue
         made.append(net.grow(kinds[net.int(0, len(kinds) - 1)], source))
     return net.graph()
+
+
+def second_input(net):
+    """The difference of a second input and the first; its name."""
+    shape = net.tensors[0].shape
+    net.tensors.append(Tensor("in2", shape, net.quant()))
+    return net.append("sub", ("in2", "in"), shape, clamp=net.clamp())
 
 
 def planted_net(seed):
@@ -249,11 +258,15 @@ def planted_net(seed):
 
 
 def inputs_for(graph, count=5, seed=0):
-    """int8 [N, H, W, C]: the extremes, a mix of both, and random values."""
+    """int8 [N, H, W, C] of each input by name: the extremes, a mix of both, and random values."""
     rng = np.random.default_rng(seed)
-    x = rng.integers(-128, 128, (count, *graph.tensor(graph.input).shape)).astype(np.int8)
+    return {name: _values(rng, count, graph.tensor(name).shape) for name in graph.inputs}
+
+
+def _values(rng, count, shape):
+    x = rng.integers(-128, 128, (count, *shape)).astype(np.int8)
     x[0], x[1] = -128, 127
-    x[2] = np.where(rng.random(x[2].shape) < 0.5, -128, 127)
+    x[2] = np.where(rng.random(shape) < 0.5, -128, 127)
     return x
 
 

@@ -1,5 +1,7 @@
 """Intervals hold for every input, and are points where a channel is constant."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,10 +98,7 @@ def padded_behind_constant(value):
         Tensor("in", (3, 3, 1), Q), Tensor("a", (3, 3, 1), Quant(0.05, 0)),
         Tensor("out", (3, 3, 1), Quant(0.05, 0)),
     )  # fmt: skip
-    ops = (
-        Op(**{**vars(first), "output": "a"}),
-        Op(**{**vars(second), "inputs": ("a",), "name": "second"}),
-    )
+    ops = (replace(first, output="a"), replace(second, inputs=("a",), name="second"))
     return Graph("net", tensors, ops, ("in",), ("out",))
 
 

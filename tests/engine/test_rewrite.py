@@ -102,7 +102,7 @@ def test_half_of_the_person_model_is_constant():
     assert graph.macs == 7_489_664
     assert changed.macs == 3_727_313
     assert (weight_count(graph), weight_count(changed)) == (208_112, 29_066)
-    x = np.concatenate([inputs_for(graph, 6), flat_images(graph)])
+    x = np.concatenate([inputs_for(graph, 6)[graph.input], flat_images(graph)])
     before, after = reference.run_all(graph, x), reference.run_all(changed, x)
     logits = [g.ops[-1].inputs[0] for g in (graph, changed)]
     assert len(np.unique(before[logits[0]])) > 3  # the softmax alone would hide a lot

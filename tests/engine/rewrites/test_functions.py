@@ -1,5 +1,7 @@
 """Functions of single values become clamps, or fewer functions, where every value agrees."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def behind(kind, clamp=(-50, 60), **function):
     net.tensors[0] = Tensor("in", SHAPE, Q)
     name = net.grow(kind, "in")
     quant = net.tensor(name).quant
-    net.ops[-1] = type(net.ops[-1])(**{**vars(net.ops[-1]), "clamp": clamp})
+    net.ops[-1] = replace(net.ops[-1], clamp=clamp)
     parts = {"kind": "relu", "quant": quant, "clamp": (-7, 127)} | function
     kind, after = parts.pop("kind"), parts.pop("quant")
     net.append(kind, (name,), net.tensor(name).shape, after, **parts)
@@ -51,10 +53,8 @@ def test_a_relu_stays_where_another_reads_or_returns_its_input():
     graph = behind("conv2d")
     outputs = Graph("net", graph.tensors, graph.ops, graph.inputs, ("t0", "t2"))
     assert refused("clamp_before", outputs)
-    again = type(graph.ops[2])(
-        **{**vars(graph.ops[2]), "name": "x", "inputs": ("t0",), "output": "t9"}
-    )
-    tensors = (*graph.tensors, Tensor("t9", graph.tensor("t2").shape, graph.tensor("t2").quant))
+    again = replace(graph.ops[2], name="again", inputs=("t0",), output="t9")
+    tensors = (*graph.tensors, replace(graph.tensor("t2"), name="t9"))
     both = Graph("net", tensors, (*graph.ops, again), graph.inputs, ("t2", "t9"))
     assert refused("clamp_before", both)
 

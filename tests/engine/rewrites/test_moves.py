@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewrite_nets import Net, applied, assert_same, kinds, random_net, refused, same_if_applied
 
-from engine.graph import Graph, Quant
+from engine.graph import Graph, Quant, Tensor
 from engine.options import Transpose
 from engine.rewrite import rewrite
 
@@ -15,7 +15,7 @@ MOVES = ("reshape", "transpose", "relu", "fully_connected", "requantize")
 
 def net_of(shape):
     net = Net(1, shape)
-    net.tensors[0] = type(net.tensors[0])("in", shape, Q)
+    net.tensors[0] = Tensor("in", shape, Q)
     return net
 
 

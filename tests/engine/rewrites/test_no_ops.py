@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rewrite_nets import KINDS, Net, applied, kinds, random_net, refused, same_if_applied
 
-from engine.graph import Graph, Padding, Quant
+from engine.graph import Graph, Padding, Quant, Tensor
 from engine.options import Concat, Mean, Pad, Resize, Slice, Transpose
 
 ROW = "remove_no_ops"
@@ -95,7 +95,7 @@ def test_a_zero_added_is_a_no_op():
     net = Net(1, SHAPE)
     net.append("relu", ("in",), SHAPE, Q)
     net.constants["zero"] = np.full((1, 1, 1), -7, np.int8)
-    net.tensors.append(type(net.tensors[0])("zero", (1, 1, 1), Q))
+    net.tensors.append(Tensor("zero", (1, 1, 1), Q))
     net.append("add", ("t0", "zero"), SHAPE, Q)
     net.grow("softmax", "t1")
     assert kinds(applied(ROW, net.graph())) == ["relu", "softmax"]
