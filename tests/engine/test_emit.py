@@ -114,18 +114,27 @@ def test_several_inputs_and_outputs_lie_where_the_functions_say(cpu):
     assert core.read(DATA + 0x8000, model.output_bytes) == b"".join(wanted)
 
 
+KAPPA = "k */\n#error k"  # of a constant and of an operator
+
+
 def many_ended():
     """Inputs a and b; outputs a + b, a constant added to that, and the sum in another shape."""
-    shapes = {"a": (2, 3, 5), "b": (2, 3, 5), "c": (2, 3, 5), "k": (2, 3, 5), "d": (2, 3, 5),
+    shapes = {"a": (2, 3, 5), "b": (2, 3, 5), "c": (2, 3, 5), KAPPA: (2, 3, 5), "d": (2, 3, 5),
               "flat": (1, 1, 30)}  # fmt: skip
     tensors = tuple(Tensor(name, shape, Quant(0.1, 3)) for name, shape in shapes.items())
     ops = (
         Op("add", "a */ b", ("a", "b"), "c"),
         Op("reshape", "flatten", ("c",), "flat"),
-        Op("add", "k", ("c", "k"), "d"),
+        Op("add", KAPPA, ("c", KAPPA), "d"),
     )
     values = np.arange(-15, 15, dtype=np.int8).reshape(2, 3, 5)
-    return Graph("many", tensors, ops, ("a", "b"), ("c", "d", "flat"), {"k": values})
+    return Graph("many", tensors, ops, ("a", "b"), ("c", "d", "flat"), {KAPPA: values})
+
+
+def test_hostile_names_of_constants_do_not_reach_the_c():
+    files = emit(many_ended()).files
+    assert "k_error_k_constant[30]" in files["model.c"]
+    assert not any("#error" in text for text in files.values())
 
 
 def test_a_reshape_at_its_place_is_a_layer_without_a_call():
@@ -143,13 +152,15 @@ def test_a_reshape_at_its_place_is_a_layer_without_a_call():
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_const_and_arena_bytes_are_what_the_compiler_made(plain):
-    graph = every_kind()
+@pytest.mark.parametrize("make", [every_kind, many_ended])
+def test_const_and_arena_bytes_are_what_the_compiler_made(make, plain):
+    graph = make()
     model = emit(graph, plain=plain)
     headers = {name: text for name, text in model.files.items() if name.endswith(".h")}
     path = compile_object("model.c", model.files["model.c"], headers, "cortex-m4")
     sections = list(ELFFile(io.BytesIO(path.read_bytes())).iter_sections())
-    assert sum(s.data_size for s in sections if s.name.startswith(".rodata")) == model.const_bytes
+    tables = [s for s in sections if re.match(r"\.rodata\.(?!\.Lswitch)", s.name)]  # that is code
+    assert sum(s.data_size for s in tables) == model.const_bytes
     assert sum(s.data_size for s in sections if s.name.startswith(".bss")) == model.arena_bytes
     assert not [s.name for s in sections if s.name.startswith(".data") and s.data_size]
 
@@ -220,6 +231,10 @@ HOSTILE = (
     "a_b",
     "",
     "A" * 500,
+    "tr",
+    "tr_channel",
+    "tinyrack_run",
+    "arena",
 )
 
 
@@ -254,6 +269,7 @@ def test_identifiers_are_unique_and_plain():
     assert len(set(names.values())) == len(names)
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names.values())
     assert identifier("1st") == "l1st"
+    assert identifier("tr_conv") == "ltr_conv"
 
 
 def test_the_arena_of_one_layer_holds_its_input_and_output():
