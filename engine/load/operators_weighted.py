@@ -12,7 +12,6 @@ from engine.load.padding import window_padding
 from engine.load.records import TensorRecord
 from engine.load.step import Step
 from engine.load.tensors import INT8, INT32, constant_values
-from engine.numerics import quantize_multiplier
 
 Arrays = tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int32]]
 
@@ -56,7 +55,6 @@ def fully_connected(step: Step) -> None:
             f"it has {what} for weights {weights.shape}; supported: one row of {weights.shape[1]}"
         )
     output = step.output()
-    _require_one_reading(step.record(1), source, output)
     step.add(
         *("fully_connected", (source,), output),
         weights=weights,
@@ -64,26 +62,6 @@ def fully_connected(step: Step) -> None:
         bias=bias,
         clamp=fused_clamp(step.option("FusedActivationFunction"), output.quant),
     )
-
-
-def _require_one_reading(record: TensorRecord, source: Tensor, output: Tensor) -> None:
-    """Refuse one scale written many times where that rounds unlike one scale written once.
-
-    TFLite multiplies scales of channels in double precision and a single scale in single
-    precision; a graph, which holds a scale a channel, tells the two apart by their values.
-    """
-    scale = float(record.scales[0])
-    if len(record.scales) == 1 or (record.scales != record.scales[0]).any():
-        return
-    double, single = source.quant.scale * scale, np.float32(source.quant.scale) * np.float32(scale)
-    factors = {
-        quantize_multiplier(float(product) / output.quant.scale) for product in (double, single)
-    }
-    if len(factors) > 1:
-        raise UnsupportedError(
-            f"weights {record.name!r} repeat one scale for each channel; supported: one scale, or "
-            "scales that differ"
-        )
 
 
 def _add_window(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from file_maker import CODES, SAME, TYPES, FileMaker, conv, one, schema
 
-from engine.errors import EngineError, GraphError, UnsupportedError
+from engine.errors import GraphError, UnsupportedError
 from engine.load.tflite import parse_tflite
 
 SHAPE = (1, 4, 4, 2)
@@ -178,30 +178,6 @@ def test_depthwise_weights_that_do_not_fit():
 )  # fmt: skip
 def test_fully_connected(data, sentence):
     refuse(data, UnsupportedError, f"operator 0 FULLY_CONNECTED 'out': {sentence}")
-
-
-def test_one_scale_repeated_where_that_rounds_unlike_one_scale():
-    weights = (np.ones((2, 2), np.int8), np.full(2, 0.1, np.float32))
-    sentences = set()
-    for scale in np.linspace(0.01, 0.02, 50):  # about half of them round alike
-        data = one(
-            *(CODES.FULLY_CONNECTED, (1, 2), (1, 2), schema.FullyConnectedOptionsT()),
-            *([weights], {"scale": scale}),
-        )
-        sentences.add(outcome(data))
-    assert sentences == {
-        "",
-        "net: operator 0 FULLY_CONNECTED 'out': weights 't1' repeat one scale for each channel",
-    }
-
-
-def outcome(data):
-    """What the error says first, or nothing for a graph."""
-    try:
-        parse_tflite(data, "net")
-    except EngineError as error:
-        return str(error).split(";")[0]
-    return ""
 
 
 @pytest.mark.parametrize(

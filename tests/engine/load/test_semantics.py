@@ -110,6 +110,23 @@ def test_fully_connected(shape, many):
     assert len(set(graph.ops[0].weight_scales)) == (4 if many else 1)
 
 
+def test_one_scale_repeated_for_each_channel_is_that_scale_to_the_last_bit():
+    rng, x = np.random.default_rng(1), np.zeros((1, 1, 1), np.int8)
+    for _ in range(20):
+        scale, weight = (np.float32(rng.uniform(0.01, 0.1)) for _ in "ab")
+        output = float(scale * weight * np.float32(2**23))
+        halves = rng.integers(40, 127, 200) + 0.5  # biases near half steps, where a bit shows
+        bias = halves * output / (float(scale) * float(weight))
+        bias *= 1 + 2.0**-25 * rng.uniform(-2, 2, 200)
+        data = one(
+            *(CODES.FULLY_CONNECTED, (1, 1), (1, 200), schema.FullyConnectedOptionsT()),
+            [(np.zeros((200, 1), np.int8), np.full(200, weight)), np.round(bias).astype(np.int32)],
+            {"scale": scale}, {"scale": output},
+        )  # fmt: skip
+        wanted = oracles.micro(data, [x])[0]
+        np.testing.assert_array_equal(run(parse_tflite(data, "x"), x).ravel(), wanted.ravel())
+
+
 @pytest.mark.parametrize(
     ("code", "options"),
     [
