@@ -93,7 +93,11 @@ BENCH = (
         optional=True,
     ),
     boards_option("all"),
-    Option(("--input",), "int8 or float32 input [H, W, C] (default: random int8)", metavar="NPY"),
+    Option(
+        ("--input",),
+        "int8 or float32 [H, W, C] as .npy, of several inputs as .npz (default: random)",
+        metavar="FILE",
+    ),
     SEED,
     Option(("--repeats",), "timed inferences", 5, number(1, 61, int), "N"),
     Option(("--retries",), "further attempts after a bench failure", 2, number(0, 20, int), "N"),
