@@ -78,8 +78,11 @@ def check_op(op: Op) -> None:
 def _check_inputs(op: Op, where: str) -> None:
     most = MAX_CONCAT if op.kind == "concat" else 1 + (op.kind in BINARY_KINDS)
     least = 1 if op.kind == "concat" else most
-    if not isinstance(op.inputs, tuple) or not least <= len(op.inputs) <= most:
-        raise GraphError(f"{where} ({op.kind}) has inputs {op.inputs!r}, needs {least}..{most}")
+    if not isinstance(op.inputs, tuple):
+        raise GraphError(f"{where} ({op.kind}) has inputs {op.inputs!r}, not a tuple of names")
+    if not least <= len(op.inputs) <= most:
+        count = len(op.inputs)
+        raise GraphError(f"{where} ({op.kind}) has {count} inputs, needs {least}..{most}")
 
 
 def _check_pair(what: str, pair: tuple[int, int], low: int, high: int) -> None:
@@ -147,7 +150,7 @@ def check_graph(graph: Graph) -> None:
         _check_order(op, made, graph.constants, tensors)
         made.add(op.output)
         used.update(op.inputs)
-        _check_fit(op, [tensors[name] for name in op.inputs], tensors[op.output])
+        check_fit(op, [tensors[name] for name in op.inputs], tensors[op.output])
     for name in tensors:
         if name not in made or not (name in used or name in graph.outputs):
             raise GraphError(f"tensor {name!r} is never made or never read")
@@ -193,7 +196,8 @@ def _tensors_by_name(graph: Graph) -> dict[str, Tensor]:
     return tensors
 
 
-def _check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
+def check_fit(op: Op, inputs: list[Tensor], output: Tensor) -> None:
+    """Check shapes and quantisation around one operator."""
     wanted = output_shape(op, inputs, output.shape)
     if output.shape != wanted:
         raise GraphError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.errors import GraphError, UnsupportedError
 from engine.graph import Op, Tensor
-from engine.graph_checks import KEEPING_KINDS
+from engine.graph_checks import KEEPING_KINDS, check_fit
 from engine.load.network import Network
 from engine.load.records import OperatorRecord, TensorRecord
 from engine.load.tensors import INT8, INT32, INT64, constant_values
@@ -138,14 +138,17 @@ class Step:
             _require_same_quant(inputs, output)
         op = Op(kind, label, names, output.name, **attributes)
         shape = made or output_shape(op, list(inputs), output.shape)
-        if shape == output.shape:
-            self.network.ops.append(op)
-            return
+        whole = output if shape == output.shape else self._whole(shape, output)
+        check_fit(op, list(inputs), whole)  # the graph's own check knows no index
+        self.network.ops.append(replace(op, output=whole.name))
+        if whole is not output:
+            self.add("reshape", (whole,), output)
+
+    def _whole(self, shape: Triple, output: Tensor) -> Tensor:
+        """What is made before axes of one are dropped."""
         if _without_ones(shape) != _without_ones(output.shape):
             raise GraphError(f"it makes {shape}, but the file says {output.shape}")
-        whole = self.network.spare(f"{output.name}_whole", shape, output.quant)
-        self.network.ops.append(replace(op, output=whole.name))
-        self.add("reshape", (whole,), output)
+        return self.network.spare(f"{output.name}_whole", shape, output.quant)
 
 
 def _without_ones(shape: Triple) -> list[int]:
