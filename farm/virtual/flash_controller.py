@@ -1,11 +1,12 @@
-"""The flash controller of STM32F4 and F7: keys, erase, programming, option bytes.
+"""What the flash controllers of all families have in common: cells, keys, stores of the core.
 
-Time does not pass in it: BSY reads 0. Programming only clears bits, as the cells do.
+Time does not pass in them: BSY reads 0. Programming only clears bits, as the cells do.
 """
 
 from __future__ import annotations
 
 import ctypes
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -15,14 +16,9 @@ from farm.virtual.hook import EdgeHook, address_of
 from farm.virtual.pages import Page
 from farm.virtual.parts import Part
 
-BASE = 0x40023C00
-ACR, KEYR, OPTKEYR, SR, CR, OPTCR, OPTCR1 = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14, 0x18
+ACR = 0x00
 KEYS = (0x45670123, 0xCDEF89AB)
 OPTION_KEYS = (0x08192A3B, 0x4C5D6E7F)
-PG, SER, MER, STRT, LOCK = 1, 1 << 1, 1 << 2, 1 << 16, 1 << 31
-OPTLOCK = 1
-EOP, OPERR, WRPERR, PGAERR, PGPERR, PGSERR = 1, 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 7
-_ERRORS = 0xF0
 _Program = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 
 
@@ -39,39 +35,66 @@ class _NativeFlash(ctypes.Structure):
     )
 
 
-class FlashController:
-    """Registers over the cells `flash`; `on_change(offset, size)` comes before any change."""
+class KeyLock:
+    """A register that takes two keys in turn; a wrong one shuts it until the next reset."""
+
+    def __init__(self, keys: tuple[int, int] = KEYS) -> None:
+        self._keys = keys
+        self.reset()
+
+    def reset(self) -> None:
+        """Ready for the first key."""
+        self._step, self._dead = 0, False
+
+    def opens(self, value: int, locked: bool) -> bool:
+        """Whether this write, the second of two right ones, unlocks."""
+        if self._dead or not locked or value != self._keys[self._step]:
+            self._dead = self._dead or locked
+            return False
+        self._step = (self._step + 1) % len(self._keys)
+        return self._step == 0
+
+
+class FlashController(ABC):
+    """Registers over the cells `flash`; `on_change(offset, size)` comes before any change.
+
+    `on_latency()` is called when FLASH_ACR, and with it `wait_states`, may have changed.
+    """
+
+    latency_mask = 0xF
+    native_stores = False  # whether flash_store() of hook.c knows this controller
 
     def __init__(
         self,
+        base: int,
         part: Part,
         flash: memoryview,
         hook: EdgeHook,
         on_change: Callable[[int, int], None],
     ) -> None:
-        self.page = Page(BASE, hook)
+        self.page = Page(base, hook)
+        self.on_latency: Callable[[], None] = lambda: None
         self._part, self._flash, self._hook, self._on_change = part, flash, hook, on_change
-        self._key_step = 0
-        self._dead = False  # wrong key: locked until reset
-        self.page.on_write(KEYR, self._write_key)
-        self.page.on_write(OPTKEYR, self._write_option_key)
-        self.page.on_write(SR, self._write_status)
-        self.page.on_write(OPTCR, self._write_options)
-        self.page.on_write(CR, self._write_control)
-        self.reset()
+        self.page.on_write(ACR, self._write_latency)
 
     def reset(self) -> None:
         """Registers as after a system reset."""
         self.page.clear()
-        self._key_step, self._dead = 0, False
-        self.page[CR] = LOCK
-        self.page[OPTCR] = self._part.optcr
-        self.page[OPTCR1] = self._part.optcr1 or 0
-        self._watch_control()
+        for offset, value in self._part.flash_reset.items():
+            self.page[offset] = value
+
+    @property
+    def wait_states(self) -> int:
+        """LATENCY."""
+        return self.page[ACR] & self.latency_mask
+
+    @abstractmethod
+    def store(self, offset: int, size: int, value: int) -> None:
+        """What a bus write into flash does: programs, or raises an error bit."""
 
     def attach(self, core: Any, cells_at: int) -> None:
         """Let the core's stores into flash, whose bytes lie at `cells_at`, reach the controller."""
-        if self._hook.library is None:
+        if self._hook.library is None or not self.native_stores:
             core.hook_add(unicorn.UC_HOOK_MEM_WRITE_PROT, self._stored)
             return
         bases = (self._part.flash_base, *self._part.flash_aliases)
@@ -83,19 +106,20 @@ class FlashController:
         kind, at = unicorn.UC_HOOK_MEM_WRITE_PROT, ctypes.addressof(self._native)
         self._hook.add_native(kind, self._hook.library.flash_store, at)
 
-    def store(self, offset: int, size: int, value: int) -> None:
-        """What a bus write into flash does: programs, or raises an error bit."""
-        control = self.page[CR]
-        if control & LOCK or not control & PG:
-            self.page[SR] |= PGSERR
-        elif 1 << (control >> 8 & 3) != size:
-            self.page[SR] |= PGPERR
-        elif offset % size:
-            self.page[SR] |= PGAERR
-        elif not self.page[SR] & _ERRORS:
-            self._on_change(offset, size)
-            old = int.from_bytes(self._flash[offset : offset + size], "little")
-            self._flash[offset : offset + size] = (old & value).to_bytes(size, "little")
+    def clear_bits(self, offset: int, size: int, value: int) -> None:
+        """Program cells: ones become zeros where `value` has zeros."""
+        self._on_change(offset, size)
+        old = int.from_bytes(self._flash[offset : offset + size], "little")
+        self._flash[offset : offset + size] = (old & value).to_bytes(size, "little")
+
+    def erase(self, offset: int, size: int) -> None:
+        """Set cells to ones."""
+        self._on_change(offset, size)
+        self._flash[offset : offset + size] = b"\xff" * size
+
+    def _write_latency(self, _offset: int, value: int) -> None:
+        self.page[ACR] = value
+        self.on_latency()
 
     def _program(self, offset: int, size: int, value: int) -> int:
         self.store(offset, size, value)
@@ -106,51 +130,3 @@ class FlashController:
             if 0 <= address - base < self._part.flash_bytes:
                 self.store(address - base, size, value & (1 << 8 * size) - 1)
         return True
-
-    def _write_key(self, _offset: int, value: int) -> None:
-        if self._dead or not self.page[CR] & LOCK or value != KEYS[self._key_step]:
-            self._dead = self._dead or bool(self.page[CR] & LOCK)
-            return
-        self._key_step = (self._key_step + 1) % len(KEYS)
-        if self._key_step == 0:
-            self.page[CR] &= ~LOCK
-            self._watch_control()
-
-    def _write_option_key(self, _offset: int, value: int) -> None:
-        if value == OPTION_KEYS[1]:
-            self.page[OPTCR] &= ~OPTLOCK
-
-    def _write_options(self, _offset: int, value: int) -> None:
-        """Only the lock: option bytes of a virtual board do not change."""
-        self.page[OPTCR] |= value & OPTLOCK
-
-    def _write_status(self, _offset: int, value: int) -> None:
-        self.page[SR] &= ~(value & (_ERRORS | EOP | OPERR))
-
-    def _watch_control(self) -> None:
-        """Unlocked and not starting anything, CR is plain; PG opens the fast path of hook.c."""
-        locked = self.page[CR] & LOCK
-        self.page.on_write(CR, self._write_control, 0 if locked else STRT | LOCK | SER | MER)
-
-    def _write_control(self, _offset: int, value: int) -> None:
-        if self.page[CR] & LOCK:
-            return
-        if value & STRT:
-            self._erase(value)
-        self.page[CR] = value & ~STRT
-        self._watch_control()
-
-    def _erase(self, control: int) -> None:
-        """Sector or mass erase; the number of a sector that is not there raises PGSERR."""
-        number = control >> 3 & 31
-        if control & MER:
-            self._fill(0, self._part.flash_bytes)
-        elif control & SER and number < len(self._part.sectors):
-            sector = self._part.sectors[number]
-            self._fill(sector.offset, sector.bytes)
-        elif control & SER:
-            self.page[SR] |= PGSERR
-
-    def _fill(self, offset: int, size: int) -> None:
-        self._on_change(offset, size)
-        self._flash[offset : offset + size] = b"\xff" * size

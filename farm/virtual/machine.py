@@ -85,7 +85,10 @@ class Machine:
         )
         self._exceptions.on_lockup = self._lock_up
         self._exceptions.on_hard_fault = self._catch_hard_fault
-        self._peripherals = Peripherals(part, flash, self._hook, self._nvic, self._flash_changes)
+        self._shut = False  # flash is taken away: its wait states are too few for the clock
+        self._peripherals = Peripherals(
+            part, flash, self._hook, self._nvic, self._flash_changes, self._wake
+        )
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
         self._reader = CycleReader(self._core, self._hook, self._pricer)
@@ -188,6 +191,7 @@ class Machine:
     def _advance(self) -> None:
         """Up to the next stop of the core, and what follows from it."""
         self._counters.stop = 0
+        self._follow_clock()
         self._systick.tick()
         if self._exceptions.take_pending():
             self._sleeping = False
@@ -201,6 +205,16 @@ class Machine:
         self._handle(self._runner.run(skip))
         if self._reset_wanted:
             self.system_reset()
+
+    def _follow_clock(self) -> None:
+        """A core that outruns its voltage locks up; flash that it outruns cannot be read."""
+        found = self._peripherals.overrun
+        if (found == "flash") is not self._shut:
+            self._shut = found == "flash"
+            self._peripherals.shut_flash(self._core.uc, self._shut)
+            self._runner.stale = True
+        if found == "core":
+            self._lock_up()
 
     def _arm(self) -> None:
         """Tell the hook when to stop by itself."""

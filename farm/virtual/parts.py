@@ -13,11 +13,12 @@ import yaml
 
 @dataclass(frozen=True)
 class Ram:
-    """A plain memory."""
+    """A plain memory, seen at `base` and at each alias."""
 
     name: str
     base: int
     bytes: int
+    aliases: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,44 @@ class Registers:
 
 @dataclass(frozen=True)
 class Usart:
-    """The console UART; style "old" is SR/DR (F4), "new" is ISR/RDR/TDR (F7)."""
+    """The console UART; style "old" is SR/DR (F4), "new" is ISR/RDR/TDR (the others).
+
+    Its kernel clock is chosen by the two bits at `source_shift` of the RCC register at offset
+    `source` (None: always the bus clock `bus`). `scale` divides that clock to give BRR: 256
+    where the UART is an LPUART.
+    """
 
     base: int
     style: str
     irq: int
     clock: Clock
+    bus: str  # pclk1 or pclk2
+    source: int | None = None
+    source_shift: int = 0
+    scale: int = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The highest core clock in one power state, and of the flash's clock by wait states."""
+
+    core_hz: int
+    flash_hz: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClockTree:
+    """Oscillators, PLL limits and what each power state allows; frequencies in Hz."""
+
+    family: str
+    internal_hz: int  # HSI
+    external_hz: int  # HSE, as the board has it
+    external_bypass: bool  # it is a signal, not a crystal
+    pll_input_hz: tuple[int, int]
+    vco_hz: tuple[int, int]
+    limits: Mapping[str, Limits]
+    rcc_reset: Mapping[int, int]
+    power_reset: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -74,19 +107,18 @@ class Part:
     dpidr: int
     ap_idr: int
     rom_table: int  # address of the top ROM table
+    dbgmcu: int  # address of the debug support block
     dbgmcu_idcode: int
     device_id: int
     boot_vector: int  # VTOR after reset
+    flash_family: str  # which flash controller
     flash_base: int
     flash_aliases: tuple[int, ...]
     sectors: tuple[Sector, ...]
-    optcr: int
-    optcr1: int | None
+    flash_reset: Mapping[int, int]  # offset in the controller: value after reset
     rams: tuple[Ram, ...]
     system_memory: Mapping[str, int]
-    power_reset: int
-    overdrive: bool
-    rcc_reset: Mapping[int, int]
+    clock: ClockTree
     usart: Usart
     registers: tuple[Registers, ...]
 
@@ -119,7 +151,7 @@ def _part(name: str, facts: dict[str, Any]) -> Part:
     flash, port, usart = facts["flash"], facts["debug_port"], facts["usart"]
     breakpoints = facts["breakpoints"]
     kept = ("core", "timing_model", "cpuid", "irq_count", "mpu_type", "dwt_lock", "caches")
-    also = ("dbgmcu_idcode", "device_id", "boot_vector", "system_memory", "rcc_reset")
+    also = ("dbgmcu", "dbgmcu_idcode", "device_id", "boot_vector", "system_memory")
     return Part(
         name=name,
         mvfr=tuple(facts["mvfr"]),
@@ -129,15 +161,16 @@ def _part(name: str, facts: dict[str, Any]) -> Part:
         dpidr=port["dpidr"],
         ap_idr=port["ap_idr"],
         rom_table=port["rom_table"],
+        flash_family=flash["family"],
         flash_base=flash["base"],
         flash_aliases=tuple(flash["aliases"]),
         sectors=_sectors(flash["sectors"]),
-        optcr=flash["optcr"],
-        optcr1=flash["optcr1"],
-        rams=tuple(Ram(**ram) for ram in facts["rams"]),
-        power_reset=facts["power"]["reset"],
-        overdrive=facts["power"]["overdrive"],
-        usart=Usart(usart["base"], usart["style"], usart["irq"], Clock(*usart["clock"])),
+        flash_reset=flash["reset"],
+        rams=tuple(
+            Ram(**{**ram, "aliases": tuple(ram.get("aliases", ()))}) for ram in facts["rams"]
+        ),
+        clock=_clock_tree(facts["clock"]),
+        usart=Usart(**{**usart, "clock": Clock(*usart["clock"])}),
         registers=tuple(_registers(key, value) for key, value in facts["registers"].items()),
         **{key: facts[key] for key in kept + also},
     )
@@ -151,6 +184,28 @@ def _sectors(runs: list[list[int]]) -> tuple[Sector, ...]:
             sectors.append(Sector(offset, size))
             offset += size
     return tuple(sectors)
+
+
+def _clock_tree(facts: dict[str, Any]) -> ClockTree:
+    limits = {
+        state: Limits(_mhz(given["core_mhz"]), tuple(_mhz(f) for f in given["flash_mhz"]))
+        for state, given in facts["limits"].items()
+    }
+    return ClockTree(
+        family=facts["family"],
+        internal_hz=_mhz(facts["internal_mhz"]),
+        external_hz=_mhz(facts["external_mhz"]),
+        external_bypass=facts["external_bypass"],
+        pll_input_hz=(_mhz(facts["pll_input_mhz"][0]), _mhz(facts["pll_input_mhz"][1])),
+        vco_hz=(_mhz(facts["vco_mhz"][0]), _mhz(facts["vco_mhz"][1])),
+        limits=limits,
+        rcc_reset=facts["rcc_reset"],
+        power_reset=facts["power_reset"],
+    )
+
+
+def _mhz(value: float) -> int:
+    return round(value * 1_000_000)
 
 
 def _registers(name: str, facts: dict[str, Any]) -> Registers:

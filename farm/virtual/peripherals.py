@@ -7,20 +7,28 @@ import mmap
 from collections.abc import Callable
 from typing import Any
 
+import unicorn
+
 from farm.virtual.bus import Bus, Memory
 from farm.virtual.flash_controller import FlashController
+from farm.virtual.flash_f4 import F4Flash
 from farm.virtual.hook import EdgeHook
 from farm.virtual.nvic import Nvic
 from farm.virtual.pages import Page
 from farm.virtual.parts import Part
-from farm.virtual.rcc import ClockControl
+from farm.virtual.rcc import ClockControl, Overrun
+from farm.virtual.rcc_f4 import F4Clocks
 from farm.virtual.usart import Usart
 
-_DBGMCU = 0xE0042000
+_FLASHES: dict[str, type[F4Flash]] = {"f4": F4Flash}
+_CLOCKS: dict[str, type[F4Clocks]] = {"f4": F4Clocks}
 
 
 class Peripherals:
-    """Everything around the core; `on_flash(offset, size)` is called before flash changes."""
+    """Everything around the core.
+
+    `on_flash(offset, size)` is called before flash changes, `on_overrun()` when `overrun` does.
+    """
 
     def __init__(
         self,
@@ -29,31 +37,52 @@ class Peripherals:
         hook: EdgeHook,
         nvic: Nvic,
         on_flash: Callable[[int, int], None],
+        on_overrun: Callable[[], None],
     ) -> None:
         cells = memoryview(flash)
         self._plain = [Page(r.base, hook, r.clock) for r in part.registers]
-        self._flash = FlashController(part, cells, hook, on_flash)
+        self.flash: FlashController = _FLASHES[part.flash_family](part, cells, hook, on_flash)
         self.usart = Usart(part.usart, hook, lambda high: nvic.set_line(part.usart.irq, high))
-        self._clocks = ClockControl(part, hook, (*self._plain, self.usart.page))
-        self._dbgmcu = Page(_DBGMCU, hook)
+        self.clocks: ClockControl = _CLOCKS[part.clock.family](
+            part,
+            hook,
+            (*self._plain, self.usart.page),
+            lambda: self.flash.wait_states,
+            on_overrun,
+        )
+        self.flash.on_latency = self.clocks.update
+        self._dbgmcu = Page(part.dbgmcu, hook)
         self._dbgmcu[0] = part.dbgmcu_idcode
         self._dbgmcu.on_write(0, lambda _offset, _value: None)
         bases = (part.flash_base, *part.flash_aliases)
-        self._cells = Memory(bases, cells, store=self._flash.store)
-        self._rams = [Memory((r.base,), memoryview(bytearray(r.bytes))) for r in part.rams]
+        self._cells = Memory(bases, cells, store=self.flash.store)
+        self._rams = [
+            Memory((r.base, *r.aliases), memoryview(bytearray(r.bytes))) for r in part.rams
+        ]
         self._rom = _system_memory(part)
 
     def put_on(self, bus: Bus) -> None:
         """Give everything its address."""
         for memory in (*self._rams, self._cells, self._rom):
             bus.add_memory(memory)
-        clocks = (self._clocks.rcc, self._clocks.power)
-        for page in (*self._plain, *clocks, self._flash.page, self.usart.page, self._dbgmcu):
+        own = (self.flash.page, self.usart.page, self._dbgmcu)
+        for page in (*self._plain, *self.clocks.pages, *own):
             bus.add_page(page)
 
     def attach(self, uc: Any) -> None:
         """Catch the core's stores into flash."""
-        self._flash.attach(uc, self._cells.pointer)
+        self.flash.attach(uc, self._cells.pointer)
+
+    @property
+    def overrun(self) -> Overrun:
+        """What is too slow for the core's clock: nothing, the flash, or the core itself."""
+        return self.clocks.overrun
+
+    def shut_flash(self, uc: Any, shut: bool) -> None:
+        """Take flash away from the core, which reads it too fast; or give it back."""
+        allowed = unicorn.UC_PROT_NONE if shut else unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+        for base in self._cells.bases:
+            uc.mem_protect(base, len(self._cells.data), allowed)
 
     def fill_rams(self, seed: str) -> None:
         """Noise, as after power-up; the same seed gives the same noise."""
@@ -65,9 +94,9 @@ class Peripherals:
         """Registers as after a system reset; memories stay."""
         for page in self._plain:
             page.clear()
-        self._flash.reset()
+        self.flash.reset()
         self.usart.reset()
-        self._clocks.reset()
+        self.clocks.reset()
 
 
 def _system_memory(part: Part) -> Memory:

@@ -1,71 +1,143 @@
-"""Clock and power control of STM32F4 and F7: ready bits that follow, clock gates that count."""
+"""Reset and clock control, power control: what all families have in common.
+
+A family computes its clocks from its registers; this part gates the peripherals, and says when the
+core outruns what its voltage or the flash's wait states allow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from farm.virtual.hook import EdgeHook
 from farm.virtual.pages import Page
-from farm.virtual.parts import Clock, Part
+from farm.virtual.parts import Part
 
-RCC_BASE, PWR_BASE = 0x40023800, 0x40007000
-CR, PLLCFGR, CFGR, BDCR, CSR = 0x00, 0x04, 0x08, 0x70, 0x74
-_ENABLES = (0x30, 0x34, 0x38, 0x40, 0x44)
-_OSCILLATORS = (0, 16, 24, 26, 28)  # HSION, HSEON, PLLON, PLLI2SON, PLLSAION; ready is the next bit
-HSERDY, PLLON, PLLRDY = 1 << 17, 1 << 24, 1 << 25
-PWR_CR, PWR_CSR = 0x00, 0x04
-VOSRDY, ODEN, ODRDY, ODSWEN, ODSWRDY = 1 << 14, 1 << 16, 1 << 16, 1 << 17, 1 << 17
-_PWREN = Clock(0x40, 28)
-_HSI_READY = {0: 1 << 1, 1: HSERDY, 2: PLLRDY}
+Overrun = Literal["", "flash", "core"]
 
 
-class ClockControl:
-    """RCC and PWR. `gated` are pages whose clock the enable registers switch."""
+@dataclass(frozen=True)
+class Clocks:
+    """What runs how fast, in Hz; `flash` is what the wait states are counted in."""
 
-    def __init__(self, part: Part, hook: EdgeHook, gated: Iterable[Page]) -> None:
-        self.rcc = Page(RCC_BASE, hook)
-        self.power = Page(PWR_BASE, hook, _PWREN)
-        self._part = part
+    core: int
+    flash: int
+    pclk1: int
+    pclk2: int
+    system: int
+
+
+class ClockControl(ABC):
+    """RCC and PWR. `gated` are pages whose clock the enable registers switch.
+
+    `wait_states()` tells what FLASH_ACR holds; `on_change()` is called when `overrun` changes.
+    `internal_hz` and `external_hz` are what the oscillators really do.
+    """
+
+    enables: tuple[int, ...]  # offsets of the enable registers
+    selector: tuple[int, int]  # the register and the position of SW; SWS lies above it
+    selector_bits = 2
+
+    def __init__(
+        self,
+        part: Part,
+        hook: EdgeHook,
+        rcc: int,
+        power: Page,
+        gated: Iterable[Page],
+        wait_states: Callable[[], int],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.rcc, self.power = Page(rcc, hook), power
+        self.tree = part.clock
+        self.internal_hz, self.external_hz = part.clock.internal_hz, part.clock.external_hz
+        self.overrun: Overrun = ""
+        self._usart = part.usart
         self._gated = (*gated, self.power)
-        self.rcc.on_write(CR, self._write_cr)
-        self.rcc.on_write(PLLCFGR, self._write_pll)
-        self.rcc.on_write(CFGR, self._write_cfgr)
-        for offset in (BDCR, CSR):
-            self.rcc.on_write(offset, self._write_low_speed)
-        for offset in _ENABLES:
+        self._wait_states, self._on_change = wait_states, on_change
+        for offset in self.enables:
             self.rcc.on_write(offset, self._write_enable)
-        self.power.on_write(PWR_CR, self._write_power)
-        self.reset()
+
+    @property
+    def pages(self) -> tuple[Page, ...]:
+        """Every page of registers here."""
+        return self.rcc, self.power
 
     def reset(self) -> None:
         """Registers as after a system reset: the internal oscillator, everything else off."""
-        self.rcc.clear()
-        self.power.clear()
-        for offset, value in self._part.rcc_reset.items():
-            self.rcc[offset] = value
-        self.power[PWR_CR] = self._part.power_reset
+        for page, values in self._reset_values():
+            page.clear()
+            for offset, value in values.items():
+                page[offset] = value
         self._gate()
+        self.update()
 
-    def _write_cr(self, _offset: int, value: int) -> None:
-        for bit in _OSCILLATORS:
-            ready = 1 << bit + 1
-            value = value | ready if value >> bit & 1 else value & ~ready
-        self.rcc[CR] = value
-        self._follow_power()
+    def power_up(self) -> None:
+        """What only a power-up resets, where there is such a thing."""
 
-    def _write_pll(self, _offset: int, value: int) -> None:
-        """The PLL takes a new setting only while it is off (RM0090, 6.3.2)."""
-        if not self.rcc[CR] & PLLON:
-            self.rcc[PLLCFGR] = value
+    def _reset_values(self) -> tuple[tuple[Page, Mapping[int, int]], ...]:
+        return (self.rcc, self.tree.rcc_reset), (self.power, self.tree.power_reset)
 
-    def _write_cfgr(self, _offset: int, value: int) -> None:
-        """SWS follows SW when the source it names is running."""
-        running = self.rcc[CR] & _HSI_READY.get(value & 3, 0)
-        selected = value & 3 if running else self.rcc[CFGR] >> 2 & 3
-        self.rcc[CFGR] = value & ~0xC | selected << 2
+    @abstractmethod
+    def clocks(self) -> Clocks:
+        """The clocks that the registers ask for now."""
 
-    def _write_low_speed(self, offset: int, value: int) -> None:
-        self.rcc[offset] = value | 2 if value & 1 else value & ~2
+    @abstractmethod
+    def power_state(self) -> str:
+        """Which of the part's limits hold now."""
+
+    @abstractmethod
+    def source_hz(self, number: int) -> int:
+        """The frequency of the source with this number in SW; 0: it does not run."""
+
+    def console_hz(self) -> int:
+        """The kernel clock of the console UART: bus, system clock or internal oscillator."""
+        clocks = self.clocks()
+        bus = clocks.pclk1 if self._usart.bus == "pclk1" else clocks.pclk2
+        if self._usart.source is None:
+            return bus
+        chosen = self.rcc[self._usart.source] >> self._usart.source_shift & 3
+        return (bus, clocks.system, self.internal_hz, 32_768)[chosen]
+
+    def update(self) -> None:
+        """Look again whether the core outruns its limits."""
+        limits, clocks = self.tree.limits[self.power_state()], self.clocks()
+        allowed = limits.flash_hz[min(self._wait_states(), len(limits.flash_hz) - 1)]
+        found: Overrun = "core" if clocks.core > limits.core_hz else ""
+        found = found or ("flash" if clocks.flash > allowed else "")
+        if found != self.overrun:
+            self.overrun = found
+            self._on_change()
+
+    def pll_hz(self, source_hz: int, m: int, n: int) -> int:
+        """The oscillator of a PLL; 0: it does not lock, as an input or output is out of range."""
+        low, high = self.tree.pll_input_hz
+        if not m or not low <= source_hz / m <= high:
+            return 0
+        vco = source_hz * n // m
+        low, high = self.tree.vco_hz
+        return vco if low <= vco <= high else 0
+
+    def external_runs(self, enabled: int, bypassed: int) -> bool:
+        """Whether HSE gets ready: a crystal does not start when it is bypassed."""
+        present = bool(self.external_hz)
+        return bool(enabled) and present and (self.tree.external_bypass or not bypassed)
+
+    def follow_switch(self, value: int) -> int:
+        """A value for the register of SW: SWS follows when the source that it names runs."""
+        offset, shift = self.selector
+        mask = (1 << self.selector_bits) - 1
+        wanted, at = value >> shift & mask, shift + self.selector_bits
+        current = self.rcc[offset] >> at & mask
+        chosen = wanted if self.source_hz(wanted) else current
+        return value & ~(mask << at) | chosen << at
+
+    def switched_to(self) -> int:
+        """The number of the source in use."""
+        offset, shift = self.selector
+        return self.rcc[offset] >> shift + self.selector_bits & (1 << self.selector_bits) - 1
 
     def _write_enable(self, offset: int, value: int) -> None:
         self.rcc[offset] = value
@@ -76,15 +148,12 @@ class ClockControl:
             clock = page.clock
             page.state.clocked = self.rcc[clock.offset] >> clock.bit & 1 if clock else 1
 
-    def _write_power(self, _offset: int, value: int) -> None:
-        self.power[PWR_CR] = value
-        self._follow_power()
 
-    def _follow_power(self) -> None:
-        """The regulator's scale is ready once the PLL runs; over-drive when asked (F7)."""
-        status = VOSRDY if self.rcc[CR] & PLLON else 0
-        if self._part.overdrive:
-            control = self.power[PWR_CR]
-            status |= control & ODEN
-            status |= control & ODSWEN if control & ODEN else 0
-        self.power[PWR_CSR] = status
+def ahb_divider(code: int) -> int:
+    """HPRE of every family: 0..7 no division, then 2, 4, 8, 16, 64, 128, 256, 512."""
+    return 1 if code < 8 else (2, 4, 8, 16, 64, 128, 256, 512)[code & 7]
+
+
+def apb_divider(code: int) -> int:
+    """PPRE of every family: 0..3 no division, then 2, 4, 8, 16."""
+    return 1 if code < 4 else 2 << (code & 3)
