@@ -102,7 +102,7 @@ def _constant_bytes(graph: Graph) -> int:
 
 def _draft(graph: Graph, arena: Plan, plain: bool) -> _Draft:
     ops = [graph.ops[step] for step in arena.order]
-    calls = tuple(None if _is_free(op, arena) else _described(graph, op, plain) for op in ops)
+    calls = tuple(None if is_free(op, arena) else _described(graph, op, plain) for op in ops)
     return _Draft(graph, arena, calls, Names(op.name for op in ops), Names(graph.constants))
 
 
@@ -111,8 +111,8 @@ def _described(graph: Graph, op: Op, plain: bool) -> _Call:
     return _Call(op, row, row.describe(graph, op))
 
 
-def _is_free(op: Op, arena: Plan) -> bool:
-    """Whether the output already is where it should be."""
+def is_free(op: Op, arena: Plan) -> bool:
+    """Whether the output already is where it should be, so that no kernel is called."""
     places = arena.offsets
     return op.kind == "reshape" and places[op.inputs[0]] == places[op.output]
 

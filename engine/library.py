@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from engine.cmodel import CModel, Layer
 from engine.dispatch import choose
-from engine.graph import Graph
+from engine.emit import is_free
+from engine.graph import Graph, Op
 from engine.memory_map import memory_map_svg
 from engine.plan import Plan
 from engine.tenants import lifetimes
@@ -39,9 +40,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What one layer takes: const_bytes of flash, and what its step keeps live in the arena."""
+    """What one layer takes: const_bytes of flash, and what its step keeps live in the arena.
+
+    kernel: "none" where nothing has to be done.
+    """
 
     layer: Layer
+    kernel: str
     const_bytes: int
     live_bytes: int
 
@@ -49,9 +54,14 @@ class LayerCost:
 def layer_costs(graph: Graph, plan: Plan, layers: Sequence[Layer]) -> tuple[LayerCost, ...]:
     """One row a layer, in execution order."""
     lives = lifetimes(graph, plan.order)
+    live = (_live_bytes(graph, plan, lives, step) for step in range(len(plan.order)))
     return tuple(
-        LayerCost(layer, _const_bytes(graph, op_index), _live_bytes(graph, plan, lives, step))
-        for step, (op_index, layer) in enumerate(zip(plan.order, layers, strict=True))
+        LayerCost(layer, "none", 0, live_bytes)
+        if is_free(op, plan)
+        else LayerCost(layer, layer.kernel, _const_bytes(graph, op), live_bytes)
+        for op, layer, live_bytes in zip(
+            (graph.ops[index] for index in plan.order), layers, live, strict=True
+        )
     )
 
 
@@ -80,7 +90,7 @@ def layers_csv(costs: Sequence[LayerCost]) -> str:
         layer = cost.layer
         shapes = ("x".join(map(str, shape)) for shape in (layer.input_shape, layer.output_shape))
         rows.writerow(
-            (layer.index, _cell(layer.name), layer.kind, layer.kernel, *shapes, layer.macs,
+            (layer.index, _cell(layer.name), layer.kind, cost.kernel, *shapes, layer.macs,
              cost.const_bytes, cost.live_bytes)
         )  # fmt: skip
     return text.getvalue()
@@ -91,8 +101,7 @@ def _cell(name: str) -> str:
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
-def _const_bytes(graph: Graph, op_index: int) -> int:
-    op = graph.ops[op_index]
+def _const_bytes(graph: Graph, op: Op) -> int:
     return choose(graph, op).describe(graph, op).const_bytes
 
 

@@ -77,6 +77,20 @@ def test_the_table_has_a_line_a_layer(tmp_path):
     assert sum(int(row["const_bytes"]) for row in rows) == emit(graph).const_bytes
 
 
+def test_a_reshape_that_moves_nothing_costs_nothing(tmp_path):
+    quant = Quant(1.0, 0)
+    tensors = tuple(
+        Tensor(name, shape, quant)
+        for name, shape in (("x", (1, 1, 8)), ("y", (2, 2, 2)), ("z", (1, 1, 2)))
+    )
+    ops = (Op("reshape", "seen", ("x",), "y"), Op("average_pool2d", "pool", ("y",), "z", (2, 2)))
+    files = written(Graph("n", tensors, ops, ("x",), ("z",)), tmp_path / "library")
+    first, second = csv.DictReader(io.StringIO(files["layers.csv"]))
+    assert (first["kernel"], first["const_bytes"]) == ("none", "0")
+    assert second["kernel"] in files["model.c"]
+    assert "tr_reshape(" not in files["model.c"]
+
+
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.text(min_size=1, max_size=12).filter(lambda text: text.isprintable()))
 def test_no_name_ends_a_cell_or_starts_a_formula(name):
