@@ -119,11 +119,11 @@ HATCH = (
 
 
 def _things(graph: Graph, plan: Plan) -> Iterator[_Thing]:
-    """Tensors, then scratch, then what is shared, so that the later are drawn over the earlier."""
+    """Tensors, the network's own last, then scratch, then what is shared: drawn over each other."""
     lives = lifetimes(graph, plan.order)
     shared = list(_shares(graph, plan, lives))
-    for name, (first, last) in lives.items():
-        start = plan.offsets[name]
+    for name in sorted(lives, key=lambda name: _kind(graph, name) != "tensor"):
+        (first, last), start = lives[name], plan.offsets[name]
         yield _Thing(
             _kind(graph, name), name, start, start + graph.tensor(name).size, first, last,
             _labelled(first, last, {step for _, step, *pair in shared if name in pair}),
