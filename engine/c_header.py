@@ -29,19 +29,19 @@ extern "C" {{
  * a run may write over them. */
 int8_t *tinyrack_input(uint32_t index);
 
-/* Where output `index` lies in the arena; 0 beyond the last. It is valid behind a run, until the
+/* Where output `index` lies in the arena; 0 beyond the last. It is valid after a run, until the
  * next one or until an input is written. */
 const int8_t *tinyrack_output(uint32_t index);
 
 /* One inference in the arena. Not reentrant: there is one arena. */
 void tinyrack_run(void);
 
-/* The same, calling after(i) behind layer i. */
+/* The same, calling after(i) when layer i has run. */
 void tinyrack_trace(void (*after)(uint32_t layer));
 
 /* The same on memory of the caller: copies `in` into the arena, runs, copies the result to `out`.
  * `in` is TINYRACK_INPUT_BYTES and `out` TINYRACK_OUTPUT_BYTES long: inputs, and outputs, one
- * behind the other. `in` is only read; neither may overlap the arena or the other. */
+ * after the other. `in` is only read; neither may overlap the arena or the other. */
 void tinyrack_invoke(const int8_t *in, int8_t *out);
 
 #ifdef __cplusplus
