@@ -35,11 +35,16 @@ def load_tflite(path: Path) -> Graph:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise GraphError(f"{path} cannot be read: {error.strerror or error}") from error
-    return parse_tflite(data, path.stem)
+    return _parse(data, path.stem, str(path))
 
 
 def parse_tflite(data: bytes, name: str) -> Graph:
     """The network in the bytes of a file, under `name`. Raises `EngineError`."""
+    return _parse(data, name, printable(name))
+
+
+def _parse(data: bytes, name: str, file: str) -> Graph:
+    """`file`: how errors call it."""
     try:
         with np.errstate(all="ignore"):  # scales of a hostile file overflow; they are checked
             network = Network(read_file(data))
@@ -47,7 +52,7 @@ def parse_tflite(data: bytes, name: str) -> Graph:
                 _convert(Step(network, operator))
             return network.graph(name)
     except (GraphError, UnsupportedError) as error:
-        raise type(error)(f"{printable(name)}: {error}") from error
+        raise type(error)(f"{file}: {error}") from error
 
 
 def _convert(step: Step) -> None:
