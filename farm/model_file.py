@@ -1,6 +1,7 @@
 """Inputs for a network given on the command line, and the outputs to expect."""
 
 import io
+import itertools
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from engine import reference
+from engine.errors import GraphError
 from engine.graph import Graph
 from engine.quantize import quantize_input
 from farm.errors import InventoryError
@@ -24,8 +26,8 @@ def load_input(graph: Graph, path: Path | None, seed: int) -> Inputs:
     """Every input [H, W, C] by its name, int8: random, or what a file has.
 
     path: a .npy for a network with one input, or a .npz that has every input under its name; of
-    int8, or of float32 to be quantised. Raises InventoryError, GraphError for values that are no
-    numbers.
+    int8, or of float32 to be quantised. Axes of 1 at the front, such as the batch, may be there or
+    not. Raises InventoryError.
     """
     if path is None:
         rng = np.random.default_rng(seed)
@@ -37,13 +39,21 @@ def load_input(graph: Graph, path: Path | None, seed: int) -> Inputs:
 
 def _input(graph: Graph, name: str, array: NDArray[np.generic], path: Path) -> NDArray[np.int8]:
     shape = graph.tensor(name).shape
-    if array.shape != shape:
+    if _without_front_ones(array.shape) != _without_front_ones(shape):
         raise InventoryError(f"{path}: shape {array.shape}, the network takes {shape} as {name!r}")
-    if array.dtype == np.float32:
-        return quantize_input(graph, array, name)
-    if array.dtype != np.int8:
+    if array.dtype not in (np.float32, np.int8):
         raise InventoryError(f"{path}: {array.dtype}, not int8 or float32")
-    return array.astype(np.int8, copy=False)
+    array = array.reshape(shape)
+    if array.dtype == np.int8:
+        return array.astype(np.int8, copy=False)
+    try:
+        return quantize_input(graph, array.astype(np.float32, copy=False), name)
+    except GraphError as error:
+        raise InventoryError(f"{path}: {error}") from error
+
+
+def _without_front_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(itertools.dropwhile(lambda size: size == 1, shape))
 
 
 def input_bytes(graph: Graph, inputs: Inputs) -> bytes:
@@ -62,15 +72,13 @@ def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.gen
     try:
         if path.stat().st_size > MAX_INPUT_FILE_BYTES:
             raise InventoryError(f"{path}: larger than {MAX_INPUT_FILE_BYTES >> 20} MiB")
-        if path.suffix == ".npz":
+        if path.suffix == ".npz":  # anything else is one array
             return _load_members(path, names)
-        array = np.load(path, allow_pickle=False)
+        array = _member(path.read_bytes())
     except OSError as error:
-        raise InventoryError(f"{path}: cannot be read: {error}") from error
+        raise InventoryError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise InventoryError(f"{path}: not a .npy or .npz file: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise InventoryError(f"{path}: an archive, not one array; name it *.npz")
     if len(names) > 1:
         raise InventoryError(f"{path}: one array; the network takes a .npz of {', '.join(names)}")
     return {names[0]: array}

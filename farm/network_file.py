@@ -38,7 +38,7 @@ def load_network(path: Path, *, rewritten: bool = True) -> Network:
     if suffix is None:
         raise InventoryError(f"{path}: not a network; its name must end in {' or '.join(READERS)}")
     if not path.is_file():
-        raise InventoryError(f"{path}: no such file")
+        raise InventoryError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     given = READERS[suffix](path)
     if not rewritten:
         return Network(given, given)

@@ -52,6 +52,27 @@ def test_damaged_archives_and_single_arrays_are_refused(tmp_path):
         load_input(two_inputs(), tmp_path / "one.npy", 0)
 
 
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3, 1), (1, 1, 3, 1)])
+def test_axes_of_one_at_the_front_may_be_there_or_not(tmp_path, shape):
+    quant = Quant(0.5, 0)
+    tensors = (Tensor("x", (1, 3, 1), quant), Tensor("y", (1, 3, 1), quant))
+    graph = Graph("one", tensors, (Op("relu", "relu", ("x",), "y"),), ("x",), ("y",))
+    np.save(tmp_path / "x.npy", np.arange(3, dtype=np.int8).reshape(shape))
+    inputs = load_input(graph, tmp_path / "x.npy", 0)
+    assert inputs["x"].shape == (1, 3, 1)
+    assert input_bytes(graph, inputs) == bytes([0, 1, 2])
+
+
+def test_what_is_wrong_in_a_file_is_said_with_its_name_and_without_advice_to_trust_it(tmp_path):
+    np.savez(tmp_path / "nan.npz", a=np.full((2, 2, 1), np.nan, np.float32), b=GOOD["b"])
+    with pytest.raises(InventoryError, match=r"nan\.npz: .*not numbers"):
+        load_input(two_inputs(), tmp_path / "nan.npz", 0)
+    (tmp_path / "text.npy").write_text("1, 2, 3")
+    with pytest.raises(InventoryError, match=r"text\.npy: not a \.npy") as caught:
+        load_input(two_inputs(), tmp_path / "text.npy", 0)
+    assert "pickle" not in str(caught.value)
+
+
 def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, a=np.zeros(17 << 20, np.int8))
