@@ -10,7 +10,7 @@ from engine.emit import emit
 from engine.graph import Graph
 from engine.library import LayerCost, layer_costs, library_files
 from engine.plan import Plan, plan
-from farm.errors import ImageError
+from farm.errors import ImageError, InventoryError
 from farm.image import build_image
 from farm.mcus import Mcu, load_mcu
 from farm.network_file import Network, load_network
@@ -67,7 +67,10 @@ def _build(model: CModel, mcu: Mcu) -> dict[str, Any]:
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> list[str]:
     """Write files by name, each whole or not at all; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InventoryError(f"{folder}: not a folder, there is a file") from error
     for name, data in files.items():
         draft = folder / f".{name}.new"
         draft.write_bytes(data)
@@ -99,33 +102,39 @@ def _weight_bytes(graph: Graph) -> int:
 
 def _layer(cost: LayerCost) -> dict[str, Any]:
     layer = cost.layer
-    keys = ("index", "name", "kind", "kernel", "macs")
+    keys = ("index", "name", "kind", "macs")
     shapes = {key: list(getattr(layer, key)) for key in ("input_shape", "output_shape")}
-    sizes = {"const_bytes": cost.const_bytes, "live_bytes": cost.live_bytes}
-    return {key: getattr(layer, key) for key in keys} | shapes | sizes
+    costs = {key: getattr(cost, key) for key in ("kernel", "const_bytes", "live_bytes")}
+    return {key: getattr(layer, key) for key in keys} | shapes | costs
 
 
 def _show(row: Mapping[str, Any], costs: Sequence[LayerCost]) -> None:
     print_table(f"{row['name']} for {row['mcu']}", _COLUMNS, [_cells(cost) for cost in costs])
-    for name, count in row["rewrites"].items():
-        print_line(f"rewritten: {name}, {count} times")
-    if row["rewrites"]:
-        print_line(
-            f"MACs {row['macs_as_given']:,} -> {row['macs']:,}, weights "
-            f"{row['weight_bytes_as_given']:,} -> {row['weight_bytes']:,} bytes"
-        )
-    bound = row["arena_lower_bound_bytes"]
-    print_line(f"arena_bytes       {row['arena_bytes']:,} (no plan could go under {bound:,})")
-    for key in ("flash_bytes", "static_ram_bytes", "macs"):
-        print_line(f"{key:17} {row[key]:,}")
-    print_line(f"written: {', '.join(row['files'])}")
+    for key, about in _FIGURES.items():
+        print_line(f"{key:16} {row[key]:>11,}  {about.format_map(row)}".rstrip())
+    applied = [f"{name} ({count})" for name, count in row["rewrites"].items()]
+    if applied:
+        print_line(f"rewritten, exactly: {', '.join(applied)}")
+    folder = Path(row["files"][0]).parent
+    print_line(f"in {folder}: {', '.join(Path(file).name for file in row['files'])}")
+
+
+_FIGURES = {
+    "arena_bytes": "all RAM of the library; no plan can go below {arena_lower_bound_bytes:,}",
+    "const_bytes": "tables in flash",
+    "weight_bytes": "the file has {weight_bytes_as_given:,}",
+    "macs": "the file has {macs_as_given:,}",
+    "static_ram_bytes": "of the bench firmware, arena included",
+    "flash_bytes": "of the bench firmware, tables and kernels included",
+}
+"""What is told of a network -> what it is."""
 
 
 def _cells(cost: LayerCost) -> tuple[object, ...]:
     layer = cost.layer
     shapes = ("x".join(map(str, shape)) for shape in (layer.input_shape, layer.output_shape))
     sizes = (f"{size:,}" for size in (layer.macs, cost.const_bytes, cost.live_bytes))
-    return (layer.index, layer.name, layer.kernel, *shapes, *sizes)
+    return (layer.index, layer.name, cost.kernel, *shapes, *sizes)
 
 
 _COLUMNS = (
