@@ -21,11 +21,12 @@ TR_INLINE int32_t tr_clamped(int32_t value, int32_t low, int32_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* The int8 output of one channel, in plain words. */
+/* The int8 output of one channel, in plain words. Clamped before the zero point is added, since a
+ * value of nearly 2**31 has no room for it. */
 TR_INLINE int8_t tr_output_plain(const tr_conv *op, const tr_channel *channel, int32_t acc)
 {
-    int32_t value = tr_requantize(acc, channel->multiplier, channel->shift) + op->out_zero;
-    return (int8_t)tr_clamped(value, op->clamp_min, op->clamp_max);
+    int32_t value = tr_requantize(acc, channel->multiplier, channel->shift), zero = op->out_zero;
+    return (int8_t)(tr_clamped(value, op->clamp_min - zero, op->clamp_max - zero) + zero);
 }
 
 /* The same, saturated only, for abs(acc) < 2**30 and shift 1 .. 22: both roundings are sums.

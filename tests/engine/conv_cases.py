@@ -30,6 +30,20 @@ def one(kind, shape, filters=0, scale=2e-3, seed=1, **attributes):
     return Graph("net", (source, output), (op,), ("in",), ("out",))
 
 
+def brim(kind, zero_point):
+    """Sums at both ends of int32, scaled by nearly one: no room is left for the zero point."""
+    shape = {"conv2d": (2, 1, 1, 1), "depthwise_conv2d": (1, 1, 2), "fully_connected": (2, 1)}
+    most, least = 127 - SOURCE.zero_point, -128 - SOURCE.zero_point
+    op = Op(
+        kind, "op", ("in",), "out",
+        weights=np.ones(shape[kind], np.int8), weight_scales=np.full(2, 2 - 2.0**-30),
+        bias=np.array([(1 << 31) - 1 - most, -(1 << 31) - least], np.int32),
+    )  # fmt: skip
+    sides = (1, 1, 1) if kind == "fully_connected" else (16, 16, 1)
+    output = Tensor("out", (*sides[:2], 2), Quant(OUTPUT.scale, zero_point))
+    return Graph("net", (Tensor("in", sides, SOURCE), output), (op,), ("in",), ("out",))
+
+
 def pads(value):
     """The same padding on all sides, or (top, bottom, left, right)."""
     return Padding(*(value if isinstance(value, tuple) else (value,) * 4))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from conv_cases import one, pads
+from conv_cases import brim, one, pads
 from graph_strategies import inputs_of, operators
 from hypothesis import HealthCheck, Phase, given, settings
 
 import engine.emit
 from engine import c_text, dispatch, reference
-from engine.graph import Graph
+from engine.graph import Graph, Op, Quant, Tensor
 from engine.kernel_row import KernelRow
 from engine.shapes import OP_KINDS
 
@@ -208,8 +208,18 @@ def chosen():
     yield one("conv2d", (3, 3, 5), 4, kernel=(3, 3), dilation=(3, 3), padding=pads(6))
 
 
+def enlarged():
+    """Factors above one, and values that nearly fill 32 bits, for the plain twins."""
+    for kind in ("conv2d", "depthwise_conv2d", "fully_connected"):
+        yield from (brim(kind, zero_point) for zero_point in (-128, 127))
+    yield one("fully_connected", (1, 2, 5), 4, 9.0)
+    scales = {"a": 0.5, "b": 0.25, "out": 0.03}
+    tensors = tuple(Tensor(name, (3, 4, 5), Quant(scale, 2)) for name, scale in scales.items())
+    yield Graph("net", tensors, (Op("mul", "mul", ("a", "b"), "out"),), ("a", "b"), ("out",))
+
+
 @functools.cache
 def every_case():
     """Generated and chosen operators of every kind with the kernels that take them."""
     graphs = [graph for kind in OP_KINDS for graph in graphs_of(kind)]
-    return cases_of([*graphs, *chosen()])
+    return cases_of([*graphs, *chosen(), *enlarged()])
