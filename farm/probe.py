@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from farm import targets
 from farm.errors import BenchError, ImageError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
@@ -112,6 +113,7 @@ def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
 
 
 def _session(board: Board) -> Any:
+    targets.register()
     # Never ConnectHelper: it matches parts of an id, and waits for ever for one that is absent.
     probe = _pyocd("probe.aggregator").DebugProbeAggregator.get_probe_with_id(board.probe)
     if probe is None or normal_uid(probe.unique_id) != normal_uid(board.probe):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from farm import lease
+from farm import lease, targets
 from farm.errors import InventoryError
 from farm.inventory import Board, Rack, load_rack, select, warnings
 from farm.mcus import load_mcu
@@ -118,6 +118,7 @@ def _check_virtual(board: Board) -> None:
 
 def _unknown_targets(rack: Rack) -> list[str]:
     """Types whose target only a CMSIS-Pack could provide."""
+    targets.register()
     built_in = importlib.import_module("pyocd.target").TARGET
     return [
         f"type {each.name}: pyOCD has no built-in target {each.target!r}"

@@ -89,6 +89,7 @@ class Machine:
         self._peripherals = Peripherals(
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
+        self.clock = self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
         self._reader = CycleReader(self._core, self._hook, self._pricer)
@@ -109,6 +110,11 @@ class Machine:
     def cycles(self) -> int:
         """Core cycles since power-up."""
         return int(self._counters.cycles)
+
+    @property
+    def baud(self) -> float:
+        """Bits a second of the console by its clock and its divisor; 0 when that is not set."""
+        return self._peripherals.usart.baud(self.clock.console_hz())
 
     @property
     def timing_model(self) -> str:

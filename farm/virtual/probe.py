@@ -16,6 +16,7 @@ from pyocd.core import exceptions
 from pyocd.core.memory_interface import MemoryInterface
 from pyocd.probe.debug_probe import DebugProbe
 
+from farm import targets
 from farm.lease import holder_of
 from farm.virtual import rack
 from farm.virtual.rpc import (
@@ -108,6 +109,7 @@ class VirtualProbe(DebugProbe):
 
     def create_associated_board(self) -> Board:
         """Without this pyOCD would fall back to a generic core."""
+        targets.register()
         return Board(self.session, board_info=self.associated_board_info)
 
     def open(self) -> None:

@@ -74,9 +74,6 @@ class ClockControl(ABC):
         self._gate()
         self.update()
 
-    def power_up(self) -> None:
-        """What only a power-up resets, where there is such a thing."""
-
     def _reset_values(self) -> tuple[tuple[Page, Mapping[int, int]], ...]:
         return (self.rcc, self.tree.rcc_reset), (self.power, self.tree.power_reset)
 

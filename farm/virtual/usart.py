@@ -18,6 +18,7 @@ from farm.virtual.parts import Usart as UsartPart
 RXNE, TC, TXE = 1 << 5, 1 << 6, 1 << 7
 RE, TE, RXNEIE, TCIE, TXEIE = 1 << 2, 1 << 3, 1 << 5, 1 << 6, 1 << 7
 QUEUE_LIMIT_BYTES = 4096
+OVER8 = 1 << 15
 TEACK, REACK = 1 << 21, 1 << 22
 
 
@@ -27,13 +28,14 @@ class _Layout:
     receive: int
     transmit: int
     control: int
+    divisor: int
     enable: int  # UE in CR1
     acknowledges: bool  # TEACK and REACK exist
 
 
 _LAYOUTS = {
-    "old": _Layout(0x00, 0x04, 0x04, 0x0C, 1 << 13, acknowledges=False),
-    "new": _Layout(0x1C, 0x24, 0x28, 0x00, 1 << 0, acknowledges=True),
+    "old": _Layout(0x00, 0x04, 0x04, 0x0C, 0x08, 1 << 13, acknowledges=False),
+    "new": _Layout(0x1C, 0x24, 0x28, 0x00, 0x0C, 1 << 0, acknowledges=True),
 }
 
 
@@ -42,7 +44,7 @@ class Usart:
 
     def __init__(self, part: UsartPart, hook: EdgeHook, on_line: Callable[[bool], None]) -> None:
         self.page = Page(part.base, hook, part.clock)
-        self._layout = _LAYOUTS[part.style]
+        self._part, self._layout = part, _LAYOUTS[part.style]
         self._hook, self._on_line = hook, on_line
         self._queue: deque[int] = deque()
         hook.counters.status_bit = RXNE
@@ -58,6 +60,13 @@ class Usart:
         self.page.clear()
         self._queue.clear()
         self._update()
+
+    def baud(self, kernel_hz: int) -> float:
+        """The rate that the divisor gives with this kernel clock; 0 when none is set."""
+        divisor = self.page[self._layout.divisor]
+        if self.page[self._layout.control] & OVER8:  # the fraction has three bits, at 2..0
+            divisor, kernel_hz = divisor & ~15 | (divisor & 7) << 1, 2 * kernel_hz
+        return self._part.scale * kernel_hz / divisor if divisor else 0.0
 
     def receive(self, data: bytes) -> int:
         """Bytes from the other end of the wire; how many were taken."""

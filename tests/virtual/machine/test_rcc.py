@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from farm.mcus import Step, load_mcu
 from farm.virtual.machine import Machine
 from farm.virtual.parts import Part, load_part, part_names
 
@@ -58,18 +59,61 @@ def test_peripheral_without_its_clock_reads_zero_and_forgets(name) -> None:
     assert m.read(GPIOD + 2, 2) == 0xA
 
 
+def walk(m: Machine, steps: tuple[Step, ...]) -> bool:
+    """What steps_run() of the harness does; polls do not wait here."""
+    for step in steps:
+        found = m.read(step.address, 4)
+        if step.do == "poll" and found & step.mask != step.value:
+            return False
+        if step.do != "poll":
+            kept = found & ~step.mask if step.do == "modify" else 0
+            m.write(step.address, 4, kept | step.value)
+    return True
+
+
+@pytest.mark.parametrize("source", ["external", "internal"])
+@pytest.mark.parametrize("name", part_names())
+def test_recipe_of_the_harness_gives_its_clock_and_its_baud_rate(name, source) -> None:
+    mcu, m = load_mcu(name), machine_of(load_part(name))
+    assert m.clock.clocks().system == mcu.reset_clock_hz
+    if source == "internal":
+        m.clock.external_hz = 0
+    recipe = mcu.clock
+    assert walk(m, recipe.prepare)
+    assert walk(m, recipe.external) is (source == "external")
+    assert walk(m, recipe.pll_external if source == "external" else recipe.pll_internal)
+    assert walk(m, recipe.run)
+    assert m.clock.clocks().core == mcu.clock_hz
+    assert walk(m, mcu.cold)
+    assert m.clock.overrun == ""
+    assert walk(m, mcu.uart.setup)
+    m.write(mcu.uart.divisor, 4, mcu.uart.divisor_at_clock)
+    assert m.baud == pytest.approx(mcu.uart.baud, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", part_names())
+def test_console_at_the_clock_of_reset_has_its_baud_rate(name) -> None:
+    mcu, m = load_mcu(name), machine_of(load_part(name))
+    assert walk(m, mcu.clock.prepare)
+    assert walk(m, mcu.uart.setup)
+    m.write(mcu.uart.divisor, 4, mcu.uart.divisor_at_reset_clock)
+    assert m.baud == pytest.approx(mcu.uart.baud, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", part_names())
 def test_sectors_cover_flash_without_gap(name) -> None:
     part = load_part(name)
+    sizes = {"stm32f412zg": 1 << 20, "stm32f746ng": 1 << 20}
     end = 0
     for sector in part.sectors:
         assert sector.offset == end
         end += sector.bytes
-    assert end == part.flash_bytes == {"stm32f412zg": 1 << 20, "stm32f767zi": 2 << 20}[name]
+    assert end == part.flash_bytes == sizes.get(name, 2 << 20)
+    assert end == load_mcu(name).flash.bytes
 
 
 def test_unknown_part_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="stm32f412zg, stm32f767zi"):
+    with pytest.raises(ValueError, match=r"stm32f412zg, .*stm32f767zi"):
         load_part("z80")
 
 
