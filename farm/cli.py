@@ -80,8 +80,8 @@ def boards_option(default: str | None) -> Option:
     )
 
 
-NETWORK = "a .tflite file, or an exported network (.tinyrack.npz)"
-MODEL = Option(("model",), NETWORK, metavar="MODEL")
+NETWORK = "an int8 .tflite file, or an exported network (.tinyrack.npz)"
+MODEL = Option(("model",), NETWORK, metavar="NET")
 NO_REWRITE = Option(("--no-rewrite",), "compile the network as the file has it", default=False)
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
@@ -89,13 +89,13 @@ BENCH = (
     Option(
         ("model",),
         f"{NETWORK}; without one, every kernel of the engine",
-        metavar="MODEL",
+        metavar="NET",
         optional=True,
     ),
     boards_option("all"),
     Option(
         ("--input",),
-        "int8 or float32 [H, W, C] as .npy, of several inputs as .npz (default: random)",
+        "int8 or float32 [H, W, C] as .npy, or as .npz by the names of inputs (default: random)",
         metavar="FILE",
     ),
     SEED,

@@ -65,7 +65,7 @@ def _groups(boards: Group, *, each: bool) -> list[Group]:
 def _networks(args: Namespace) -> list[Network]:
     """The network asked for or, without one, every case of the kernel suite."""
     if args.model is None and args.input:
-        raise InventoryError("--input needs a MODEL: the kernels are timed on inputs of their own")
+        raise InventoryError("--input needs a NET: the kernels are timed on inputs of their own")
     networks = []
     for network in _given(args):
         inputs = load_input(network.given, Path(args.input) if args.input else None, args.seed)

@@ -53,4 +53,4 @@ def test_every_kernel_is_timed_and_says_with_what(bench):
 def test_an_input_without_a_network_is_a_usage_error(bench):
     code, _, err = bench("--input", "x.npy")
     assert code == 2
-    assert "needs a MODEL" in err
+    assert "needs a NET" in err
