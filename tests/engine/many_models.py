@@ -2,6 +2,8 @@
 
 import ctypes
 
+from kernel_cases import kernel_files
+
 from engine.host import WARNING_FLAGS
 from engine.toolchain import build_shared
 
@@ -10,21 +12,16 @@ FLAGS = (*WARNING_FLAGS, "-O1")  # the networks are many and the calls few: half
 
 def joined(models, name):
     """One library of the CModels by prefix: `<prefix>_run` is the `tinyrack_run` of each."""
-    files = {}
-    for prefix, model in models.items():
-        kernels = {name: text for name, text in model.files.items() if "model." not in name}
-        files |= kernels | _renamed(model, prefix)
-    return ctypes.CDLL(str(build_shared(files, name, FLAGS)))
+    return ctypes.CDLL(str(build_shared(joined_files(models), name, FLAGS)))
+
+
+def joined_files(models):
+    """Its files: every kernel there is, the same ones each time, and one file a model."""
+    own = {f"{prefix}.c": _renamed(model, prefix) for prefix, model in models.items()}
+    return {**kernel_files(), **own}
 
 
 def _renamed(model, prefix):
-    """The model's own files under other names."""
-    files = {}
-    for name in ("model.c", "model.h"):
-        text = (
-            model.files[name]
-            .replace("tinyrack_", f"{prefix}_")
-            .replace('"model.h"', f'"{prefix}.h"')
-        )
-        files[name.replace("model", prefix)] = text
-    return files
+    """The model's own files as one, under other names."""
+    text = model.files["model.c"].replace('#include "model.h"\n', model.files["model.h"])
+    return text.replace("tinyrack_", f"{prefix}_")

@@ -116,7 +116,7 @@ class Watched:
 def test_a_layer_touches_its_output_and_scratch_alone_whatever_else_is_there(variant, seed):
     watched = Watched(f"{variant}{seed}")
     rng = np.random.default_rng(seed)
-    for x in inputs_for(watched.case.graph, 4, seed)[2:]:
+    for x in inputs_for(watched.case.graph, 4, seed)["in"][2:]:
         for _ in range(2):
             garbage = rng.integers(-128, 128, watched.bytes.size)
             assert watched.run(x, garbage) == []
@@ -125,7 +125,7 @@ def test_a_layer_touches_its_output_and_scratch_alone_whatever_else_is_there(var
 def test_a_write_outside_is_seen():
     """The watch itself: a byte changed between layers, and one within an output."""
     watched = Watched("fast0")
-    watched.run(inputs_for(watched.case.graph, 3)[2], 7)
+    watched.run(inputs_for(watched.case.graph, 3)["in"][2], 7)
     layer = len(watched.case.graph.ops) - 1
     place = watched.place(watched.case.graph.ops[watched.case.arena.order[layer]].output)
     outside = np.ones(watched.bytes.size, bool)
