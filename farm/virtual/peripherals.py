@@ -12,16 +12,18 @@ import unicorn
 from farm.virtual.bus import Bus, Memory
 from farm.virtual.flash_controller import FlashController
 from farm.virtual.flash_f4 import F4Flash
+from farm.virtual.flash_l4 import L4Flash
 from farm.virtual.hook import EdgeHook
 from farm.virtual.nvic import Nvic
 from farm.virtual.pages import Page
 from farm.virtual.parts import Part
 from farm.virtual.rcc import ClockControl, Overrun
 from farm.virtual.rcc_f4 import F4Clocks
+from farm.virtual.rcc_l4 import L4Clocks
 from farm.virtual.usart import Usart
 
-_FLASHES: dict[str, type[F4Flash]] = {"f4": F4Flash}
-_CLOCKS: dict[str, type[F4Clocks]] = {"f4": F4Clocks}
+_FLASHES: dict[str, type[F4Flash | L4Flash]] = {"f4": F4Flash, "l4": L4Flash}
+_CLOCKS: dict[str, type[F4Clocks | L4Clocks]] = {"f4": F4Clocks, "l4": L4Clocks}
 
 
 class Peripherals:

@@ -15,6 +15,7 @@ from farm.virtual import rack
 
 ROOT = Path(__file__).parents[2]
 PARTS = {
+    "nucleo-l4r5zi": "m4-v1",
     "stm32f746g-disco": "m7-v1",
 }
 FAMILIES = {"stm32f7": "cortex-m7", "stm32h7": "cortex-m7", "stm32l4r": "cortex-m4"}
