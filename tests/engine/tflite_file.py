@@ -11,6 +11,8 @@ schema = pytest.importorskip(
 KINDS = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
 }
 
 
@@ -21,6 +23,7 @@ class Writer:
         self.graph = graph
         self.buffers, self.tensors, self.codes, self.operators = [schema.BufferT()], [], [], []
         self.index = {tensor.name: self._activation(tensor) for tensor in graph.tensors}
+        self.borders = {}  # the tensor that stands for an input or output of the graph, if another
 
     def _activation(self, tensor):
         constant = self.graph.constants.get(tensor.name)
@@ -31,6 +34,14 @@ class Writer:
     def temporary(self, shape, quant, name="", dtype=np.int8):
         """A new activation [1, *shape]."""
         return self._tensor((1, *shape), dtype, 0, name, quantization(quant))
+
+    def border(self, tensor, dtype):
+        """A new tensor of another type (uint8, float32) that stands for an input or output."""
+        quant = tensor.quant
+        parameters = scales([quant.scale], quant.zero_point + 128) if dtype is np.uint8 else None
+        made = self._tensor((1, *tensor.shape), dtype, 0, f"{tensor.name} outside", parameters)
+        self.borders[tensor.name] = made
+        return made
 
     def constant(self, values, name="", quant=None, parameters=None):
         """A new tensor with values; `parameters` are those of weights, one scale a channel."""
@@ -78,6 +89,9 @@ class Writer:
         """What `op` writes."""
         return self.graph.tensor(op.output)
 
+    def _ends(self, names):
+        return [self.borders.get(name, self.index[name]) for name in names]
+
     def packed(self):
         """The file."""
         codes = [
@@ -86,8 +100,7 @@ class Writer:
         ]
         subgraph = schema.SubGraphT(
             tensors=self.tensors, operators=self.operators, name=self.graph.name,
-            inputs=[self.index[name] for name in self.graph.inputs],
-            outputs=[self.index[name] for name in self.graph.outputs],
+            inputs=self._ends(self.graph.inputs), outputs=self._ends(self.graph.outputs),
         )  # fmt: skip
         model = schema.ModelT(
             version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=self.buffers,

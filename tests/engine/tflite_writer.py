@@ -17,10 +17,15 @@ CODES, FUSED = schema.BuiltinOperator, schema.ActivationFunctionType
 
 def to_tflite(graph):
     """The bytes of a .tflite file that computes `graph`, its tensors under their own names."""
+    return written(graph).packed()
+
+
+def written(graph):
+    """The parts of that file."""
     writer = Writer(graph)
     for op in graph.ops:
         WRITERS[op.kind](writer, op)
-    return writer.packed()
+    return writer
 
 
 def activations(quant):
