@@ -9,8 +9,6 @@ from engine.graph import Graph
 from engine.needs import Need, readers
 from engine.packing import Block, Share
 
-Lives = Mapping[str, tuple[int, int]]
-
 
 @dataclass(frozen=True)
 class Tenants:

@@ -2,7 +2,7 @@
 
 from engine import features
 from engine.graph import Graph, Op
-from engine.kernel_row import Description, Features, KernelRow, always
+from engine.kernel_row import Description, Features, KernelRow, always, in_place
 from engine.numerics import add_parameters, mul_multiplier, sub_parameters
 from engine.rows.fields import clamped
 from engine.rows.strides import Walk, braces, merged, repeated
@@ -24,9 +24,9 @@ def describe_sum(graph: Graph, op: Op) -> Description:
         "sign_a": first,
         "sign_b": second,
         **_zeros(graph, op, sorted_inputs(graph, op)),
-        "factor_a": _factor(factors[0]),
-        "factor_b": _factor(factors[1]),
-        "factor_out": _factor(factors[2]),
+        "factor_a": braces(factors[0]),
+        "factor_b": braces(factors[1]),
+        "factor_out": braces(factors[2]),
         "clamp_min": op.clamp[0],
         "clamp_max": op.clamp[1],
     }
@@ -65,7 +65,7 @@ def describe_product(graph: Graph, op: Op) -> Description:
     fields: dict[str, int | str] = {
         "at": _spread(_walk(graph, op, wide_first(graph, op))),
         **_zeros(graph, op, wide_first(graph, op)),
-        "factor": _factor(_product_factor(graph, op)),
+        "factor": braces(_product_factor(graph, op)),
         "clamp_min": op.clamp[0],
         "clamp_max": op.clamp[1],
     }
@@ -101,10 +101,6 @@ def _zeros(graph: Graph, op: Op, inputs: tuple[str, ...]) -> dict[str, int]:
     return {field: graph.tensor(name).quant.zero_point for field, name in places}
 
 
-def _factor(factor: Factor) -> str:
-    return braces(factor)
-
-
 def _is_fast_sum(graph: Graph, op: Op) -> bool:
     """Whether tr_add rounds exactly: its second input and the sum are shifted by 1 to 30, 22."""
     shapes = {graph.tensor(name).shape for name in op.inputs}
@@ -114,10 +110,6 @@ def _is_fast_sum(graph: Graph, op: Op) -> bool:
 
 def _is_fast_product(graph: Graph, op: Op) -> bool:
     return _product_factor(graph, op)[1] in FAST_SHIFTS
-
-
-def _in_place(_graph: Graph, _op: Op) -> int:
-    return 0
 
 
 def product_features(graph: Graph, op: Op) -> Features:
@@ -134,16 +126,16 @@ def product_features(graph: Graph, op: Op) -> Features:
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_add", "add", "add.c", _is_fast_sum, features.add, describe_sum,
-              lead_bytes=_in_place, inputs=sorted_inputs, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=sorted_inputs, headers=("spread.h",)),
     KernelRow("tr_sub", "sub", "add.c", _is_fast_sum, features.add, describe_sum,
-              lead_bytes=_in_place, inputs=sorted_inputs, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=sorted_inputs, headers=("spread.h",)),
     KernelRow("tr_mul", "mul", "mul.c", _is_fast_product, product_features, describe_product,
-              lead_bytes=_in_place, inputs=wide_first, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=wide_first, headers=("spread.h",)),
     KernelRow("tr_add_plain", "add", "add.c", always, features.plain, describe_sum,
-              lead_bytes=_in_place, inputs=sorted_inputs, plain=True, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=sorted_inputs, plain=True, headers=("spread.h",)),
     KernelRow("tr_add_plain", "sub", "add.c", always, features.plain, describe_sum,
-              lead_bytes=_in_place, inputs=sorted_inputs, plain=True, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=sorted_inputs, plain=True, headers=("spread.h",)),
     KernelRow("tr_mul_plain", "mul", "mul.c", always, features.plain, describe_product,
-              lead_bytes=_in_place, inputs=wide_first, plain=True, headers=("spread.h",)),
+              lead_bytes=in_place, inputs=wide_first, plain=True, headers=("spread.h",)),
 )
 # fmt: on

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine import c_text
 from engine.executors.movement import nearest
 from engine.graph import Graph, Op
-from engine.kernel_row import Description, Features, KernelRow, Table, always
+from engine.kernel_row import Description, Features, KernelRow, Table, always, in_place
 from engine.lead import MAX_PIXELS, lead
 from engine.options import Concat, Pad, Resize, Slice, Transpose
 from engine.rows.strides import Triple, Walk, braces, dense, merged
@@ -38,10 +38,6 @@ def describe_reshape(graph: Graph, op: Op) -> Description:
 
 def _reshape_features(graph: Graph, op: Op) -> Features:
     return _runs(1, graph.tensor(op.output).size)
-
-
-def _in_place(_graph: Graph, _op: Op) -> int:
-    return 0
 
 
 def _sliced(graph: Graph, op: Op) -> tuple[int, Walk]:
@@ -212,7 +208,7 @@ def _resize_lead(graph: Graph, op: Op) -> int | None:
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_reshape", "reshape", "move.c", always, _reshape_features, describe_reshape,
-              lead_bytes=_in_place, plain=True),
+              lead_bytes=in_place, plain=True),
     KernelRow("tr_gather", "slice", "move.c", always, _walk_features, describe_walk,
               lead_bytes=_walk_lead, plain=True),
     KernelRow("tr_gather", "transpose", "move.c", always, _walk_features, describe_walk,
