@@ -33,10 +33,13 @@ def rom_tables(part: Part) -> dict[int, Callable[[int], int]]:
     if part.core == "cortex-m4":
         return {last: _rom(last, standard, part.device_id, _ST)}
     middle, top = 0xE00FE000, part.rom_table
+    processor = _rom(last, standard, 0x4C7, _ARM)
+    if top == middle:  # an H7 has two levels, the others three
+        return {top: _rom(top, (last,), part.device_id, _ST), last: processor}
     return {
         top: _rom(top, (middle,), part.device_id, _ST),
         middle: _rom(middle, (last,), 0x4C8, _ARM),
-        last: _rom(last, standard, 0x4C7, _ARM),
+        last: processor,
     }
 
 

@@ -12,6 +12,7 @@ import unicorn
 from farm.virtual.bus import Bus, Memory
 from farm.virtual.flash_controller import FlashController
 from farm.virtual.flash_f4 import F4Flash
+from farm.virtual.flash_h7 import H7Flash
 from farm.virtual.flash_l4 import L4Flash
 from farm.virtual.hook import EdgeHook
 from farm.virtual.nvic import Nvic
@@ -19,11 +20,20 @@ from farm.virtual.pages import Page
 from farm.virtual.parts import Part
 from farm.virtual.rcc import ClockControl, Overrun
 from farm.virtual.rcc_f4 import F4Clocks
+from farm.virtual.rcc_h7 import H7Clocks
 from farm.virtual.rcc_l4 import L4Clocks
 from farm.virtual.usart import Usart
 
-_FLASHES: dict[str, type[F4Flash | L4Flash]] = {"f4": F4Flash, "l4": L4Flash}
-_CLOCKS: dict[str, type[F4Clocks | L4Clocks]] = {"f4": F4Clocks, "l4": L4Clocks}
+_FLASHES: dict[str, type[F4Flash | L4Flash | H7Flash]] = {
+    "f4": F4Flash,
+    "l4": L4Flash,
+    "h7": H7Flash,
+}
+_CLOCKS: dict[str, type[F4Clocks | L4Clocks | H7Clocks]] = {
+    "f4": F4Clocks,
+    "l4": L4Clocks,
+    "h7": H7Clocks,
+}
 
 
 class Peripherals:
@@ -88,6 +98,7 @@ class Peripherals:
 
     def fill_rams(self, seed: str) -> None:
         """Noise, as after power-up; the same seed gives the same noise."""
+        self.clocks.kept.clear()
         for index, ram in enumerate(self._rams):
             noise = hashlib.shake_128(f"{seed} {index}".encode())
             ram.data[:] = noise.digest(len(ram.data))

@@ -54,6 +54,7 @@ class ClockControl(ABC):
         self.tree = part.clock
         self.internal_hz, self.external_hz = part.clock.internal_hz, part.clock.external_hz
         self.overrun: Overrun = ""
+        self.kept: dict[int, int] = {}  # registers of PWR that a system reset leaves alone
         self._usart = part.usart
         self._gated = (*gated, self.power)
         self._wait_states, self._on_change = wait_states, on_change
@@ -71,6 +72,8 @@ class ClockControl(ABC):
             page.clear()
             for offset, value in values.items():
                 page[offset] = value
+        for offset, value in self.kept.items():
+            self.power[offset] = value
         self._gate()
         self.update()
 

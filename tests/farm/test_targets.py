@@ -15,6 +15,7 @@ from farm.virtual import rack
 
 ROOT = Path(__file__).parents[2]
 PARTS = {
+    "nucleo-h743zi": "m7-v1",
     "nucleo-l4r5zi": "m4-v1",
     "stm32f746g-disco": "m7-v1",
 }

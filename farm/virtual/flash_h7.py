@@ -1,0 +1,149 @@
+"""The flash controller of STM32H743: two banks with registers of their own, words of 256 bits.
+
+RM0433, "Embedded flash memory". Not modelled: the error correction, so that a word programmed
+twice holds the AND of both instead of failing to read; the bus error that a wrong key raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from farm.virtual.flash_controller import FlashController, KeyLock
+from farm.virtual.hook import EdgeHook
+from farm.virtual.parts import Part
+
+BASE = 0x52002000
+BANKS = (0x000, 0x100)  # where each bank's registers begin
+KEYR, CR, SR, CCR = 0x04, 0x0C, 0x10, 0x14
+LOCK, PG, SER, BER, FW, START = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 6, 1 << 7
+BSY, WBNE = 1, 1 << 1
+EOP, WRPERR, PGSERR, STRBERR, INCERR = 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 21
+_CLEARABLE = 0x0FEF_0000
+WORD_BYTES = 32
+
+
+class _BankLock(KeyLock):
+    """Keys for a bank that is open shut it until the next reset."""
+
+    def opens(self, value: int, locked: bool) -> bool:
+        """Whether this write, the second of two right ones, unlocks."""
+        self._dead = self._dead or not locked
+        return super().opens(value, locked)
+
+    @property
+    def dead(self) -> bool:
+        """Whether only a reset helps."""
+        return self._dead
+
+
+@dataclass
+class _Bank:
+    """One bank's registers, keys, and the flash word that is being filled."""
+
+    registers: int
+    start: int  # of its cells
+    lock: _BankLock = field(default_factory=_BankLock)
+    word: int | None = None
+    filled: dict[int, int] = field(default_factory=dict)  # byte in the word: value
+
+    def drop(self) -> None:
+        """Forget the unfinished word."""
+        self.word = None
+        self.filled.clear()
+
+
+class H7Flash(FlashController):
+    """Any store fills the write buffer; with its last byte, or FW, the word is programmed."""
+
+    busy = ((SR, BSY), (BANKS[1] + SR, BSY))
+    failed = ((SR, WRPERR), (BANKS[1] + SR, WRPERR))
+
+    def __init__(
+        self,
+        part: Part,
+        flash: memoryview,
+        hook: EdgeHook,
+        on_change: Callable[[int, int], None],
+    ) -> None:
+        super().__init__(BASE, part, flash, hook, on_change)
+        self._bank_bytes = part.flash_bytes // 2
+        self._banks = [_Bank(at, i * self._bank_bytes) for i, at in enumerate(BANKS)]
+        for bank in self._banks:
+            self.page.on_write(bank.registers + KEYR, self._write_key)
+            self.page.on_write(bank.registers + CR, self._write_control)
+            self.page.on_write(bank.registers + SR, lambda _offset, _value: None)
+            self.page.on_write(bank.registers + CCR, self._write_clear)
+        self.reset()
+
+    def reset(self) -> None:
+        """Registers as after a system reset."""
+        super().reset()
+        for bank in self._banks:
+            bank.lock.reset()
+            bank.drop()
+
+    def store(self, offset: int, size: int, value: int) -> None:
+        """Fills the write buffer of the bank, or raises an error bit."""
+        bank = self._banks[offset // self._bank_bytes]
+        control, word = self.page[bank.registers + CR], offset // WORD_BYTES
+        status = bank.registers + SR
+        if control & LOCK or not control & PG:
+            self.page[status] |= PGSERR
+        elif self.page[status] & (PGSERR | INCERR):
+            return  # neither may be pending when a word begins
+        elif bank.word not in (None, word):
+            self.page[status] |= INCERR
+            bank.drop()
+        else:
+            self._fill(bank, word, offset % WORD_BYTES, value.to_bytes(size, "little"))
+
+    def _fill(self, bank: _Bank, word: int, at: int, data: bytes) -> None:
+        new = dict(enumerate(data, at))
+        if bank.filled.keys() & new.keys():
+            self.page[bank.registers + SR] |= STRBERR
+        bank.word = word
+        bank.filled |= new
+        self.page[bank.registers + SR] |= WBNE
+        if len(bank.filled) == WORD_BYTES:
+            self._finish(bank)
+
+    def _finish(self, bank: _Bank) -> None:
+        """Program the word; what was not filled stays as it is."""
+        data = bytes(bank.filled.get(at, 0xFF) for at in range(WORD_BYTES))
+        if bank.word is not None:
+            self.clear_bits(bank.word * WORD_BYTES, WORD_BYTES, int.from_bytes(data, "little"))
+        bank.drop()
+        self.page[bank.registers + SR] &= ~WBNE
+
+    def _bank_at(self, offset: int) -> _Bank:
+        return self._banks[offset >= BANKS[1]]
+
+    def _write_key(self, offset: int, value: int) -> None:
+        bank = self._bank_at(offset)
+        control = bank.registers + CR
+        if bank.lock.opens(value, bool(self.page[control] & LOCK)):
+            self.page[control] &= ~LOCK
+        elif bank.lock.dead:
+            self.page[control] |= LOCK
+
+    def _write_clear(self, offset: int, value: int) -> None:
+        self.page[self._bank_at(offset).registers + SR] &= ~(value & _CLEARABLE)
+
+    def _write_control(self, offset: int, value: int) -> None:
+        if self.page[offset] & LOCK:
+            return
+        bank = self._bank_at(offset)
+        self.page[offset] = value & ~(START | FW)
+        if value & FW:
+            self._finish(bank)
+        if value & START:
+            self._start(bank, value)
+
+    def _start(self, bank: _Bank, control: int) -> None:
+        """Sector or bank erase; a bank erase goes first (RM0433, FLASH_CR1.BER1)."""
+        if control & BER:
+            self.erase(bank.start, self._bank_bytes)
+        elif control & SER:
+            sector_bytes = self._part.sectors[0].bytes
+            self.erase(bank.start + (control >> 8 & 7) * sector_bytes, sector_bytes)
