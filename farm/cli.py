@@ -45,7 +45,7 @@ class Option:
         if self.many:
             options["nargs"] = "+"
         if self.optional:
-            options["nargs"] = "?"
+            options["nargs"] = "*" if self.many else "?"
         parser.add_argument(*self.names, **options)
 
 
@@ -114,7 +114,18 @@ COMPILE = (
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
-POWER = (Option(("board",), "ids of boards", metavar="ID", many=True), WAIT)
+POWER = (
+    Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
+    WAIT,
+)
+FAULT = (
+    BOARD_ID,
+    Option(("kind",), "what goes wrong; docs/faults.md lists it", metavar="KIND", optional=True),
+    Option(("settings",), "its parameters", (), metavar="KEY=VALUE", many=True, optional=True),
+    Option(("--seed",), "of what the fault leaves to chance", 0, number(0, 2**32 - 1, int), "N"),
+    Option(("--clear",), "end all faults of the board", default=False),
+    Option(("--list",), "show what is wrong with it (the default)", default=False),
+)
 ELF = Option(("elf",), "the image to program", metavar="ELF")
 SECONDS = Option(("--seconds",), "stop after so long", None, number(0, 86400), "S")
 
@@ -135,11 +146,13 @@ def add_commands(subparsers: Subparsers) -> None:
     _add(rack, "up", "start virtual boards", "rack:up", boards_option("virtual"))
     _add(rack, "down", "end virtual boards", "rack:down", boards_option(""))
     _add(rack, "status", "which virtual boards are up", "rack:status", boards_option(""))
-    _add(rack, "power", "cut the power of virtual boards for a moment", "rack:power", *POWER)
+    _add(rack, "power", "switch virtual boards off or on", "rack:power", *POWER)
+    _add(rack, "fault", "let something go wrong with a board", "rack_fault:run", *FAULT)
     _add(subparsers, "flash", "program an image and verify it", None, ELF, boards_option(None))
     _add(subparsers, "monitor", "show consoles", None, boards_option(None), SECONDS, WAIT)
     _add(subparsers, "compile", "a network as a C library, with its cost", None, *COMPILE)
-    _add(subparsers, "bench", "measure a network on the rack", None, *BENCH)
+    what = "measure a network on the rack and compare its output with the reference"
+    _add(subparsers, "bench", what, None, *BENCH)
 
 
 def run_cli(

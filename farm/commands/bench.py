@@ -47,8 +47,9 @@ def run(args: Namespace) -> int:
         print_kernels([(job, m) for (_, job), m in pairs if isinstance(m, Measurement)])
     if errors and not results and len(errors) == 1:
         raise errors[0]
-    for error in errors:
-        note(f"tinyrack: {error}")
+    failed = [m.message for m in results if m.status != "ok"]
+    for trouble in (*errors, *failed):
+        note(f"tinyrack: {trouble}")
     if errors:
         return exit_code(errors[0])
     return 0 if all(m.status == "ok" for m in results) else EXIT_OUT_OF_TOLERANCE

@@ -30,6 +30,8 @@ def run(args: Namespace) -> int:
     }
     built = _build(model, mcu)
     files |= {BENCH_ELF: built.pop("elf")} if "elf" in built else {}
+    if BENCH_ELF not in files:
+        (Path(args.out) / BENCH_ELF).unlink(missing_ok=True)  # of an earlier network
     costs = layer_costs(network.graph, arena, model.layers)
     row = {
         **_row(network, arena, model, args.mcu),
