@@ -8,7 +8,7 @@ from engine import c_text
 from engine.graph import Graph
 
 HEADER = """\
-/* {name}: an int8 neural network. */
+/* {name}: an int8 neural network, made by Tinyrack, not to be edited. */
 #ifndef TINYRACK_MODEL_H
 #define TINYRACK_MODEL_H
 

@@ -11,7 +11,7 @@ BYTES_A_LINE = 24
 NUMBERS_A_LINE = 12
 
 SOURCE = """\
-/* {name}
+/* {name}: made by Tinyrack, not to be edited.
  *
  * {macs} MACs an inference
  * {arena_bytes} bytes of arena (RAM)
