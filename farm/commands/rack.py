@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from farm.errors import InventoryError
 from farm.inventory import Board, load_rack, rack_path, select
@@ -46,20 +46,23 @@ def status(args: Namespace) -> int:
 
 
 def power(args: Namespace) -> int:
-    """Cut the power of boards that nobody holds and give it back: RAM is lost, flash stays."""
-    found = load_rack(args.boards_file)
-    boards = _virtual(select(found, ",".join(args.board)), " ".join(args.board))
+    """Switch boards that nobody holds off or on, or off and on: RAM is lost, flash stays."""
+    *ids, switch = args.board if args.board[-1] in get_args(rack.Switch) else (*args.board, "cycle")
+    if not ids:
+        raise InventoryError(f"power {switch} of which board? write `rack power BOARD {switch}`")
+    boards = _virtual(select(load_rack(args.boards_file), ",".join(ids)), " ".join(ids))
     for board in boards:
         with exclusive(board, args.wait):
-            rack.power_cycle(board)
+            rack.power(board, switch)
     rows = [
-        {"board": b.id, "board_type": b.type.name, "virtual": True, "power_cycled": True}
+        {"board": b.id, "board_type": b.type.name, "virtual": True}
+        | {"power": "off" if switch == "off" else "on", "power_cycled": switch == "cycle"}
         for b in boards
     ]
     if args.json:
         print_json({"results": rows})
     else:
-        print_line(f"power-cycled: {', '.join(board.id for board in boards)}")
+        print_line(f"power {switch}: {', '.join(board.id for board in boards)}")
     return 0
 
 

@@ -8,6 +8,8 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from farm.virtual.faults_line import Line
+
 OUTPUT_LIMIT_BYTES = 64 * 1024
 _CHUNK_BYTES = 4096
 
@@ -20,8 +22,10 @@ class Console:
     past OUTPUT_LIMIT_BYTES is lost, as at a real bridge; the board is never held up.
     """
 
-    def __init__(self, link: Path) -> None:
+    def __init__(self, link: Path, line: Line | None = None) -> None:
+        self._line = line or Line()
         self._near, self._far = pty.openpty()
+        os.fchmod(self._far, 0o600)  # the system's default lets the group tty write
         tty.setraw(self._far)  # before anybody writes: no echo, no line ends changed
         os.set_blocking(self._near, False)
         os.set_inheritable(self._near, False)
@@ -48,10 +52,14 @@ class Console:
 
     def write(self, data: bytes) -> None:
         """Take bytes from the board's transmitter."""
+        self._say(self._line.carry("out", data))
+
+    def _say(self, data: bytes) -> None:
         self._output += data[: OUTPUT_LIMIT_BYTES - len(self._output)]
 
     def flush(self) -> int:
         """Hand waiting output to the terminal; how many bytes it took."""
+        self._say(self._line.ripe("out"))
         sent = 0
         while self._output:
             try:
@@ -69,17 +77,26 @@ class Console:
         a fast host is held up and loses nothing.
         """
         if not self._input:
-            try:
-                self._input = os.read(self._near, _CHUNK_BYTES)
-            except BlockingIOError:
-                return 0
+            self._input = self._line.ripe("in") + self._hear()
         accepted = receiver(self._input)
         self._input = self._input[accepted:]
         return accepted
 
+    def _hear(self) -> bytes:
+        try:
+            return self._line.carry("in", os.read(self._near, _CHUNK_BYTES))
+        except BlockingIOError:
+            return b""
+
     def drop_input(self) -> None:
         """Forget what the receiver has not taken, as a power cut does."""
         self._input = b""
+        self._line.drop()
+
+    @property
+    def due_s(self) -> float | None:
+        """When bytes that a faulty line holds back come, by time.monotonic()."""
+        return self._line.due_s
 
     def close(self) -> None:
         """Hang up and remove the link."""

@@ -10,11 +10,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from farm.virtual import registry
 from farm.virtual.console import Console
 from farm.virtual.dap import DebugPort, ids_of
 from farm.virtual.event_loop import EventLoop
+from farm.virtual.faults_begin import BEGIN
+from farm.virtual.faults_engine import FaultEngine
+from farm.virtual.faults_line import Line
+from farm.virtual.faults_link import ProbeState
 from farm.virtual.machine import Machine
 from farm.virtual.parts import Part, load_part
 from farm.virtual.service import Service
@@ -45,9 +50,11 @@ def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> No
         stop = stack.enter_context(_stop_signals())
         part = load_part(settings.mcu)
         flash = stack.enter_context(_flash_file(settings.uid, part))
-        console = Console(registry.tty_path(settings.uid))
+        line, probe = Line(), ProbeState()
+        console = Console(registry.tty_path(settings.uid), line)
         stack.callback(console.close)
-        machine = Machine(part, flash, console.write)
+        machine = Machine(part, flash, lambda data: console.write(faults.sent(data)))
+        faults = FaultEngine(machine, line, probe, BEGIN)
         listener = stack.enter_context(_listening())
         record = registry.Record(
             uid=settings.uid,
@@ -60,7 +67,8 @@ def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> No
             code=code,
         )
         port = DebugPort(ids_of(part), machine)
-        service = Service(machine, port, asdict(record), console.drop_input)
+        service = Service(machine, port, asdict(record), console.drop_input, probe, faults)
+        faults.cut_power, faults.give_power = service.power_off, service.power_on
         loop = EventLoop(machine, service, console, listener, settings.idle_timeout_s)
         stack.callback(loop.close)
         registry.write_record(record)
@@ -123,6 +131,7 @@ def _listening() -> Iterator[socket.socket]:
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener,
     ):
         listener.bind(f"{home}/board")  # OSError if TMPDIR is longer than sun_path allows
+        Path(home, "board").chmod(0o600)
         listener.listen()
         listener.setblocking(False)
         yield listener

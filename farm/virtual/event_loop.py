@@ -34,6 +34,7 @@ class Connection:
         self.caller = Caller(pid)
         self._inbox = bytearray()
         self._outbox = bytearray()
+        self.held_until_s = 0.0  # a slow probe keeps its reply so long, by time.monotonic()
 
     def receive_if_due(self) -> bool:
         """Take what has arrived, unless replies wait to go out; False when the client hung up."""
@@ -53,15 +54,21 @@ class Connection:
         self.send()
         while not self._outbox and (request := take_request(self._inbox)) is not None:
             self._outbox += service.answer(request, self.caller).encode()
+            self.held_until_s = time.monotonic() + service.delay_s(request.op)
             self.send()
 
     def send(self) -> None:
         """Hand waiting replies to the socket."""
-        if self._outbox:
+        if self._outbox and not self.is_held:
             try:
                 del self._outbox[: self.socket.send(self._outbox)]
             except BlockingIOError:
                 return
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a reply has to wait."""
+        return bool(self._outbox) and time.monotonic() < self.held_until_s
 
     @property
     def events(self) -> int:
@@ -88,6 +95,7 @@ class EventLoop:
         self._last_use_s = time.monotonic()
         self._budget_cycles = _SLICE_START_CYCLES
         self._connections = 0
+        self._held: list[Connection] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._console_events = 0
@@ -102,38 +110,57 @@ class EventLoop:
             if any(key.fileobj is stop for key in ready):
                 return
             self._handle(ready)
+            self._service.settle()
             self._feed_console()
             self._run_core()
+            self._service.settle()
             self._drain_console()
             if self._forgotten():
                 return
 
     def close(self) -> None:
         """Hang up on every client."""
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, Connection):
-                self._drop(key.data)
+        self._release_held(anyway=True)
+        for connection in self._all_connections():
+            self._drop(connection)
         self._selector.close()
 
     def _handle(self, ready: list[selectors.SelectorKey]) -> None:
         if any(key.fileobj is self._listener for key in ready):
             self._accept()
         connections = [key.data for key in ready if isinstance(key.data, Connection)]
+        connections += self._release_held()
         if connections:
             self._last_use_s = time.monotonic()
-        # Whoever hung up comes first, so that the next to claim the debug port finds it free.
-        heard = [(each, each.receive_if_due()) for each in connections]
+        # Whoever hung up comes first, so that the next to claim the debug port finds it free,
+        # even when the news of it came a moment after the claim.
+        others = self._all_connections() if connections and self._connections > 1 else []
+        heard = [(each, each.receive_if_due()) for each in dict.fromkeys((*connections, *others))]
         for connection, alive in sorted(heard, key=lambda each: each[1]):
             self._serve(connection, alive)
 
+    def _all_connections(self) -> list[Connection]:
+        keys = self._selector.get_map().values()
+        return [key.data for key in keys if isinstance(key.data, Connection)]
+
     def _patience_s(self) -> float:
-        running = self._machine.state == "running" and not self._service.in_reset
+        running = self._machine.state == "running" and self._service.runs
         if running and (self._console_moves or not (self._machine.idle or self._unwatched())):
             return 0.0
-        return _NAP_S if running else _REST_S
+        dues = [self._console.due_s, self._service.due_s, *(c.held_until_s for c in self._held)]
+        left = (due_s - time.monotonic() for due_s in dues if due_s is not None)
+        return max(0.0, min([_NAP_S if running else _REST_S, *left]))
+
+    def _release_held(self, *, anyway: bool = False) -> list[Connection]:
+        """Watch the connections again whose replies a slow probe has kept long enough."""
+        free = [each for each in self._held if anyway or not each.is_held]
+        self._held = [each for each in self._held if each not in free]
+        for connection in free:
+            self._selector.register(connection.socket, connection.events, connection)
+        return free
 
     def _run_core(self) -> None:
-        if self._machine.state != "running":
+        if self._machine.state != "running" or not self._service.powered:
             return
         before_cycles, before_s = self._machine.cycles, time.perf_counter()
         self._machine.run(self._budget_cycles)
@@ -156,13 +183,21 @@ class EventLoop:
         self._console_events = events
 
     def _feed_console(self) -> None:
-        accepted = self._console.feed(self._machine.uart_in)
+        accepted = self._console.feed(self._deliver)
         self._console_moves = bool(accepted) and self._console.has_input
         if accepted:
             self._last_use_s = time.monotonic()
 
+    def _deliver(self, data: bytes) -> int:
+        """The host's bytes to the receiver; without power they are lost."""
+        if not self._service.powered:
+            return len(data)
+        taken = self._machine.uart_in(self._service.receivable(data))
+        self._service.received(taken)
+        return taken
+
     def _drain_console(self) -> None:
-        if self._console.has_output and self._console.flush():
+        if self._console.flush():
             self._last_use_s = time.monotonic()
 
     def _unwatched(self) -> bool:
@@ -191,7 +226,10 @@ class EventLoop:
             connection.serve(self._service)
         except (ProtocolError, OSError):
             alive = False
-        if alive:
+        if alive and connection.is_held:
+            self._selector.unregister(connection.socket)
+            self._held.append(connection)
+        elif alive:
             self._selector.modify(connection.socket, connection.events, connection)
         else:
             self._drop(connection)

@@ -12,8 +12,9 @@ from typing import Any
 
 import unicorn
 
+from farm.virtual.faults_flash import CellFaults
 from farm.virtual.hook import EdgeHook, address_of
-from farm.virtual.pages import Page
+from farm.virtual.pages import READ_PLAIN, READ_STATUS, Page, PageState
 from farm.virtual.parts import Part
 
 ACR = 0x00
@@ -62,6 +63,8 @@ class FlashController(ABC):
     """
 
     latency_mask = 0xF
+    busy: tuple[tuple[int, int], ...] = ()  # (status register, bit) of each bank's "busy"
+    failed: tuple[tuple[int, int], ...] = ()  # the same of the error flag that a bad cell raises
     native_stores = False  # whether flash_store() of hook.c knows this controller
 
     def __init__(
@@ -74,7 +77,10 @@ class FlashController(ABC):
     ) -> None:
         self.page = Page(base, hook)
         self.on_latency: Callable[[], None] = lambda: None
-        self._part, self._flash, self._hook, self._on_change = part, flash, hook, on_change
+        self._part, self._hook, self._on_change = part, hook, on_change
+        self.cells = CellFaults(flash)
+        self._native: _NativeFlash | None = None
+        self._locked = PageState()  # for the native code: it sends every store to Python
         self.page.on_write(ACR, self._write_latency)
 
     def reset(self) -> None:
@@ -82,6 +88,7 @@ class FlashController(ABC):
         self.page.clear()
         for offset, value in self._part.flash_reset.items():
             self.page[offset] = value
+        self._show_busy()
 
     @property
     def wait_states(self) -> int:
@@ -109,13 +116,41 @@ class FlashController(ABC):
     def clear_bits(self, offset: int, size: int, value: int) -> None:
         """Program cells: ones become zeros where `value` has zeros."""
         self._on_change(offset, size)
-        old = int.from_bytes(self._flash[offset : offset + size], "little")
-        self._flash[offset : offset + size] = (old & value).to_bytes(size, "little")
+        if not self.cells.program(offset, size, value):
+            self._raise_error(offset)
 
     def erase(self, offset: int, size: int) -> None:
         """Set cells to ones."""
         self._on_change(offset, size)
-        self._flash[offset : offset + size] = b"\xff" * size
+        if not self.cells.erase(offset, size):
+            self._raise_error(offset)
+
+    def changes(self, offset: int, size: int) -> None:
+        """Cells are about to change by themselves: what was derived from them goes."""
+        self._on_change(offset, size)
+
+    def set_busy(self, busy: bool) -> None:
+        """Be busy until told otherwise, whatever resets come."""
+        self.cells.busy = busy
+        self._show_busy()
+        self.watch_cells(busy)
+
+    def watch_cells(self, watched: bool) -> None:
+        """Have every word that is programmed pass through `cells`, not only those with errors."""
+        if self._native is not None:
+            state = self._locked if watched or self.cells.busy else self.page.state
+            self._native.controller = ctypes.addressof(state)
+
+    def _show_busy(self) -> None:
+        """A core that polls a controller stuck for ever costs the host as little as one asleep."""
+        for register, bit in self.busy:
+            self.page[register] = self.page[register] & ~bit | (bit if self.cells.busy else 0)
+            self.page.set_modes(register, read=READ_STATUS if self.cells.busy else READ_PLAIN)
+
+    def _raise_error(self, offset: int) -> None:
+        bank = offset * len(self.failed) // self._part.flash_bytes
+        register, bit = self.failed[bank]
+        self.page[register] |= bit
 
     def _write_latency(self, _offset: int, value: int) -> None:
         self.page[ACR] = value

@@ -16,6 +16,7 @@ KEYR, OPTKEYR, SR, CR, OPTCR = 0x04, 0x08, 0x0C, 0x10, 0x14
 PG, SER, MER, STRT, LOCK = 1, 1 << 1, 1 << 2, 1 << 16, 1 << 31
 OPTLOCK = 1
 EOP, OPERR, WRPERR, PGAERR, PGPERR, PGSERR = 1, 1 << 1, 1 << 4, 1 << 5, 1 << 6, 1 << 7
+BSY = 1 << 16
 _ERRORS = 0xF0
 
 
@@ -23,6 +24,8 @@ class F4Flash(FlashController):
     """One bank; the sectors are those of the part."""
 
     native_stores = True
+    busy = ((SR, BSY),)
+    failed = ((SR, WRPERR),)
 
     def __init__(
         self,

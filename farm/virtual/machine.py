@@ -17,6 +17,7 @@ from farm.virtual.cyccnt import CycleReader
 from farm.virtual.debug_parts import BreakpointUnit, Dwt
 from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Event, Runner, Stop
+from farm.virtual.faults_core import CoreFaults
 from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
 from farm.virtual.nvic import BUS_FAULT, SVC, USAGE_FAULT, Nvic, SysTick
 from farm.virtual.parts import Part
@@ -77,19 +78,21 @@ class Machine:
         self._hook = EdgeHook(self._core.uc, self._price, on_uart, native_hook)
         self._counters = self._hook.counters
         self._counters.idle_limit = _IDLE_READS
+        self.faults = CoreFaults(self._counters)
         self._nvic = Nvic(part.irq_count, self._wake)
         self._systick = SysTick(self._hook, self._nvic)
         self._scs = regs.SystemControl(part, self._nvic, self._systick, self)
         self._exceptions = Exceptions(
             self._core, self._nvic, self._scs, self._hook, self._word, model.table["exception"]
         )
-        self._exceptions.on_lockup = self._lock_up
+        self._exceptions.on_lockup = self.lock_up
         self._exceptions.on_hard_fault = self._catch_hard_fault
         self._shut = False  # flash is taken away: its wait states are too few for the clock
         self._peripherals = Peripherals(
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
         self.clock = self._peripherals.clocks
+        self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
         self._reader = CycleReader(self._core, self._hook, self._pricer)
@@ -143,7 +146,7 @@ class Machine:
         self._hook.flush_sent()
         for part in (self._nvic, self._systick, self._scs, self._peripherals):
             part.reset()
-        self._sleeping = self._reset_wanted = self._skip = False
+        self._sleeping = self._reset_wanted = self._skip = self.faults.hung = False
         self._was_reset, self._retired = True, False
         self._pricer_forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
@@ -183,7 +186,7 @@ class Machine:
     def run(self, budget_cycles: int) -> None:
         """One slice of about `budget_cycles`, some milliseconds at most; ends on halt and idle."""
         c = self._counters
-        self.idle = False
+        self.idle = self.faults.hung
         if self.state != "running" or self._in_reset:
             return
         c.fuel = min(budget_cycles, _SLICE_HALFWORDS)
@@ -197,6 +200,8 @@ class Machine:
     def _advance(self) -> None:
         """Up to the next stop of the core, and what follows from it."""
         self._counters.stop = 0
+        if self.faults.strikes(self.cycles):
+            return
         self._follow_clock()
         self._systick.tick()
         if self._exceptions.take_pending():
@@ -220,7 +225,7 @@ class Machine:
             self._peripherals.shut_flash(self._core.uc, self._shut)
             self._runner.stale = True
         if found == "core":
-            self._lock_up()
+            self.lock_up()
 
     def _arm(self) -> None:
         """Tell the hook when to stop by itself."""
@@ -228,7 +233,7 @@ class Machine:
         self._sleeping = False
         self._retired = True
         c.stop = 0
-        c.event = self._systick.next_event
+        c.event = min(self._systick.next_event, self.faults.alarm_at)
         c.watch = self._nvic.masked(masks)
         c.masks[:] = masks
 
@@ -238,7 +243,7 @@ class Machine:
 
     def _sleep(self) -> None:
         """Nothing runs until the timer's next tick; without one, until input comes."""
-        event = self._systick.next_event
+        event = min(self._systick.next_event, self.faults.alarm_at)
         if event == NEVER:
             self.idle = True
         else:
@@ -273,7 +278,8 @@ class Machine:
             self._scs.hfsr |= regs.DEBUGEVT
             self._exceptions.hard_fault(pc)
 
-    def _lock_up(self) -> None:
+    def lock_up(self) -> None:
+        """Let the core lock up, as a fault in the fault handler does."""
         self.state = "lockup"
         self._core.pc = _LOCKUP_PC
 
@@ -311,7 +317,7 @@ class Machine:
             return
         masked = self._debug & regs.C_MASKINTS
         self._counters.fuel, self._counters.stop = 1, 0
-        if masked or not self._exceptions.take_pending():
+        if not self.faults.hung and (masked or not self._exceptions.take_pending()):
             self._step()
         if self._reset_wanted:
             self.system_reset()

@@ -29,6 +29,7 @@ from farm.virtual.rpc import (
     ProtocolError,
     Reply,
     Request,
+    RequestRefusedError,
     RpcError,
     WireSilentError,
 )
@@ -47,7 +48,7 @@ class VirtualProbe(DebugProbe):
         """Every virtual board whose daemon answers and whose id contains `unique_id`."""
         del is_explicit  # the ids look the same with and without the prefix
         part = (unique_id or "").lower()
-        return [cls(s) for s in rack.status() if s.alive and part in s.uid.lower()]
+        return [cls(s) for s in rack.status() if s.probe_present and part in s.uid.lower()]
 
     @classmethod
     def get_probe_with_id(cls, unique_id: str, is_explicit: bool = False) -> VirtualProbe | None:
@@ -57,7 +58,7 @@ class VirtualProbe(DebugProbe):
             found = rack.find(unique_id)
         except ValueError:  # no id of ours, some other probe's
             return None
-        return cls(found) if found and found.alive else None
+        return cls(found) if found and found.probe_present else None
 
     def __init__(self, status: rack.DaemonStatus) -> None:
         super().__init__()
@@ -226,6 +227,8 @@ class VirtualProbe(DebugProbe):
             case BoardGoneError() | ProtocolError():
                 return exceptions.ProbeDisconnected(text)
             case BoardBusyError():
+                return exceptions.ProbeError(text)
+            case RequestRefusedError() if request.op is Op.CLAIM:
                 return exceptions.ProbeError(text)
             case _:
                 return exceptions.TransferError(text)

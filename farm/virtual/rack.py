@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from farm.errors import BenchError, BoardsBusyError, InventoryError
 from farm.inventory import Board
 from farm.lease import exclusive, holder
 from farm.virtual import registry
-from farm.virtual.rpc import BoardBusyError, BoardGoneError, Client, Op, Request, RpcError
+from farm.virtual.rpc import BoardBusyError, BoardGoneError, Client, Op, Reply, Request, RpcError
 
 _ANSWER_DEADLINE_S = 5.0
 _STOP_DEADLINE_S = 3.0
@@ -27,6 +27,8 @@ _POLL_S = 0.02
 _BUSY_S = 0.2  # who only asks about a board stands in the way for an instant
 _LOG_LIMIT_BYTES = 64 * 1024
 _REASON_CHARACTERS = 300
+Switch = Literal["off", "on", "cycle"]
+_SWITCHES: tuple[Switch, ...] = get_args(Switch)  # in the order of Op.POWER's values
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ class DaemonStatus:
     socket: str
     timing_model: str
     mcu: str
-    state: str  # of the core: running, halted, lockup; "down" when not alive
+    state: str  # of the core: running, halted, lockup, off; "down" when not alive
     holder_pid: int | None  # the process that uses the debug port
     current: bool  # whether the daemon runs the sources that are installed now
+    probe_present: bool  # False: unplugged, by a fault
+    faults: tuple[str, ...]  # what is wrong with the board on command, see `farm.virtual.faults`
 
 
 def status() -> list[DaemonStatus]:
@@ -94,18 +98,25 @@ def down(uids: Iterable[str] | None = None) -> list[str]:
     return wanted
 
 
-def power_cycle(board: Board) -> None:
-    """Cut the board's power and give it back; BenchError when it is not up or in use."""
+def power(board: Board, switch: Switch) -> None:
+    """Cut the board's power, give it back, or both; BenchError when it is not up or in use.
+
+    Its probe and console stay: without power the one gets no answer and the other is silent.
+    """
+    ask(board, Request(Op.POWER, value=_SWITCHES.index(switch)), f"power {switch}")
+
+
+def ask(board: Board, request: Request, doing: str) -> Reply:
+    """The reply of the board's daemon to one request; BenchError when it is down or refuses."""
     _check_virtual(board)
     found = find(board.probe_uid)
     if found is None or not found.alive:
         raise BenchError("its daemon is not up; run `tinyrack rack up`", board.id)
     try:
         with Client(found.socket, _ANSWER_DEADLINE_S) as client:
-            client.call(Request(Op.CLAIM))
-            client.call(Request(Op.POWER_CYCLE))
+            return client.call(request)
     except RpcError as error:
-        raise BenchError(f"the power cycle failed: {error}", board.id) from error
+        raise BenchError(f"{doing} failed: {error}", board.id) from error
 
 
 def _status_of(record: registry.Record) -> DaemonStatus:
@@ -122,6 +133,8 @@ def _status_of(record: registry.Record) -> DaemonStatus:
         state=facts["state"] if facts else "down",
         holder_pid=facts["holder_pid"] if facts else None,
         current=record.code == registry.code_hash(record.mcu),
+        probe_present=bool(facts and facts.get("probe_present", True)),
+        faults=tuple(facts.get("faults", ())) if facts else (),
     )
 
 

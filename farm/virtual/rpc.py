@@ -21,7 +21,7 @@ _REPLY = struct.Struct("<HBxII")  # magic, status, value, payload bytes
 
 
 class Op(IntEnum):
-    """What a client can ask for; those from DP_READ on need the debug port claimed."""
+    """What a client can ask for; those from DP_READ to BLOCK_WRITE need the debug port claimed."""
 
     STATUS = 1  # -> JSON
     CLAIM = 2  # take the debug port until this connection closes
@@ -37,7 +37,8 @@ class Op(IntEnum):
     MEM_WRITE = 24  # address, size, value
     BLOCK_READ = 25  # address, value = byte count -> bytes
     BLOCK_WRITE = 26  # address, bytes
-    POWER_CYCLE = 27
+    POWER = 32  # value 0 off, 1 on, 2 off and on; needs nobody else's claim
+    FAULT = 33  # JSON of `faults_rpc` -> JSON; whoever holds the port
 
 
 class Status(IntEnum):
@@ -48,8 +49,10 @@ class Status(IntEnum):
     NO_ACK = 2  # nobody answered on the wire
     BUSY = 3  # another client holds the debug port; payload says who
     REFUSED = 4  # the request makes no sense; payload says why
+    GONE = 5  # the probe is unplugged
 
 
+_UNPLUGGED = "its probe is unplugged"
 _OPS = frozenset(map(int, Op))
 _STATUSES = frozenset(map(int, Status))
 
@@ -164,6 +167,7 @@ class Client:
 
     def __init__(self, path: str | Path, deadline_s: float = 10.0) -> None:
         self._deadline_s = deadline_s
+        self._broken = ""  # why the connection is of no use any more
         self._buffer = bytearray()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.settimeout(deadline_s)
@@ -195,17 +199,26 @@ class Client:
 
         After BoardGoneError or ProtocolError the connection is closed.
         """
+        if self._broken:
+            raise BoardGoneError(self._broken)
         try:
             reply = self._exchange(request)
-        except (OSError, ProtocolError) as error:
-            self.close()
-            if isinstance(error, ProtocolError):
-                raise
+        except ProtocolError:
+            self._break("the board's daemon has sent nonsense")
+            raise
+        except OSError as error:
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            raise BoardGoneError(f"the connection to the board's daemon broke: {reason}") from error
+            self._break(f"the connection to the board's daemon broke: {reason}")
+            raise BoardGoneError(self._broken) from error
+        if reply.status is Status.GONE:
+            self._break(_UNPLUGGED)
         if reply.status is not Status.OK:
             raise _as_error(reply)
         return reply
+
+    def _break(self, why: str) -> None:
+        self._broken = why
+        self.close()
 
     def _exchange(self, request: Request) -> Reply:
         deadline = time.monotonic() + self._deadline_s
@@ -232,5 +245,7 @@ def _as_error(reply: Reply) -> RpcError:
             return WireSilentError("no acknowledge on the wire")
         case Status.BUSY:
             return BoardBusyError(text)
+        case Status.GONE:
+            return BoardGoneError(_UNPLUGGED)
         case _:
             return RequestRefusedError(text)

@@ -10,10 +10,15 @@ from typing import Any, Literal, Protocol
 
 from farm.virtual.bus import BusFault
 from farm.virtual.dap import Bus, DebugPort, LinkFaultError, NoAcknowledgeError
+from farm.virtual.faults_engine import FaultEngine
+from farm.virtual.faults_link import ProbeState
+from farm.virtual.faults_rpc import perform
 from farm.virtual.rpc import MAX_PAYLOAD_BYTES, Op, Reply, Request, Status
 
 _ADDRESS_LIMIT = 1 << 32
 _SWJ_LIMIT_BITS = 256
+_OFF, _ON, _CYCLE = _SWITCH = (0, 1, 2)
+_PROBE_ALONE = (Op.SWJ, Op.NRST, Op.NRST_STATE)  # what works on a board without power
 
 
 class Board(Bus, Protocol):
@@ -61,6 +66,9 @@ class Service:
     port: DebugPort
     facts: Mapping[str, Any]  # what STATUS reports besides the board's state
     on_power_cut: Callable[[], None] = lambda: None
+    probe: ProbeState = field(default_factory=ProbeState)
+    faults: FaultEngine | None = None
+    powered: bool = True
     holder: Caller | None = None
     stopping: bool = False
     in_reset: bool = False
@@ -79,24 +87,26 @@ class Service:
             Op.MEM_WRITE: self._write,
             Op.BLOCK_READ: self._read_block,
             Op.BLOCK_WRITE: self._write_block,
-            Op.POWER_CYCLE: self._power_cycle,
         }
 
     def answer(self, request: Request, caller: Caller) -> Reply:
         """The reply to one request of one caller."""
         if request.op is Op.STATUS:
             return Reply(payload=json.dumps(self.status()).encode())
+        if request.op is Op.FAULT:
+            return perform(self.faults, request.payload)
         if self.holder not in (None, caller) and not _forced_shutdown(request):
             return Reply(Status.BUSY, payload=self._who().encode())
         if request.op is Op.SHUTDOWN:
             self.stopping = True
             return Reply()
-        if request.op is Op.CLAIM:
-            self.holder = caller
-            return Reply()
-        if self.holder is not caller:
-            return Reply(Status.REFUSED, payload=b"claim the debug port first")
-        return self._perform(request)
+        if request.op is Op.POWER:
+            return self._switch_power(request)
+        return self._through_probe(request, caller)
+
+    def delay_s(self, op: Op) -> float:
+        """How long a slow probe keeps the reply."""
+        return self.probe.slow_s if op in self._handlers or op is Op.CLAIM else 0.0
 
     def hung_up(self, caller: Caller) -> None:
         """Free what a caller that went away held; its probe no longer pulls nRST."""
@@ -108,12 +118,92 @@ class Service:
         """What STATUS reports, as JSON values."""
         return {
             **self.facts,
-            "state": self.board.state,
+            "state": self.board.state if self.powered else "off",
+            "probe_present": self.probe.present,
+            "faults": [str(each.fault) for each in self.faults.active()] if self.faults else [],
             "cycles": self.board.cycles,
             "holder_pid": self.holder.pid if self.holder else None,
         }
 
+    # -- power -------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> bool:
+        """Whether the board has power and nobody holds it in reset."""
+        return self.powered and not self.in_reset
+
+    def power_off(self) -> None:
+        """Take the board's supply away; its probe has its own."""
+        if self.powered:
+            self.powered = False
+            self.port.power_on_reset()
+            self.on_power_cut()
+            if self.faults:
+                self.faults.power_went()
+
+    def power_on(self) -> None:
+        """Give the supply back: RAM holds noise, flash what it had."""
+        if not self.powered:
+            self.board.power_cycle()
+            self.powered = True
+            if self.in_reset:
+                self.board.hold_reset(True)
+            if self.faults:
+                self.faults.power_came()
+
+    def _switch_power(self, request: Request) -> Reply:
+        if request.value not in _SWITCH:
+            return Reply(Status.REFUSED, payload=b"power is 0 (off), 1 (on) or 2 (off and on)")
+        if request.value != _ON:
+            self.power_off()
+        if request.value != _OFF:
+            self.power_on()
+        return Reply()
+
+    # -- what the event loop tells the faults --------------------------------------------------
+
+    def settle(self) -> None:
+        """Do what faults have become due."""
+        if self.faults:
+            self.faults.settle()
+
+    @property
+    def due_s(self) -> float | None:
+        """When `settle` has something to do, by time.monotonic()."""
+        return self.faults.due_s if self.faults else None
+
+    def receivable(self, data: bytes) -> bytes:
+        """The bytes that may reach the UART before a fault is due."""
+        return self.faults.receivable(data) if self.faults else data
+
+    def received(self, count: int) -> None:
+        """So many bytes have reached the UART."""
+        if self.faults:
+            self.faults.received(count)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def _through_probe(self, request: Request, caller: Caller) -> Reply:
+        if self.faults:
+            self.faults.requested()
+        lost = self.probe.take_drop()
+        was_holder = self.holder is caller
+        if lost and self.holder:
+            self.hung_up(self.holder)
+        if not self.probe.present or (lost and was_holder):
+            return Reply(Status.GONE)
+        if request.op is Op.CLAIM:
+            if self.probe.refuses():
+                return Reply(Status.REFUSED, payload=b"the probe cannot be opened")
+            self.holder = caller
+            return Reply()
+        if self.holder is not caller:
+            return Reply(Status.REFUSED, payload=b"claim the debug port first")
+        return self._perform(request)
+
     def _perform(self, request: Request) -> Reply:
+        if not self.powered and request.op not in _PROBE_ALONE:
+            return Reply(Status.NO_ACK)
         try:
             return self._handlers[request.op](request)
         except NoAcknowledgeError:
@@ -151,6 +241,8 @@ class Service:
 
     def _swj(self, request: Request) -> Reply:
         length = request.value
+        if not self.powered:
+            return Reply()
         if length > _SWJ_LIMIT_BITS or len(request.payload) * 8 < length:
             raise _NonsenseError(f"a sequence of {length} bits does not match its payload")
         self.port.swj_sequence(length, int.from_bytes(request.payload, "little"))
@@ -163,13 +255,8 @@ class Service:
     def _reset_line(self, *, asserted: bool) -> None:
         if asserted != self.in_reset:
             self.in_reset = asserted
-            self.board.hold_reset(asserted)
-
-    def _power_cycle(self, _: Request) -> Reply:
-        self.port.power_on_reset()
-        self.board.power_cycle()
-        self.on_power_cut()
-        return Reply()
+            if self.powered:
+                self.board.hold_reset(asserted)
 
     def _read(self, request: Request) -> Reply:
         self._check_access(request)

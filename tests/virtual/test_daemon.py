@@ -217,7 +217,7 @@ def test_power_cycle_drops_the_debug_connection(f412: Board) -> None:
             payload = bits.to_bytes((length + 7) // 8, "little")
             client.call(Request(Op.SWJ, value=length, payload=payload))
         assert client.call(Request(Op.DP_READ)).value == 0x2BA0_1477
-        client.call(Request(Op.POWER_CYCLE))
+        client.call(Request(Op.POWER, value=2))
         with pytest.raises(WireSilentError):
             client.call(Request(Op.DP_READ))
 

@@ -137,15 +137,15 @@ def test_whoever_holds_a_board_may_replace_its_daemon(
 
 def test_power_cycle_starts_the_board_anew(f412: Board) -> None:
     with pytest.raises(BenchError, match="rack up"):
-        rack.power_cycle(f412)
+        rack.power(f412, "cycle")
     rack.ensure_up(f412)
     found = rack.find("TR-T412")
     assert found is not None
     with Client(found.socket) as user:
         user.call(Request(Op.CLAIM))
         with pytest.raises(BenchError, match="is using the debug port"):
-            rack.power_cycle(f412)
-    rack.power_cycle(f412)
+            rack.power(f412, "cycle")
+    rack.power(f412, "cycle")
 
 
 def test_board_of_another_type_under_the_same_id_is_replaced(f412: Board, f767: Board) -> None:

@@ -1,0 +1,45 @@
+"""`tinyrack rack fault`: what a virtual board shall suffer, shown, begun or ended."""
+
+from argparse import Namespace
+from typing import Any
+
+from farm.errors import InventoryError
+from farm.inventory import Board, load_rack, select
+from farm.output import print_json, print_line
+from farm.virtual import faults
+
+
+def run(args: Namespace) -> int:
+    """Begin one fault, end all with --clear, or show what is wrong (also --list)."""
+    if args.kind and (args.clear or args.list):
+        raise InventoryError("a fault either begins, or all are cleared or listed: name one")
+    board = _board(args)
+    if args.clear:
+        return _say(args, board, {"cleared": (count := faults.clear(board))}, f"cleared: {count}")
+    if not args.kind:
+        found = [each.to_json() for each in faults.active(board)]
+        lines = [str(each) for each in faults.active(board)]
+        return _say(args, board, {"active": found}, "\n".join(lines) or "nothing is wrong with it")
+    what = faults.parse(args.kind, args.settings, args.seed)
+    facts = faults.inject(board, what)
+    where = "".join(f", {name} {_shown(value)}" for name, value in facts.items())
+    return _say(args, board, {"fault": what.to_json()} | facts, f"{what}{where}")
+
+
+def _board(args: Namespace) -> Board:
+    found = select(load_rack(args.boards_file), args.board)
+    if len(found) != 1:
+        raise InventoryError(f"{args.board!r} means {len(found)} boards; a fault takes one")
+    return found[0]
+
+
+def _shown(value: object) -> str:
+    return " ".join(f"{at:#010x}" for at in value) if isinstance(value, list) else str(value)
+
+
+def _say(args: Namespace, board: Board, facts: dict[str, Any], text: str) -> int:
+    if args.json:
+        print_json({"results": [{"board": board.id, "board_type": board.type.name} | facts]})
+    else:
+        print_line(f"{board.id}: {text}" if "\n" not in text else text)
+    return 0
