@@ -42,6 +42,7 @@ def run(args: Namespace) -> int:
         print_json({"results": rows})
     elif results and args.model:
         print_table(network_name(Path(args.model)), COST_COLUMNS, [cost_row(m) for m in results])
+        _print_layers(networks[0][1], [m for m in results if m.layer_cycles])
     elif results:
         pairs = zip(work, outcomes, strict=True)
         print_kernels([(job, m) for (_, job), m in pairs if isinstance(m, Measurement)])
@@ -53,6 +54,17 @@ def run(args: Namespace) -> int:
     if errors:
         return exit_code(errors[0])
     return 0 if all(m.status == "ok" for m in results) else EXIT_OUT_OF_TOLERANCE
+
+
+def _print_layers(model: CModel, timed: Sequence[Measurement]) -> None:
+    """Where the cycles go, board by board."""
+    columns = ("# ", "layer", "MACs ", *(f"{m.board} " for m in timed))
+    rows = [
+        (i, layer.name, f"{layer.macs:,}", *(f"{m.layer_cycles[i]:,}" for m in timed))
+        for i, layer in enumerate(model.layers)
+    ]
+    if timed:
+        print_table("cycles by layer", columns, rows)
 
 
 def _groups(boards: Group, *, each: bool) -> list[Group]:
