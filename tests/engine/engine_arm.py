@@ -39,6 +39,16 @@ void *__aeabi_memcpy(char *to, const char *from, unsigned count)
         *to++ = *from++;
     return 0;
 }
+
+void *__aeabi_memmove(char *to, const char *from, unsigned count);
+void *__aeabi_memmove(char *to, const char *from, unsigned count)
+{
+    if (to < from)
+        return __aeabi_memcpy(to, from, count);
+    while (count--)
+        to[count] = from[count];
+    return 0;
+}
 """
 
 
