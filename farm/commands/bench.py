@@ -48,7 +48,7 @@ def run(args: Namespace) -> int:
         print_kernels([(job, m) for (_, job), m in pairs if isinstance(m, Measurement)])
     if errors and not results and len(errors) == 1:
         raise errors[0]
-    failed = [m.message for m in results if m.status != "ok"]
+    failed = [m.message or m.status for m in results if m.status != "ok"]
     for trouble in (*errors, *failed):
         note(f"tinyrack: {trouble}")
     if errors:

@@ -70,6 +70,7 @@ def _result(board, job, what):
         samples=(1000,) * job.repeats,
         cycles=1000,
         cold_cycles=1100,
+        layer_cycles=(1000,) * len(job.model.layers),
         clock_hz=100_000_000,
         latency_ms=0.01,
         timing_model=load_part(board.type.mcu).timing_model,

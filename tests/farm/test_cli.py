@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from engine.graph import Graph, Op, Quant, Tensor
 from engine.graph_file import save_graph
 from farm import board_worker, cli, lease, manager
 from farm.commands import monitor, scan
+from farm.errors import ImageError
 from farm.inventory import load_rack
 
 
@@ -263,6 +265,35 @@ def test_compile_writes_a_library_and_tells_its_cost(run, model, tmp_path):
     assert row["static_ram_bytes"] > row["arena_bytes"] > 0
     assert row["flash_bytes"] > row["const_bytes"]
     assert (out / "bench.elf").read_bytes().startswith(b"\x7fELF")
+
+
+def test_compile_shows_the_arena_beside_its_lower_bound_and_no_image_of_before(
+    run, model, tmp_path, monkeypatch
+):
+    options = ("compile", model, "--mcu", "stm32f412zg", "--out", str(tmp_path / "out"))
+    code, out, _ = run(*options)
+    assert code == 0
+    assert re.search(r"arena_bytes +(\d+) .* lower bound \1 ", out)
+
+    def too_big(*_):
+        raise ImageError("too big", too_big=True, flash_bytes=9, static_ram_bytes=9)
+
+    monkeypatch.setattr("farm.commands.compile.build_image", too_big)
+    assert run(*options)[0] == 1
+    assert not (tmp_path / "out" / "bench.elf").exists()
+    assert (tmp_path / "out" / "model.c").exists()
+
+
+def test_compile_into_a_file_is_a_usage_error(run, model):
+    code, out, err = run("compile", model, "--mcu", "stm32f412zg", "--out", model)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{model}: not a folder" in err
+
+
+def test_bench_tells_the_cycles_of_every_layer(run, model, script):
+    code, out, _ = run("bench", model, "--boards", "f412-01")
+    assert code == 0
+    assert re.search(r"│ 0 │ pool +│ +0 │ +[\d,]+ │", out)
 
 
 def test_a_file_that_is_no_elf_is_a_usage_error(run, tmp_path):
