@@ -12,6 +12,5 @@ def register() -> None:
     """Make the targets known to pyOCD in this process; may be done again."""
     # Late, since pyOCD takes about a second to import; and its plug-ins first: it loads them
     # while it is half imported, which fails when it began with the targets.
-    importlib.import_module("pyocd.probe.aggregator")
-    known = importlib.import_module("pyocd.target").TARGET
-    known.update(importlib.import_module("farm.targets.stm32").TARGETS)
+    for module in ("pyocd.probe.aggregator", "farm.targets.stm32"):
+        importlib.import_module(module)

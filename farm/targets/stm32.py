@@ -12,6 +12,7 @@ from typing import Any
 
 from pyocd.core.memory_map import FlashRegion, MemoryMap, RamRegion
 from pyocd.coresight.coresight_target import CoreSightTarget
+from pyocd.target import TARGET
 from pyocd.target.builtin.target_STM32F767xx import STM32F767xx
 from pyocd.target.builtin.target_STM32H743xx import STM32H743xx
 
@@ -94,8 +95,12 @@ class Stm32H743(STM32H743xx):
         CoreSightTarget.__init__(self, session, MemoryMap(*regions))
 
 
-TARGETS: dict[str, type] = {
-    "stm32f746nghx": Stm32F746,
-    "stm32h743zitx": Stm32H743,
-    "stm32l4r5zitx": Stm32L4R5,
-}
+# Here and not in register(): this module may itself be what makes pyOCD load its plug-ins, one of
+# which registers while this is half done.
+TARGET.update(
+    {
+        "stm32f746nghx": Stm32F746,
+        "stm32h743zitx": Stm32H743,
+        "stm32l4r5zitx": Stm32L4R5,
+    }
+)

@@ -7,6 +7,8 @@ from importlib import import_module
 
 from pyocd.core.plugin import Plugin
 
+from farm import targets
+
 
 class VirtualProbePlugin(Plugin):
     """Names the virtual probe to pyOCD: `-u virtual:TR-F412-01`."""
@@ -22,6 +24,10 @@ class VirtualProbePlugin(Plugin):
         return "Tinyrack virtual boards"
 
     def load(self) -> type:
-        """The probe class, imported late: pyOCD loads plug-ins while it is itself half imported."""
+        """The probe class, imported late: pyOCD loads plug-ins while it is itself half imported.
+
+        With it come the targets of ours, also for real boards: `pyocd flash -t stm32l4r5zitx`.
+        """
         probe: type = import_module("farm.virtual.probe").VirtualProbe
+        targets.register()
         return probe

@@ -1,5 +1,6 @@
 """Parts that pyOCD does not know: each goes through rack, pyOCD, harness and clock checks once."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,11 @@ from toy_model import INPUT, OUTPUT, toy
 
 from farm import targets
 from farm.bench import measure_on_board
+from farm.errors import BenchError
 from farm.image import build_image
-from farm.inventory import Board, load_rack
+from farm.inventory import Board, BoardType, load_rack
 from farm.mcus import load_mcu
+from farm.probe import open_probe
 from farm.targets.algorithm import build_blob, flash_algorithm
 from farm.virtual import rack
 
@@ -38,6 +41,33 @@ def test_a_network_is_flashed_checked_and_measured_on_the_part(name: str) -> Non
     assert m.provenance["clock_source"] == "external"
     assert 0 < m.cycles == max(m.samples)
     assert m.latency_ms == pytest.approx(m.cycles / mcu.clock_hz * 1e3)
+
+
+@pytest.mark.parametrize(("target", "sound"), [("stm32h743xx", False), ("stm32h743zitx", True)])
+def test_reading_back_finds_what_the_stock_algorithm_of_the_h743_loses(
+    target: str, sound: bool
+) -> None:
+    """An image of two sectors is flashed over one that differs in the first of them alone."""
+    kind = BoardType("nucleo-h743zi", "stm32h743zi", target)
+    board = Board("h743-t", kind, "virtual:TR-H743")
+    mcu = load_mcu(kind.mcu)
+    images = [
+        build_image(
+            toy(weights=140_000, body=f"((volatile int8_t *)arena)[1] = {value};"), mcu, kind.name
+        )
+        for value in (1, 2)
+    ]
+    rack.ensure_up(board)
+    try:
+        with open_probe(board, mcu) as probe:
+            for image in images:
+                probe.flash(image)
+                caught = pytest.raises(BenchError, match=r"flash at 0x0802.* holds 0xff")
+                lost = image is images[1] and not sound
+                with caught if lost else nullcontext():
+                    probe.verify(image)
+    finally:
+        rack.down([board.probe_uid])
 
 
 def test_every_target_of_our_own_is_known_to_pyocd_after_registering() -> None:

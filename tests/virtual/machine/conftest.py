@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
@@ -13,6 +15,7 @@ from engine import toolchain
 from farm.virtual.machine import Machine
 from farm.virtual.parts import load_part
 
+DHCSR, DCRSR, DCRDR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8
 LINKER = """
 MEMORY {
   FLASH (rx) : ORIGIN = 0x08000000, LENGTH = 512K
@@ -134,5 +137,53 @@ def build() -> Callable[..., Rig]:
         output = bytearray()
         machine = Machine(known, flash, output.extend, ram_seed=seed, native_hook=native)
         return Rig(machine, symbols, flash, output)
+
+    return made
+
+
+class Algorithm:
+    """One part's algorithm in RAM; calling a function runs it until its breakpoint."""
+
+    def __init__(self, part: str, facts: dict[str, Any], native: bool) -> None:
+        known = load_part(part)
+        self.facts = facts
+        self.base, self.sectors = known.flash_base, known.sectors
+        self.flash = bytearray(b"\x5a" * known.flash_bytes)
+        self.machine = Machine(known, self.flash, lambda _: None, native_hook=native)
+        self.machine.write(DHCSR, 4, 0xA05F0003)
+        code = self.facts["instructions"]
+        self.machine.write_block(self.facts["load_address"], struct.pack(f"<{len(code)}I", *code))
+
+    def call(self, name: str, *arguments: int) -> int:
+        fixed = {
+            9: self.facts["static_base"],
+            13: self.facts["begin_stack"],
+            14: self.facts["load_address"] | 1,
+            15: self.facts[name],
+        }
+        for number, value in {**dict(enumerate(arguments)), **fixed}.items():
+            self.machine.write(DCRDR, 4, value)
+            self.machine.write(DCRSR, 4, number | 1 << 16)
+        self.machine.write(DHCSR, 4, 0xA05F0001)
+        for _ in range(1000):
+            self.machine.run(1_000_000)
+            if self.machine.state != "running":
+                break
+        assert self.machine.state == "halted"
+        self.machine.write(DCRSR, 4, 0)
+        return self.machine.read(DCRDR, 4)
+
+    def program(self, address: int, data: bytes) -> int:
+        buffer = self.facts["page_buffers"][0]
+        self.machine.write_block(buffer, data)
+        return self.call("pc_program_page", address, len(data), buffer)
+
+
+@pytest.fixture
+def load_algorithm() -> Callable[..., Algorithm]:
+    """A flash algorithm of pyOCD's form, loaded into a fresh part."""
+
+    def made(part: str, facts: dict[str, Any], native: bool = True) -> Algorithm:
+        return Algorithm(part, facts, native)
 
     return made

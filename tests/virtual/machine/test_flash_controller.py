@@ -21,48 +21,12 @@ BOTH = pytest.mark.parametrize("part", list(ALGORITHMS))
 LOCK = 1 << 31
 
 
-class Algorithm:
-    """One part's algorithm in RAM; calling a function runs it until its breakpoint."""
-
-    def __init__(self, part: str, native: bool) -> None:
-        known = load_part(part)
-        self.facts = ALGORITHMS[part]
-        self.base, self.sectors = known.flash_base, known.sectors
-        self.flash = bytearray(b"\x5a" * known.flash_bytes)
-        self.machine = Machine(known, self.flash, lambda _: None, native_hook=native)
-        self.machine.write(DHCSR, 4, 0xA05F0003)
-        code = self.facts["instructions"]
-        self.machine.write_block(self.facts["load_address"], struct.pack(f"<{len(code)}I", *code))
-
-    def call(self, name: str, *arguments: int) -> int:
-        fixed = {
-            9: self.facts["static_base"],
-            13: self.facts["begin_stack"],
-            14: self.facts["load_address"] | 1,
-            15: self.facts[name],
-        }
-        for number, value in {**dict(enumerate(arguments)), **fixed}.items():
-            self.machine.write(DCRDR, 4, value)
-            self.machine.write(DCRSR, 4, number | 1 << 16)
-        self.machine.write(DHCSR, 4, 0xA05F0001)
-        for _ in range(1000):
-            self.machine.run(1_000_000)
-            if self.machine.state != "running":
-                break
-        assert self.machine.state == "halted"
-        self.machine.write(DCRSR, 4, 0)
-        return self.machine.read(DCRDR, 4)
-
-    def program(self, address: int, data: bytes) -> int:
-        buffer = self.facts["page_buffers"][0]
-        self.machine.write_block(buffer, data)
-        return self.call("pc_program_page", address, len(data), buffer)
-
-
 @BOTH
 @pytest.mark.parametrize("native", [True, False])
-def test_algorithm_erases_and_programs_exactly_what_it_is_told(part, native) -> None:
-    algorithm = Algorithm(part, native)
+def test_algorithm_erases_and_programs_exactly_what_it_is_told(
+    part, native, load_algorithm
+) -> None:
+    algorithm = load_algorithm(part, ALGORITHMS[part], native)
     assert algorithm.call("pc_init", algorithm.base, 0, 1) == 0
     for number in (1, 4, 11):
         sector = algorithm.sectors[number]
@@ -78,16 +42,16 @@ def test_algorithm_erases_and_programs_exactly_what_it_is_told(part, native) -> 
 
 
 @BOTH
-def test_algorithm_erases_the_whole_chip(part) -> None:
-    algorithm = Algorithm(part, native=True)
+def test_algorithm_erases_the_whole_chip(part, load_algorithm) -> None:
+    algorithm = load_algorithm(part, ALGORITHMS[part])
     algorithm.call("pc_init", algorithm.base, 0, 1)
     assert algorithm.call("pc_eraseAll") == 0
     assert algorithm.flash.count(0xFF) == len(algorithm.flash)
 
 
 @pytest.mark.parametrize("native", [True, False])
-def test_programming_only_clears_bits(native) -> None:
-    algorithm = Algorithm("stm32f412zg", native)
+def test_programming_only_clears_bits(native, load_algorithm) -> None:
+    algorithm = load_algorithm("stm32f412zg", ALGORITHMS["stm32f412zg"], native)
     algorithm.call("pc_init", algorithm.base, 0, 1)
     assert algorithm.program(algorithm.base, b"\xf0" * 0x400) == 0
     assert algorithm.flash[:0x401] == b"\x50" * 0x400 + b"\x5a"
@@ -116,12 +80,12 @@ def test_locked_flash_refuses_stores_and_a_wrong_key_locks_it_until_reset() -> N
     assert flash[:4] == b"\x78\x56\x34\x12"
 
 
-def test_code_that_is_flashed_again_is_priced_and_run_anew() -> None:
+def test_code_that_is_flashed_again_is_priced_and_run_anew(load_algorithm) -> None:
     def code(value: int, loops: int) -> bytes:
         body = [0x2000 | value, 0x2100 | loops, 0x3901, 0xD1FD, 0xBE00]  # movs, loop, bkpt
         return struct.pack("<5H", *body)
 
-    algorithm = Algorithm("stm32f412zg", native=True)
+    algorithm = load_algorithm("stm32f412zg", ALGORITHMS["stm32f412zg"])
     results = []
     for value, loops in ((1, 3), (2, 9)):
         algorithm.call("pc_init", algorithm.base, 0, 1)
