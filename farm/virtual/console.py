@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import termios
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,12 @@ from farm.virtual.faults_line import Line
 
 OUTPUT_LIMIT_BYTES = 64 * 1024
 _CHUNK_BYTES = 4096
+_DEFAULT_BAUD = 38400
+_RATES = {  # by the constants of termios
+    value: int(name[1:])
+    for name, value in vars(termios).items()
+    if name[0] == "B" and name[1:].isdigit()
+}
 
 
 class Console:
@@ -35,6 +42,11 @@ class Console:
         draft = link.with_suffix(f".{os.getpid()}.tmp")
         draft.symlink_to(os.ttyname(self._far))
         draft.replace(link)
+
+    def host_baud(self) -> float:
+        """The rate that the listener has set; 0 for none: a terminal comes with 38400."""
+        baud = _RATES.get(termios.tcgetattr(self._near)[5], 0)
+        return 0.0 if baud == _DEFAULT_BAUD else float(baud)
 
     def fileno(self) -> int:
         """The descriptor that becomes readable when the host sends."""

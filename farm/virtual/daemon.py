@@ -54,6 +54,7 @@ def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> No
         console = Console(registry.tty_path(settings.uid), line)
         stack.callback(console.close)
         machine = Machine(part, flash, lambda data: console.write(faults.sent(data)))
+        machine.host_baud = console.host_baud
         faults = FaultEngine(machine, line, probe, BEGIN)
         listener = stack.enter_context(_listening())
         record = registry.Record(

@@ -19,6 +19,7 @@ from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Event, Runner, Stop
 from farm.virtual.faults_core import CoreFaults
 from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
+from farm.virtual.line_rate import as_received
 from farm.virtual.nvic import BUS_FAULT, SVC, USAGE_FAULT, Nvic, SysTick
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
@@ -75,7 +76,9 @@ class Machine:
         self._core = Core(part.core, self._bus.fetch, self._bus.write_block)
         model = load_model(part.timing_model)
         self._pricer = Pricer(model, self._bus.fetch)
-        self._hook = EdgeHook(self._core.uc, self._price, on_uart, native_hook)
+        self.host_baud: Callable[[], float] = lambda: 0.0  # of the console's other end; 0: any
+        self._on_uart = on_uart
+        self._hook = EdgeHook(self._core.uc, self._price, self._sent, native_hook)
         self._counters = self._hook.counters
         self._counters.idle_limit = _IDLE_READS
         self.faults = CoreFaults(self._counters)
@@ -91,7 +94,6 @@ class Machine:
         self._peripherals = Peripherals(
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
-        self.clock = self._peripherals.clocks
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
@@ -117,7 +119,7 @@ class Machine:
     @property
     def baud(self) -> float:
         """Bits a second of the console by its clock and its divisor; 0 when that is not set."""
-        return self._peripherals.usart.baud(self.clock.console_hz())
+        return self._peripherals.usart.baud(self.clocks.console_hz())
 
     @property
     def timing_model(self) -> str:
@@ -163,7 +165,7 @@ class Machine:
     def uart_in(self, data: bytes) -> int:
         """Bytes from the host to the console; how many were taken."""
         self.idle = False
-        return self._peripherals.usart.receive(data)
+        return self._peripherals.usart.receive(as_received(data, self.host_baud(), self.baud))
 
     def read(self, address: int, size: int) -> int:
         """A debugger's read of 1, 2 or 4 bytes; BusFault."""
@@ -379,6 +381,9 @@ class Machine:
             self._fpu_missing = True
             return UNKNOWN
         return self._pricer.price(prev, cur)
+
+    def _sent(self, data: bytes) -> None:
+        self._on_uart(as_received(data, self.baud, self.host_baud()))
 
     def _wake(self) -> None:
         self._counters.stop = 1

@@ -48,7 +48,7 @@ def echo_firmware() -> bytes:
         0x6841, 0x6041, 0xE7F9,          # DR = DR
         0xBF00, 0xBF00, 0xBF00,
     ]  # fmt: skip
-    literals = [0x4002_3840, 0x4000_4800, 0x1B2, 0x200C]
+    literals = [0x4002_3840, 0x4000_4800, 0x8B, 0x200C]
     vectors = struct.pack("<2I", 0x2000_1000, 0x0800_0009)
     return vectors + struct.pack("<20H", *code) + struct.pack("<4I", *literals)
 

@@ -48,7 +48,7 @@ def test_core_on_the_whole_recipe_runs_on(name) -> None:
     m = looping(name)
     speed_up(m, name, lambda _: True)
     m.run(1000)
-    assert (m.clock.overrun, m.state) == ("", "running")
+    assert (m.clocks.overrun, m.state) == ("", "running")
 
 
 @EVERY
@@ -59,13 +59,13 @@ def test_core_that_outruns_its_flash_faults_on_the_next_fetch_and_locks_up(name)
     # An H743 comes out of reset with 7 wait states, which are enough.
     if name == "stm32h743zi":
         m.write(0x52002000, 4, 3)
-    assert m.clock.overrun == "flash"
+    assert m.clocks.overrun == "flash"
     m.run(1000)
     assert m.state == "lockup"
     assert m.read(CFSR, 4) & IBUSERR
     m.system_reset()
     m.run(1000)
-    assert (m.clock.overrun, m.state) == ("", "running")
+    assert (m.clocks.overrun, m.state) == ("", "running")
 
 
 @EVERY
@@ -73,7 +73,7 @@ def test_core_beyond_what_its_voltage_allows_locks_up_until_reset(name) -> None:
     m = looping(name)
     register, bits = BOOSTS[name]
     speed_up(m, name, lambda step: step.register != register or not step.mask & bits)
-    assert m.clock.overrun == "core"
+    assert m.clocks.overrun == "core"
     m.run(1000)
     assert m.state == "lockup"
     m.system_reset()
@@ -90,7 +90,7 @@ def test_code_in_ram_does_not_need_the_flash_that_is_too_slow() -> None:
     speed_up(m, "stm32f412zg", lambda step: step.register != "FLASH_ACR")
     m.write(DHCSR, 4, 0xA05F0001)
     m.run(10_000)
-    assert (m.clock.overrun, m.state) == ("flash", "running")
+    assert (m.clocks.overrun, m.state) == ("flash", "running")
     m.write(0x40023C00, 4, 0x703)
     m.write(DHCSR, 4, 0xA05F0003)
     m.write(DCRDR, 4, 0x08000041)
@@ -106,15 +106,15 @@ def test_one_wait_state_less_than_the_recipe_is_too_few_at_full_speed(name) -> N
     speed_up(m, name, lambda _: True)
     acr = next(s for s in load_mcu(name).clock.run if s.register == "FLASH_ACR")
     m.write(acr.address, 4, acr.value - 1)
-    assert m.clock.overrun == "flash"
+    assert m.clocks.overrun == "flash"
     m.write(acr.address, 4, acr.value)
-    assert m.clock.overrun == ""
+    assert m.clocks.overrun == ""
 
 
 def test_l4_past_80_mhz_at_once_loses_its_voltage() -> None:
     m = looping("stm32l4r5zi")
     speed_up(m, "stm32l4r5zi", lambda step: step.mask != 0x3FF0)
-    assert m.clock.overrun == "core"
+    assert m.clocks.overrun == "core"
 
 
 def test_crystal_that_is_bypassed_does_not_start() -> None:

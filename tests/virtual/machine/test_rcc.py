@@ -75,17 +75,17 @@ def walk(m: Machine, steps: tuple[Step, ...]) -> bool:
 @pytest.mark.parametrize("name", part_names())
 def test_recipe_of_the_harness_gives_its_clock_and_its_baud_rate(name, source) -> None:
     mcu, m = load_mcu(name), machine_of(load_part(name))
-    assert m.clock.clocks().system == mcu.reset_clock_hz
+    assert m.clocks.clocks().system == mcu.reset_clock_hz
     if source == "internal":
-        m.clock.external_hz = 0
+        m.clocks.external_hz = 0
     recipe = mcu.clock
     assert walk(m, recipe.prepare)
     assert walk(m, recipe.external) is (source == "external")
     assert walk(m, recipe.pll_external if source == "external" else recipe.pll_internal)
     assert walk(m, recipe.run)
-    assert m.clock.clocks().core == mcu.clock_hz
+    assert m.clocks.clocks().core == mcu.clock_hz
     assert walk(m, mcu.cold)
-    assert m.clock.overrun == ""
+    assert m.clocks.overrun == ""
     assert walk(m, mcu.uart.setup)
     m.write(mcu.uart.divisor, 4, mcu.uart.divisor_at_clock)
     assert m.baud == pytest.approx(mcu.uart.baud, rel=1e-6)
