@@ -11,7 +11,7 @@
 #define UNLOCK_2 0xCDEF89ABu
 
 /* Written bytes are in the cells, and seen there, before anything behind is done. */
-static inline void barrier(void) { __asm volatile("dsb\n\tisb" ::: "memory"); }
+static inline void barrier(void) { __asm volatile("dsb" ::: "memory"); }
 
 uint32_t algorithm_init(uint32_t address, uint32_t clock_hz, uint32_t operation);
 uint32_t algorithm_uninit(uint32_t operation);

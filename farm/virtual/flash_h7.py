@@ -21,6 +21,7 @@ BSY, WBNE = 1, 1 << 1
 EOP, WRPERR, PGSERR, STRBERR, INCERR = 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 21
 _CLEARABLE = 0x0FEF_0000
 WORD_BYTES = 32
+_ERASED = (1 << 8 * WORD_BYTES) - 1
 
 
 class _BankLock(KeyLock):
@@ -45,12 +46,12 @@ class _Bank:
     start: int  # of its cells
     lock: _BankLock = field(default_factory=_BankLock)
     word: int | None = None
-    filled: dict[int, int] = field(default_factory=dict)  # byte in the word: value
+    value: int = _ERASED
+    filled: int = 0  # a bit for each bit of the word that was written
 
     def drop(self) -> None:
         """Forget the unfinished word."""
-        self.word = None
-        self.filled.clear()
+        self.word, self.value, self.filled = None, _ERASED, 0
 
 
 class H7Flash(FlashController):
@@ -96,23 +97,25 @@ class H7Flash(FlashController):
             self.page[status] |= INCERR
             bank.drop()
         else:
-            self._fill(bank, word, offset % WORD_BYTES, value.to_bytes(size, "little"))
+            self._fill(bank, word, 8 * (offset % WORD_BYTES), 8 * size, value)
 
-    def _fill(self, bank: _Bank, word: int, at: int, data: bytes) -> None:
-        new = dict(enumerate(data, at))
-        if bank.filled.keys() & new.keys():
+    def _fill(self, bank: _Bank, word: int, shift: int, bits: int, value: int) -> None:
+        """Put `bits` bits into the buffer; the last ones of the word have it programmed."""
+        written = (1 << bits) - 1 << shift
+        if bank.filled & written:
             self.page[bank.registers + SR] |= STRBERR
         bank.word = word
-        bank.filled |= new
-        self.page[bank.registers + SR] |= WBNE
-        if len(bank.filled) == WORD_BYTES:
+        bank.value = bank.value & ~written | value << shift & written
+        bank.filled |= written
+        if bank.filled == _ERASED:
             self._finish(bank)
+        else:
+            self.page[bank.registers + SR] |= WBNE
 
     def _finish(self, bank: _Bank) -> None:
         """Program the word; what was not filled stays as it is."""
-        data = bytes(bank.filled.get(at, 0xFF) for at in range(WORD_BYTES))
         if bank.word is not None:
-            self.clear_bits(bank.word * WORD_BYTES, WORD_BYTES, int.from_bytes(data, "little"))
+            self.clear_bits(bank.word * WORD_BYTES, WORD_BYTES, bank.value)
         bank.drop()
         self.page[bank.registers + SR] &= ~WBNE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ class Part:
     usart: Usart
     registers: tuple[Registers, ...]
 
-    @property
+    @cached_property
     def flash_bytes(self) -> int:
         """The size of flash."""
         return sum(s.bytes for s in self.sectors)

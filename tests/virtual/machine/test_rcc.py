@@ -101,6 +101,38 @@ def test_console_at_the_clock_of_reset_has_its_baud_rate(name) -> None:
 
 
 @pytest.mark.parametrize("name", part_names())
+def test_every_gated_peripheral_reads_zero_until_its_clock_is_on(name) -> None:
+    part = load_part(name)
+    m = machine_of(part)
+    gated = [each for each in part.registers if each.clock]
+    assert len(gated) >= 8
+    for each in gated:
+        m.write(each.base + 4, 4, 0x1234)
+        assert m.read(each.base + 4, 4) == 0
+        enable = m.clocks.rcc.base + each.clock.offset
+        m.write(enable, 4, m.read(enable, 4) | 1 << each.clock.bit)
+        assert m.read(each.base + 4, 4) == 0  # what was written without a clock is lost
+        m.write(each.base + 4, 4, 0x1234)
+        assert m.read(each.base + 4, 4) == 0x1234
+        m.write(enable, 4, 0)
+        assert m.read(each.base + 4, 4) == 0
+
+
+@pytest.mark.parametrize("name", part_names())
+def test_data_of_a_part_agree_with_those_of_the_harness(name) -> None:
+    part, mcu = load_part(name), load_mcu(name)
+    assert (part.core, part.flash_base, part.usart.irq) == (mcu.core, mcu.flash.base, mcu.uart.irq)
+    emulated = {(ram.base, ram.bytes) for ram in part.rams}
+    assert {(ram.base, ram.bytes) for ram in mcu.rams} <= emulated
+    size = part.system_memory["flash_size"]
+    assert machine_of(part).read(size, 2) * 1024 == part.flash_bytes
+    assert part.system_memory["uid"] == mcu.unique_id_address
+    for state, limits in part.clock.limits.items():
+        assert list(limits.flash_hz) == sorted(set(limits.flash_hz)), state
+    assert max(limits.core_hz for limits in part.clock.limits.values()) == mcu.clock_hz
+
+
+@pytest.mark.parametrize("name", part_names())
 def test_sectors_cover_flash_without_gap(name) -> None:
     part = load_part(name)
     sizes = {"stm32f412zg": 1 << 20, "stm32f746ng": 1 << 20}
