@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from farm.banner import Banner, ClockSource, check_banner
-from farm.board_clock import CLOCK_MARKS, checked_clock_hz, spacing_cycles
+from farm.board_clock import CLOCK_MARKS, check_clock_hz, checked_clock_hz, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image
 from farm.inventory import Board
@@ -100,9 +100,13 @@ def measure_on_board(
             left_s = min(CLOCK_STAGE_S * patience, stages.enter("clock"))
             marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
             clock_hz = checked_clock_hz(board, mcu, marks)
+            daemon = _daemon(board, mcu)
         stages.enter("result")
         facts = _provenance(board, mcu, image, banner, runs, link) | stages.seconds
-        return _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
+        if daemon and daemon.faults:
+            facts["faults"] = "; ".join(daemon.faults)
+        found = _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
+        return replace(found, timing_model=daemon.timing_model) if daemon else found
     except BenchError as error:
         raise stages.named(error) from error
 
@@ -202,7 +206,6 @@ def _measurement(
         peak_sram_bytes=image.static_ram_bytes + stack_bytes,
         flash_bytes=image.flash_bytes,
         macs=image.macs,
-        timing_model=_timing_model(board),
         provenance=provenance,
     )
     if output != expected:
@@ -210,16 +213,22 @@ def _measurement(
     return _timed(untimed, runs)
 
 
-def _timing_model(board: Board) -> str | None:
-    """The cycle table of a virtual board; without its name, its cycles could pass for silicon."""
+def _daemon(board: Board, mcu: Mcu) -> rack.DaemonStatus | None:
+    """What a virtual board tells of itself; None for a real one.
+
+    Without the name of its cycle table, its cycles could pass for silicon. Its time is not the
+    host's, so its clock is what its registers and oscillators give. BenchError when that is
+    2 % or more off.
+    """
     if not board.virtual:
         return None
     found = rack.find(board.probe_uid)
-    if found is None:
+    if found is None or not found.alive:
         raise BenchError(
             "its daemon went away before it named its cycle table; measure again", board.id
         )
-    return found.timing_model
+    check_clock_hz(board, mcu, found.core_hz)
+    return found
 
 
 def _timed(untimed: Measurement, runs: _Runs) -> Measurement:

@@ -40,6 +40,12 @@ def checked_clock_hz(board: Board, mcu: Mcu, marks: Sequence[ClockMark]) -> floa
     if board.virtual:
         return None
     measured_hz = clock_from_marks(marks)
+    check_clock_hz(board, mcu, measured_hz)
+    return measured_hz
+
+
+def check_clock_hz(board: Board, mcu: Mcu, measured_hz: float) -> None:
+    """Raise BenchError when a clock is more than 2 % off."""
     off_percent = abs(measured_hz / mcu.clock_hz - 1) * 100
     if off_percent > CLOCK_LIMIT_PERCENT:
         raise BenchError(
@@ -47,7 +53,6 @@ def checked_clock_hz(board: Board, mcu: Mcu, marks: Sequence[ClockMark]) -> floa
             f"{mcu.clock_hz / 1e6:.0f} MHz it should have; check the clock source",
             board.id,
         )
-    return measured_hz
 
 
 def clock_from_marks(marks: Sequence[ClockMark]) -> float:

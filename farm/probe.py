@@ -15,8 +15,15 @@ from farm import targets
 from farm.errors import BenchError, ImageError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
+from farm.virtual import rack
 
 _READ_BYTES = 16_384
+FLASH_DEADLINES_S = {  # of one call of a flash algorithm; a big sector takes up to 4 s to erase
+    "flash.timeout.init": 5.0,
+    "flash.timeout.program": 10.0,
+    "flash.timeout.erase_sector": 10.0,
+    "flash.timeout.analyzer": 30.0,
+}
 
 
 class Programmable(Protocol):
@@ -117,7 +124,8 @@ def _session(board: Board) -> Any:
     # Never ConnectHelper: it matches parts of an id, and waits for ever for one that is absent.
     probe = _pyocd("probe.aggregator").DebugProbeAggregator.get_probe_with_id(board.probe)
     if probe is None or normal_uid(probe.unique_id) != normal_uid(board.probe):
-        advice = "run `tinyrack rack up`" if board.virtual else "check cable and power"
+        up = board.virtual and (found := rack.find(board.probe_uid)) and found.alive
+        advice = "check cable and power" if up or not board.virtual else "run `tinyrack rack up`"
         raise BenchError(f"no probe {board.probe} is connected; {advice}", board.id)
     return _pyocd("core.session").Session(
         probe,
@@ -127,6 +135,7 @@ def _session(board: Board) -> Any:
             "no_config": True,
             "user_script": os.devnull,  # else pyocd_user.py of the folder would be run
             "hide_programming_progress": True,
+            **FLASH_DEADLINES_S,
             "chip_erase": "sector",
             "smart_flash": True,
             "keep_unwritten": False,

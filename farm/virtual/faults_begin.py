@@ -8,7 +8,9 @@ from typing import Any
 
 from farm.virtual.faults_engine import Active, Begin, FaultEngine
 from farm.virtual.faults_link import EVER_S
+from farm.virtual.faults_table import fault
 
+BAUD_LIMIT_PERCENT = 3.75  # what the receiver stands (RM0402, USART, tolerance to deviation)
 _ALWAYS = -1
 Facts = dict[str, Any]
 
@@ -18,14 +20,15 @@ def _cell(engine: FaultEngine, active: Active) -> Facts:
     flash.changes(offset, 1)
     flash.cells.add(active.fault, offset)
     active.undo = lambda: flash.cells.remove(active.fault, offset)
+    active.over = lambda: flash.cells.worked_off(active.fault)
     return {}
 
 
 def _rot(engine: FaultEngine, active: Active) -> Facts:
-    part, fault, flash = engine.machine.part, active.fault, engine.machine.flash
-    first = engine.offset(fault["at"]) if fault["at"] else 0
-    size = min(fault["bytes"], part.flash_bytes - first) if fault["at"] else part.flash_bytes
-    changed = flash.cells.rot(fault, first, size)
+    part, rot, flash = engine.machine.part, active.fault, engine.machine.flash
+    first = engine.offset(rot["at"]) if rot["at"] else 0
+    size = min(rot["bytes"], part.flash_bytes - first) if rot["at"] else part.flash_bytes
+    changed = flash.cells.rot(rot, first, size)
     for at in changed:
         flash.changes(at, 1)
     return {"addresses": [part.flash_base + at for at in changed]}
@@ -87,6 +90,27 @@ def _noise(engine: FaultEngine, active: Active) -> Facts:
     return {}
 
 
+def _drift(engine: FaultEngine, active: Active) -> Facts:
+    percent = active.fault["percent"]
+    noise = fault("uart-flip", active.fault.seed, every=1)
+    if abs(percent) > BAUD_LIMIT_PERCENT:
+        engine.line.add(noise)
+
+    def undo() -> None:
+        engine.drift_percent = 0.0
+        engine.line.remove(noise)
+
+    engine.drift_percent, active.undo = percent, undo
+    return {}
+
+
+def _lost_source(engine: FaultEngine, active: Active) -> Facts:
+    clocks = engine.machine.clocks
+    clocks.external_hz = 0
+    active.undo = lambda: setattr(clocks, "external_hz", clocks.tree.external_hz)
+    return {}
+
+
 def _brown_out(engine: FaultEngine, active: Active) -> Facts:
     def dip() -> None:
         engine.cut_power()
@@ -129,6 +153,8 @@ BEGIN: dict[str, Begin] = {
     "uart-repeat": _noise,
     "uart-flip": _noise,
     "uart-delay": _noise,
+    "clock-drift": _drift,
+    "clock-source": _lost_source,
     "brown-out": _brown_out,
     "power-cut": _power_cut,
     "daemon-kill": _kill,

@@ -46,6 +46,7 @@ class FaultEngine:
         self.machine, self.line, self.probe = machine, line, probe
         self.cut_power: Action = _nothing
         self.give_power: Action = _nothing
+        self.drift_percent = 0.0  # of every oscillator
         self._begin = begin
         self._triggers = Triggers()
         self._active: list[Active] = []
@@ -128,6 +129,11 @@ class FaultEngine:
                 action()
             self._silent = False
             self._follow()
+
+    @property
+    def core_hz(self) -> int:
+        """How fast the core really runs."""
+        return round(self.machine.clocks.clocks().core * (1 + self.drift_percent / 100))
 
     @property
     def due_s(self) -> float | None:

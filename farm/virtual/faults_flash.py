@@ -66,6 +66,10 @@ class CellFaults:
         self._programs = [weak for weak in self._programs if weak.fault is not fault]
         self._erases = [weak for weak in self._erases if weak.fault is not fault]
 
+    def worked_off(self, fault: Fault) -> bool:
+        """Whether it has failed as often as it shall."""
+        return any(w.fault is fault and not w.left for w in (*self._programs, *self._erases))
+
     def program(self, offset: int, size: int, value: int) -> bool:
         """Program one word; False when the controller has to raise its error flag."""
         if self.busy or self.unpowered:

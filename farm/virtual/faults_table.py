@@ -141,6 +141,13 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "uart-delay", "bytes of the console come late", "until cleared", (*_NOISE, _DELAY)
         ),
+        Kind(
+            "clock-drift",
+            "every oscillator is off",
+            "until cleared",
+            (Parameter("percent", 2.0, "how far", low=-10.0, high=10.0),),
+        ),
+        Kind("clock-source", "the external oscillator never gets ready", "until cleared"),
         Kind("brown-out", "the supply dips: reset, and RAM is lost", "event", _after("cycles")),
         Kind(
             "power-cut",

@@ -27,6 +27,7 @@ _POLL_S = 0.02
 _BUSY_S = 0.2  # who only asks about a board stands in the way for an instant
 _LOG_LIMIT_BYTES = 64 * 1024
 _REASON_CHARACTERS = 300
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 Switch = Literal["off", "on", "cycle"]
 _SWITCHES: tuple[Switch, ...] = get_args(Switch)  # in the order of Op.POWER's values
 
@@ -47,6 +48,7 @@ class DaemonStatus:
     holder_pid: int | None  # the process that uses the debug port
     current: bool  # whether the daemon runs the sources that are installed now
     probe_present: bool  # False: unplugged, by a fault
+    core_hz: int  # how fast the core runs, by its registers and its oscillators
     faults: tuple[str, ...]  # what is wrong with the board on command, see `farm.virtual.faults`
 
 
@@ -134,6 +136,7 @@ def _status_of(record: registry.Record) -> DaemonStatus:
         holder_pid=facts["holder_pid"] if facts else None,
         current=record.code == registry.code_hash(record.mcu),
         probe_present=bool(facts and facts.get("probe_present", True)),
+        core_hz=facts.get("core_hz", 0) if facts else 0,
         faults=tuple(facts.get("faults", ())) if facts else (),
     )
 
@@ -228,7 +231,7 @@ class _Start:
         words = [self._uid, self._board.type.mcu, self._board.type.target]
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT_BYTES:
             self._log.unlink()
-        with self._log.open("ab") as log:
+        with os.fdopen(os.open(self._log, _APPEND, 0o600), "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "farm.virtual", *words, "--ready-fd", str(report_end)],
                 stdin=subprocess.DEVNULL,

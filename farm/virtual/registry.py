@@ -6,6 +6,7 @@ behind, so a record alone proves nothing: the daemon's `flock`, which the kernel
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -20,6 +21,7 @@ from platformdirs import user_state_path
 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TRY_EVERY_S = 0.02
+SOCKET_PREFIX = "tinyrack-"  # of the directory that holds a daemon's socket
 _CODE_SUFFIXES = frozenset({".py", ".c", ".h", ".yaml"})
 
 
@@ -48,6 +50,8 @@ def state_dir() -> Path:
     """The directory of everything below, made private to the user."""
     path: Path = user_state_path("tinyrack") / "virtual"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
     return path
 
 
@@ -60,6 +64,7 @@ def write_record(record: Record) -> None:
     """Publish the record at once or not at all."""
     path = state_file(record.uid, "json")
     draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
     draft.replace(path)
 
@@ -87,11 +92,19 @@ def remove_record(uid: str) -> None:
 def sweep(uid: str) -> None:
     """Remove what a daemon that was killed left behind; only for who holds the board's lock."""
     if record := read_record(uid):
-        socket = Path(record.socket)
-        if socket.is_socket():
+        _remove_socket(Path(record.socket))
+    remove_record(uid)
+    for draft in state_dir().glob("*.tmp"):  # of a record or link that was never finished
+        if re.fullmatch(rf"{re.escape(uid)}\.[0-9]+\.tmp", draft.name):
+            draft.unlink(missing_ok=True)
+
+
+def _remove_socket(socket: Path) -> None:
+    """The socket and its directory, if they still are what the daemon made."""
+    with contextlib.suppress(OSError):  # since a reboot they may be gone or somebody else's
+        if socket.is_socket() and socket.parent.name.startswith(SOCKET_PREFIX):
             socket.unlink()
             socket.parent.rmdir()
-    remove_record(uid)
 
 
 def records() -> Iterator[Record]:

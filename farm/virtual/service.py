@@ -120,10 +120,16 @@ class Service:
             **self.facts,
             "state": self.board.state if self.powered else "off",
             "probe_present": self.probe.present,
-            "faults": [str(each.fault) for each in self.faults.active()] if self.faults else [],
+            **self._fault_facts(),
             "cycles": self.board.cycles,
             "holder_pid": self.holder.pid if self.holder else None,
         }
+
+    def _fault_facts(self) -> dict[str, Any]:
+        if self.faults is None:
+            return {}
+        shown = [str(each.fault) for each in self.faults.active()]
+        return {"faults": shown, "core_hz": self.faults.core_hz}
 
     # -- power -------------------------------------------------------------------------------
 
