@@ -54,8 +54,8 @@ def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> No
         console = Console(registry.tty_path(settings.uid), line)
         stack.callback(console.close)
         machine = Machine(part, flash, lambda data: console.write(faults.sent(data)))
-        machine.host_baud = console.host_baud
         faults = FaultEngine(machine, line, probe, BEGIN)
+        machine.host_baud = lambda: console.host_baud() / faults.drift
         listener = stack.enter_context(_listening())
         record = registry.Record(
             uid=settings.uid,
@@ -128,7 +128,7 @@ def _flash_file(uid: str, part: Part) -> Iterator[mmap.mmap]:
 def _listening() -> Iterator[socket.socket]:
     """A listening socket in a private directory of its own, short enough for sun_path."""
     with (
-        tempfile.TemporaryDirectory(prefix="tinyrack-") as home,
+        tempfile.TemporaryDirectory(prefix=registry.SOCKET_PREFIX) as home,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener,
     ):
         listener.bind(f"{home}/board")  # OSError if TMPDIR is longer than sun_path allows

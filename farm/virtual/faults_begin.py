@@ -8,9 +8,7 @@ from typing import Any
 
 from farm.virtual.faults_engine import Active, Begin, FaultEngine
 from farm.virtual.faults_link import EVER_S
-from farm.virtual.faults_table import fault
 
-BAUD_LIMIT_PERCENT = 3.75  # what the receiver stands (RM0402, USART, tolerance to deviation)
 _ALWAYS = -1
 Facts = dict[str, Any]
 
@@ -91,16 +89,8 @@ def _noise(engine: FaultEngine, active: Active) -> Facts:
 
 
 def _drift(engine: FaultEngine, active: Active) -> Facts:
-    percent = active.fault["percent"]
-    noise = fault("uart-flip", active.fault.seed, every=1)
-    if abs(percent) > BAUD_LIMIT_PERCENT:
-        engine.line.add(noise)
-
-    def undo() -> None:
-        engine.drift_percent = 0.0
-        engine.line.remove(noise)
-
-    engine.drift_percent, active.undo = percent, undo
+    engine.drift = 1 + active.fault["percent"] / 100
+    active.undo = lambda: setattr(engine, "drift", 1.0)
     return {}
 
 

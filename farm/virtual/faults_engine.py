@@ -46,7 +46,7 @@ class FaultEngine:
         self.machine, self.line, self.probe = machine, line, probe
         self.cut_power: Action = _nothing
         self.give_power: Action = _nothing
-        self.drift_percent = 0.0  # of every oscillator
+        self.drift = 1.0  # what every oscillator really does, of what it should
         self._begin = begin
         self._triggers = Triggers()
         self._active: list[Active] = []
@@ -133,7 +133,7 @@ class FaultEngine:
     @property
     def core_hz(self) -> int:
         """How fast the core really runs."""
-        return round(self.machine.clocks.clocks().core * (1 + self.drift_percent / 100))
+        return round(self.machine.clocks.clocks().core * self.drift)
 
     @property
     def due_s(self) -> float | None:
