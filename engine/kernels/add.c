@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sum and difference of two tensors with scales of their own. out may be an input of its size. */
 #include "scale.h"
 #include "spread.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The few machine instructions that the kernels are made of.
  *
  * With the Cortex-M DSP extension each function is one or two instructions; without it, portable C

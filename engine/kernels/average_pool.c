@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Average pool: padding is not counted, halves are rounded away from zero. */
 #include "scale.h"
 #include "window.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Convolution: any kernel, stride, dilation and padding. */
 #include "matmul.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Depthwise convolution: any kernel, stride, dilation and padding; the plain kernel with any number
  * of filters a channel, output channel c * out_c / in_c + m being filter m of channel c.
  *

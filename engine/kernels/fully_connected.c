@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fully connected: each weight is used once, so that it is streamed from flash. */
 #include "matmul.h"
 

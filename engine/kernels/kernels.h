@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The int8 kernels: what they are given, and their names.
  *
  * Activations are int8 [H, W, C]. Each kernel has a plain twin (`..._plain`) that says in simple C

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A function of one byte, from a table of its 256 outputs. In place if wanted. */
 #include "kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two pixels by two channels: each weight and each input is expanded once for four products. */
 #include "matmul.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner product of every convolution: two pixels by two output channels.
  *
  * Expanded pixels hold, for each four bytes b0..b3, the halves (b0, b2) and (b1, b3) of the first

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Max pool: the largest value of each window, padding not counted. */
 #include "scale.h"
 #include "window.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mean over any axes: sums of int32, then one requantisation that divides too. In place if wanted:
  * an output lies before every input that is still to be read.
  */

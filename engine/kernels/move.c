@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Operators that move bytes and compute nothing. All write their output in order. */
 #include "kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Product of two tensors. out may be an input of its size. */
 #include "scale.h"
 #include "spread.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pointwise convolution: 1x1, stride 1, no padding. */
 #include "matmul.h"
 

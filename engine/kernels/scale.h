@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requantisation and clamping: the plain definition, and the short form of the fast kernels. */
 #ifndef TINYRACK_SCALE_H
 #define TINYRACK_SCALE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Softmax of each row of channels, in fixed point as gemmlowp rounds it. In place if wanted.
  *
  * A number of b integer bits is an int32 times 2**(b - 31); INT32_MAX of 0 integer bits is 1.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Element-wise operators of two inputs, one of which may be repeated along some axes. */
 #ifndef TINYRACK_SPREAD_H
 #define TINYRACK_SPREAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The part of a pool's window that lies inside of the image. */
 #ifndef TINYRACK_WINDOW_H
 #define TINYRACK_WINDOW_H
