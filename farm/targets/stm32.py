@@ -1,6 +1,6 @@
 """The classes behind our targets: a memory map, an algorithm, and what to do on connecting.
 
-Sources: RM0385 (F746), RM0432 (L4R5), RM0433 (H743): memory maps, flash sectors, DBGMCU.
+Sources: ST's CMSIS device headers and HAL: memory maps, flash sectors, DBGMCU.
 """
 
 # mypy: disallow-subclassing-any=False

@@ -1,5 +1,5 @@
 /* STM32F74x and F76x in one bank: sectors of 4 x 32, 1 x 128 and n x 256 KiB, words of 32 bits.
- * RM0385 and RM0410, "Embedded flash memory (FLASH)": erase and programming sequences. */
+ * Registers by ST's CMSIS device headers, sequences by ST's HAL and RM0090 (the F4's). */
 #include "algorithm.h"
 
 #define FLASH_BASE 0x08000000u

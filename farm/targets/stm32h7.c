@@ -1,5 +1,5 @@
 /* STM32H743 and H753: two banks of 8 sectors of 128 KiB, flash words of 256 bits.
- * RM0433, "Embedded flash memory (FLASH)": erase and programming sequences. */
+ * Registers by ST's CMSIS device header, sequences by RM0399, whose flash is the same. */
 #include "algorithm.h"
 
 #define FLASH_BASE 0x08000000u

@@ -1,5 +1,5 @@
 /* STM32L4R and L4S with 2 MiB in two banks of 256 pages of 4 KiB; doublewords of 64 bits.
- * RM0432, "Embedded flash memory (FLASH)": erase and programming sequences. */
+ * Registers by ST's CMSIS device header, sequences by ST's HAL. */
 #include "algorithm.h"
 
 #define FLASH_BASE 0x08000000u

@@ -1,6 +1,7 @@
 """The flash controller of STM32F4 and F7: keys, erase, programming, option bytes.
 
-RM0402, RM0385, RM0410, "Embedded flash memory". Any store needs PG and the width of PSIZE.
+RM0090, "Embedded flash memory", and ST's CMSIS device headers. Any store needs PG and the width
+of PSIZE.
 """
 
 from __future__ import annotations

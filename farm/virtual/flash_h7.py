@@ -1,7 +1,8 @@
 """The flash controller of STM32H743: two banks with registers of their own, words of 256 bits.
 
-RM0433, "Embedded flash memory". Not modelled: the error correction, so that a word programmed
-twice holds the AND of both instead of failing to read; the bus error that a wrong key raises.
+RM0399, "Embedded flash memory", which is the same block. Not modelled: the error correction, so
+that a word programmed twice holds the AND of both instead of failing to read; the bus error that
+a wrong key raises.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class H7Flash(FlashController):
             self._start(bank, value)
 
     def _start(self, bank: _Bank, control: int) -> None:
-        """Sector or bank erase; a bank erase goes first (RM0433, FLASH_CR1.BER1)."""
+        """Sector or bank erase; a bank erase goes first (unverified)."""
         if control & BER:
             self.erase(bank.start, self._bank_bytes)
         elif control & SER:

@@ -1,7 +1,7 @@
 """The flash controller of STM32L4+: two banks of pages, doublewords of 64 bits.
 
-RM0432, "Embedded flash memory": two aligned word stores with PG make one doubleword. Details of
-PROGERR and SIZERR are unverified.
+ST's CMSIS device header and HAL: two aligned word stores with PG make one doubleword. Details of
+PROGERR, PGAERR and SIZERR are unverified.
 """
 
 from __future__ import annotations

@@ -13,11 +13,17 @@ import yaml
 
 @dataclass(frozen=True)
 class Ram:
-    """A plain memory, seen at `base` and at each alias."""
+    """A plain memory, seen at `base` and at each alias.
+
+    `bus` is the core's way there: "tcm", "ahb" or "axi", of which the last two go through the
+    data cache where there is one. `wait_states` are in cycles of that bus.
+    """
 
     name: str
     base: int
     bytes: int
+    bus: str
+    wait_states: int
     aliases: tuple[int, ...] = ()
 
 
@@ -52,7 +58,7 @@ class Usart:
 
     Its kernel clock is chosen by the two bits at `source_shift` of the RCC register at offset
     `source` (None: always the bus clock `bus`). `scale` divides that clock to give BRR: 256
-    where the UART is an LPUART.
+    where the UART is an LPUART. `supply` is the PWR register and bit that power its pins.
     """
 
     base: int
@@ -63,6 +69,7 @@ class Usart:
     source: int | None = None
     source_shift: int = 0
     scale: int = 1
+    supply: Clock | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,7 @@ class Part:
     device_id: int
     boot_vector: int  # VTOR after reset
     flash_family: str  # which flash controller
+    flash_row_bytes: int  # what one access to the array reads
     flash_base: int
     flash_aliases: tuple[int, ...]
     sectors: tuple[Sector, ...]
@@ -162,6 +170,7 @@ def _part(name: str, facts: dict[str, Any]) -> Part:
         ap_idr=port["ap_idr"],
         rom_table=port["rom_table"],
         flash_family=flash["family"],
+        flash_row_bytes=flash["row_bytes"],
         flash_base=flash["base"],
         flash_aliases=tuple(flash["aliases"]),
         sectors=_sectors(flash["sectors"]),
@@ -170,7 +179,7 @@ def _part(name: str, facts: dict[str, Any]) -> Part:
             Ram(**{**ram, "aliases": tuple(ram.get("aliases", ()))}) for ram in facts["rams"]
         ),
         clock=_clock_tree(facts["clock"]),
-        usart=Usart(**{**usart, "clock": Clock(*usart["clock"])}),
+        usart=_usart(usart),
         registers=tuple(_registers(key, value) for key, value in facts["registers"].items()),
         **{key: facts[key] for key in kept + also},
     )
@@ -202,6 +211,11 @@ def _clock_tree(facts: dict[str, Any]) -> ClockTree:
         rcc_reset=facts["rcc_reset"],
         power_reset=facts["power_reset"],
     )
+
+
+def _usart(facts: dict[str, Any]) -> Usart:
+    supply = Clock(*facts["supply"]) if "supply" in facts else None
+    return Usart(**{**facts, "clock": Clock(*facts["clock"]), "supply": supply})
 
 
 def _mhz(value: float) -> int:

@@ -63,6 +63,10 @@ class Peripherals:
             on_overrun,
         )
         self.flash.on_latency = self.clocks.update
+        supply = part.usart.supply
+        if supply:
+            power = self.clocks.power
+            self.usart.powered = lambda: bool(power[supply.offset] >> supply.bit & 1)
         self._dbgmcu = Page(part.dbgmcu, hook)
         self._dbgmcu[0] = part.dbgmcu_idcode
         self._dbgmcu.on_write(0, lambda _offset, _value: None)

@@ -1,4 +1,4 @@
-"""Clock and power control of STM32F4 and F7 (RM0402, RM0385, RM0410: "RCC", "PWR")."""
+"""Clock and power control of STM32F4 and F7 by ST's CMSIS device headers and HAL."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class F4Clocks(ClockControl):
         self.rcc[offset] = value | 2 if value & 1 else value & ~2
 
     def _write_power(self, _offset: int, value: int) -> None:
-        """VOS takes a new setting only while the PLL is off (RM0402, RM0410: PWR_CR)."""
+        """VOS takes a new setting only while the PLL is off (unverified)."""
         if self.rcc[CR] & PLLON:
             value = value & ~_VOS | self.power[PWR_CR] & _VOS
         self.power[PWR_CR] = value

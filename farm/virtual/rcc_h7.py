@@ -1,4 +1,4 @@
-"""Clock and power control of STM32H743 (RM0433: "RCC", "PWR"; SYSCFG for the highest scale)."""
+"""Clock and power control of STM32H743 by ST's CMSIS device header and HAL."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class H7Clocks(ClockControl):
         self.update()
 
     def _write_pll(self, offset: int, value: int) -> None:
-        """Fixed while the PLL is on (RM0433, RCC_PLL1DIVR)."""
+        """Fixed while the PLL is on (unverified)."""
         if not self.rcc[CR] & PLLON:
             self.rcc[offset] = value
 
@@ -135,7 +135,7 @@ class H7Clocks(ClockControl):
         self.rcc[offset] = value | 2 if value & 1 else value & ~2
 
     def _write_supply(self, offset: int, value: int) -> None:
-        """The supply is chosen once after power-up (RM0433, PWR_CR3); then SCUEN is 0."""
+        """The supply is chosen once after power-up (HAL); then SCUEN is 0."""
         old = self.power[offset]
         if not old & SCUEN:
             value = value & ~_SUPPLY | old & _SUPPLY

@@ -1,4 +1,4 @@
-"""Clock and power control of STM32L4+ (RM0432: "RCC", "PWR")."""
+"""Clock and power control of STM32L4+ by ST's CMSIS device header and HAL."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ class L4Clocks(ClockControl):
         self.update()
 
     def _write_pll(self, _offset: int, value: int) -> None:
-        """Settings are fixed while the PLL is on; outputs may be switched (RM0432 6.4.4)."""
+        """Settings are fixed while the PLL is on; outputs may be switched (unverified)."""
         if self.rcc[CR] & PLLON:
             value = self.rcc[PLLCFGR] & ~PLLREN | value & PLLREN
         self.rcc[PLLCFGR] = value
 
     def _write_cfgr(self, _offset: int, value: int) -> None:
-        """From below 80 MHz to above only by way of HPRE /2 (RM0432 6.2.9, HAL)."""
+        """From below 80 MHz to above only by way of HPRE /2 (HAL)."""
         before = self.clocks()
         self.rcc[CFGR] = self.follow_switch(value)
         after = self.clocks()

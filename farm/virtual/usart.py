@@ -46,6 +46,7 @@ class Usart:
         self.page = Page(part.base, hook, part.clock)
         self._part, self._layout = part, _LAYOUTS[part.style]
         self._hook, self._on_line = hook, on_line
+        self.powered: Callable[[], bool] = lambda: True  # the supply of its pins
         self._queue: deque[int] = deque()
         hook.counters.status_bit = RXNE
         self.page.set_modes(self._layout.status, read=READ_STATUS)
@@ -70,7 +71,7 @@ class Usart:
 
     def receive(self, data: bytes) -> int:
         """Bytes from the other end of the wire; how many were taken."""
-        if not self._enabled(RE):
+        if not self._enabled(RE) or not self.powered():
             return len(data)  # nobody listens: lost, as on the wire
         taken = data[: QUEUE_LIMIT_BYTES - len(self._queue)]
         self._queue.extend(taken)
@@ -88,8 +89,8 @@ class Usart:
         return value
 
     def _write_data(self, _offset: int, value: int) -> None:
-        """Reached when disabled, or when the native queue is full."""
-        if self._enabled(TE):
+        """Reached when disabled or without power, or when the native queue is full."""
+        if self._enabled(TE) and self.powered():
             self._hook.transmit(value)
 
     def _write_control(self, _offset: int, value: int) -> None:
@@ -97,7 +98,7 @@ class Usart:
         if not self._enabled(RE):
             self._queue.clear()
         self.page.on_write(self._layout.transmit, self._write_data)
-        if self._enabled(TE):
+        if self._enabled(TE) and self.powered():
             self.page.set_modes(self._layout.transmit, write=WRITE_TRANSMIT)
         self._update()
 

@@ -100,6 +100,20 @@ def test_console_at_the_clock_of_reset_has_its_baud_rate(name) -> None:
     assert m.baud == pytest.approx(mcu.uart.baud, rel=1e-6)
 
 
+@pytest.mark.parametrize("powered", [True, False])
+def test_console_of_the_l4r5_is_dead_without_the_supply_of_its_pins(powered) -> None:
+    mcu, part = load_mcu("stm32l4r5zi"), load_part("stm32l4r5zi")
+    sent = bytearray()
+    m = Machine(part, bytearray(b"\xff" * part.flash_bytes), sent.extend)
+    assert walk(m, mcu.clock.prepare)
+    steps = [step for step in mcu.uart.setup if powered or step.register != "PWR_CR2"]
+    assert walk(m, (*steps, *mcu.uart.enable))
+    m.write(mcu.uart.transmit, 4, ord("!"))
+    m.uart_in(b"?")
+    m.system_reset()
+    assert sent == (b"!" if powered else b"")
+
+
 @pytest.mark.parametrize("name", part_names())
 def test_every_gated_peripheral_reads_zero_until_its_clock_is_on(name) -> None:
     part = load_part(name)
@@ -127,6 +141,8 @@ def test_data_of_a_part_agree_with_those_of_the_harness(name) -> None:
     size = part.system_memory["flash_size"]
     assert machine_of(part).read(size, 2) * 1024 == part.flash_bytes
     assert part.system_memory["uid"] == mcu.unique_id_address
+    assert {ram.bus for ram in part.rams} <= {"tcm", "ahb", "axi"}
+    assert part.flash_row_bytes in (8, 16, 32)
     for state, limits in part.clock.limits.items():
         assert list(limits.flash_hz) == sorted(set(limits.flash_hz)), state
     assert max(limits.core_hz for limits in part.clock.limits.values()) == mcu.clock_hz
