@@ -116,6 +116,20 @@ class Bus:
         """Many bytes into plain memory, or word by word into anything else."""
         self._write_memory(address, data)
 
+    def mapped(self) -> list[tuple[int, int]]:
+        """(base, end) of everything but the private peripheral bus."""
+        return self.memories() + [(base, base + PAGE_BYTES) for base in self._pages]
+
+    def memories(self) -> list[tuple[int, int]]:
+        """(base, end) of the memories."""
+        return [(base, end) for base, end, _ in self._memories]
+
+    def rights(self, address: int) -> int:
+        """What the core may do there, by Unicorn's bits, when nothing else is said."""
+        read_only = any(b <= address < e for b, e, memory in self._memories if memory.store)
+        all_rights = int(unicorn.UC_PROT_ALL)
+        return all_rights & ~unicorn.UC_PROT_WRITE if read_only else all_rights
+
     def _write_memory(self, address: int, data: bytes) -> None:
         for base, end, memory in self._memories:
             if not (base <= address and address + len(data) <= end):

@@ -13,6 +13,8 @@ from collections.abc import Callable
 import unicorn
 from unicorn import arm_const as reg
 
+from farm.virtual.bus import BusFaultError
+
 _MODELS = {
     "cortex-m4": reg.UC_CPU_ARM_CORTEX_M4,
     "cortex-m7": reg.UC_CPU_ARM_CORTEX_M7,
@@ -32,20 +34,30 @@ _SPECIAL = {
 }
 _MASKS = (reg.UC_ARM_REG_PRIMASK, reg.UC_ARM_REG_BASEPRI, reg.UC_ARM_REG_FAULTMASK)
 THUMB = 1 << 24
-SPSEL, FPCA = 2, 4
+NPRIV, SPSEL, FPCA = 1, 2, 4
 _BASIC, _EXTENDED = 0x20, 0x68
 _ALIGNED = 1 << 9  # in the stacked xPSR: the frame was moved to a multiple of 8
 
 
+class FrameError(Exception):
+    """A stacked xPSR that does not fit the mode to return to."""
+
+
 class Core:
-    """One Cortex-M core; `read` and `write` are the bus as exception stacking sees it."""
+    """One Cortex-M core; `read` and `write` are the bus as exception stacking sees it.
+
+    Their last argument tells whether the access is a privileged one.
+    """
 
     def __init__(
-        self, name: str, read: Callable[[int, int], bytes], write: Callable[[int, bytes], None]
+        self,
+        name: str,
+        read: Callable[[int, int, bool], bytes],
+        write: Callable[[int, bytes, bool], None],
     ) -> None:
         self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(_MODELS[name])
-        self._read, self._write = read, write
+        self.read_frame, self.write_frame = read, write
 
     @property
     def pc(self) -> int:
@@ -60,6 +72,16 @@ class Core:
     def ipsr(self) -> int:
         """The number of the exception being handled; 0: thread mode."""
         return int(self.uc.reg_read(reg.UC_ARM_REG_XPSR)) & 0x1FF
+
+    @property
+    def privileged(self) -> bool:
+        """Whether what runs now may do everything: a handler, or CONTROL.nPRIV is 0."""
+        return bool(self.ipsr) or not self.gave_up_privilege
+
+    @property
+    def gave_up_privilege(self) -> bool:
+        """Whether thread mode may not do everything (CONTROL.nPRIV)."""
+        return bool(self.uc.reg_read(reg.UC_ARM_REG_CONTROL) & NPRIV)
 
     @property
     def thumb(self) -> bool:
@@ -124,8 +146,11 @@ class Core:
             self.uc.reg_write(mask, value >> shift & 0xFF)
         self.uc.reg_write(reg.UC_ARM_REG_CONTROL, value >> 24 & 7)
 
-    def enter(self, number: int, return_to: int, fpu: bool) -> None:
-        """Stack a frame and switch to handler mode; the caller sets the PC. Raises a bus fault."""
+    def enter(self, number: int, return_to: int, fpu: bool) -> BusFaultError | None:
+        """Stack a frame and switch to handler mode; the caller sets the PC. The fault of stacking.
+
+        A failed frame changes nothing else: the pointer has moved, the handler can run.
+        """
         read, write = self.uc.reg_read, self.uc.reg_write
         xpsr, control = read(reg.UC_ARM_REG_XPSR), read(reg.UC_ARM_REG_CONTROL)
         extended = bool(control & FPCA) and fpu
@@ -134,37 +159,55 @@ class Core:
         if extended:
             words += [*(read(reg.UC_ARM_REG_S0 + i) for i in range(16))]
             words += [read(reg.UC_ARM_REG_FPSCR), 0]
-        frame &= ~7
-        self._write(frame & 0xFFFFFFFF, struct.pack(f"<{len(words)}I", *words))
+        frame = frame & 0xFFFFFFF8
+        failed = self._push(frame, words)
         process = not xpsr & 0x1FF and control & SPSEL
         link = (0xFFFFFFF1 if xpsr & 0x1FF else 0xFFFFFFFD if process else 0xFFFFFFF9)  # fmt: skip
+        write(reg.UC_ARM_REG_XPSR, xpsr & 0xF80F0000 | THUMB | number)  # privileged from here on
         write(reg.UC_ARM_REG_PSP if process else reg.UC_ARM_REG_MSP, frame)
         write(reg.UC_ARM_REG_CONTROL, control & ~(SPSEL | FPCA))
-        write(reg.UC_ARM_REG_XPSR, xpsr & 0xF80F0000 | THUMB | number)
         write(reg.UC_ARM_REG_SP, read(reg.UC_ARM_REG_MSP))
         write(reg.UC_ARM_REG_LR, link & ~0x10 if extended else link)
+        return failed
 
-    def switch_to_handler(self, number: int) -> None:
-        """Handler mode without a frame: stacking has failed."""
-        self.uc.reg_write(reg.UC_ARM_REG_XPSR, THUMB | number)
+    def _push(self, frame: int, words: list[int]) -> BusFaultError | None:
+        try:
+            self.write_frame(frame, struct.pack(f"<{len(words)}I", *words), self.privileged)
+        except BusFaultError as failed:
+            return failed
+        return None
+
+    def switch_to_handler(self, number: int, link: int | None = None) -> None:
+        """Handler mode without a frame; `link` is what the handler finds in LR."""
+        xpsr = self.uc.reg_read(reg.UC_ARM_REG_XPSR)
+        self.uc.reg_write(reg.UC_ARM_REG_XPSR, xpsr & 0xF80F0000 | THUMB | number)
+        if link is not None:
+            self.uc.reg_write(reg.UC_ARM_REG_LR, link)
 
     def clear_faultmask(self) -> None:
         """What every exception return but that of NMI does."""
         self.uc.reg_write(reg.UC_ARM_REG_FAULTMASK, 0)
 
     def leave(self, link: int) -> int:
-        """Unstack by the EXC_RETURN value `link`; where to go on. Raises a bus fault."""
+        """Unstack by the EXC_RETURN value `link`; where to go on.
+
+        Raises a bus fault, or FrameError for a frame of the other mode; nothing is changed then.
+        """
         read, write = self.uc.reg_read, self.uc.reg_write
         process, extended = link & 0xF == 0xD, not link & 0x10
         pointer = reg.UC_ARM_REG_PSP if process else reg.UC_ARM_REG_MSP
         frame = read(pointer)
         size = _EXTENDED if extended else _BASIC
-        words = struct.unpack(f"<{size // 4}I", self._read(frame, size))
-        xpsr = words[7]
         control = read(reg.UC_ARM_REG_CONTROL) & ~(SPSEL | FPCA)
+        privileged = not link & 8 or not control & NPRIV
+        words = struct.unpack(f"<{size // 4}I", self.read_frame(frame, size, privileged))
+        xpsr = words[7]
+        if bool(link & 8) is bool(xpsr & 0x1FF):
+            raise FrameError
+        write(reg.UC_ARM_REG_CONTROL, control & ~NPRIV)  # without privilege nothing is written
         write(reg.UC_ARM_REG_XPSR, xpsr & ~_ALIGNED | THUMB)
         control |= (SPSEL if process else 0) | (FPCA if extended else 0)
-        write(reg.UC_ARM_REG_CONTROL, control)
+        write(reg.UC_ARM_REG_CONTROL, control & ~NPRIV)
         after = frame + size | (4 if xpsr & _ALIGNED else 0)
         write(pointer, after)
         write(reg.UC_ARM_REG_SP, after)
@@ -174,4 +217,6 @@ class Core:
             for single in range(16):
                 write(reg.UC_ARM_REG_S0 + single, words[8 + single])
             write(reg.UC_ARM_REG_FPSCR, words[24])
+        if control & NPRIV:
+            write(reg.UC_ARM_REG_CONTROL, control)
         return int(words[6])

@@ -1,4 +1,4 @@
-"""What a debugger finds beside the core: ROM tables, component ids, breakpoint unit, DWT."""
+"""What a debugger finds beside the core: ROM tables, component ids, breakpoint unit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from farm.virtual.parts import Part
 
-_ARM, _ST = 0x43B, 0x020  # JEP106 designers, with the continuation code in bits 11:8
+ARM, _ST = 0x43B, 0x020  # JEP106 designers, with the continuation code in bits 11:8
 ROM_CLASS, DEBUG_CLASS, GENERIC_CLASS = 0x1, 0x9, 0xE
 
 
@@ -33,12 +33,12 @@ def rom_tables(part: Part) -> dict[int, Callable[[int], int]]:
     if part.core == "cortex-m4":
         return {last: _rom(last, standard, part.device_id, _ST)}
     middle, top = 0xE00FE000, part.rom_table
-    processor = _rom(last, standard, 0x4C7, _ARM)
+    processor = _rom(last, standard, 0x4C7, ARM)
     if top == middle:  # an H7 has two levels, the others three
         return {top: _rom(top, (last,), part.device_id, _ST), last: processor}
     return {
         top: _rom(top, (middle,), part.device_id, _ST),
-        middle: _rom(middle, (last,), 0x4C8, _ARM),
+        middle: _rom(middle, (last,), 0x4C8, ARM),
         last: processor,
     }
 
@@ -81,7 +81,7 @@ class BreakpointUnit:
             return revision << 28 | counts | int(self.enabled)
         if offset >= 0xFD0:
             number = 0x003 if self._part.breakpoint_revision == 1 else 0x00E
-            return component_id(offset, number, _ARM, GENERIC_CLASS)
+            return component_id(offset, number, ARM, GENERIC_CLASS)
         return self._values[index] if 0 <= index < len(self._values) else 0
 
     def write(self, offset: int, value: int) -> None:
@@ -104,64 +104,3 @@ class BreakpointUnit:
         return {
             base + half for base, select in halves for half in (0, 2) if select >> half // 2 & 1
         }
-
-
-class Dwt:
-    """DWT: the cycle counter; the comparators only remember what is written to them."""
-
-    CTRL, CYCCNT, COMPARATORS, LOCK_ACCESS, LOCK_STATUS = 0x000, 0x004, 0x020, 0xFB0, 0xFB4
-    KEY = 0xC5ACCE55
-
-    def __init__(self, part: Part, now: Callable[[], int], traced: Callable[[], bool]) -> None:
-        self._part, self._now, self._traced = part, now, traced
-        self.power_up()
-
-    def power_up(self) -> None:
-        """Stopped at 0, and locked where there is a lock."""
-        self._control = 0
-        self._locked = self._part.dwt_lock
-        self._base = 0  # the cycle at which CYCCNT would have been 0, while it runs
-        self._held = 0  # CYCCNT while it is stopped
-        self._others: dict[int, int] = {}
-
-    @property
-    def running(self) -> bool:
-        """Whether CYCCNT counts."""
-        return bool(self._control & 1) and self._traced()
-
-    def follow_trace(self, change: Callable[[], None]) -> None:
-        """Do `change` to what makes the counter run, keeping its value."""
-        count = self._count()
-        change()
-        self._set(count)
-
-    def read(self, offset: int) -> int:
-        """A register."""
-        if offset == self.CTRL:
-            return 4 << 28 | self._control
-        if offset == self.CYCCNT:
-            return self._count()
-        if offset == self.LOCK_STATUS and self._part.dwt_lock:
-            return 1 | (2 if self._locked else 0)
-        if offset >= 0xFD0:
-            return component_id(offset, 0x002, _ARM, GENERIC_CLASS)
-        return self._others.get(offset, 0)
-
-    def write(self, offset: int, value: int, debugger: bool) -> None:
-        """A register; firmware needs the key first where there is a lock."""
-        if offset == self.LOCK_ACCESS:
-            self._locked = self._part.dwt_lock and value != self.KEY
-        elif self._locked and not debugger:
-            return
-        elif offset == self.CTRL:
-            self.follow_trace(lambda: setattr(self, "_control", value & 0x0FFFFFFF))
-        elif offset == self.CYCCNT:
-            self._set(value)
-        elif self.COMPARATORS <= offset < 0x060:
-            self._others[offset] = value
-
-    def _count(self) -> int:
-        return self._now() - self._base & 0xFFFFFFFF if self.running else self._held
-
-    def _set(self, count: int) -> None:
-        self._base, self._held = self._now() - count, count

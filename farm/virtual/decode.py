@@ -20,6 +20,8 @@ _ACCUMULATING = (
 )
 _STACK = ("push", "pop", "vpush", "vpop")
 _AT = 0x100000  # where single instructions are decoded: only offsets are kept
+_SEV = b"\x40\xbf"
+_CONTROL = (arm.ARM_SYSREG_CONTROL, 20)  # capstone's number, or that of the encoding (SYSm)
 _SHIFTS = frozenset({"lsl", "lsr", "asr", "ror", "rrx"})
 
 
@@ -41,6 +43,9 @@ class Instr:
     register_offset: bool = False
     base: int = 0  # of a load with an immediate offset: which load reads a device register?
     offset: int = 0  # of that load, or of a branch's target from the branch
+    last: int = 0  # the last register operand: the divisor of a division
+    special: str = ""  # "sev", or "control": a write of CONTROL
+    condition: int = 14  # in an IT block, by its number; 14: always
 
     @property
     def jumps(self) -> bool:
@@ -144,7 +149,16 @@ def _describe(engine: Any, found: Any) -> Instr:
         register_offset=bool(memory and memory[0].index),
         base=base if role == "load" and not memory[0].index else 0,
         offset=_offset(role, found.operands, memory),
+        last=registers[-1] if registers else 0,
+        special=_special(name, found),
     )
+
+
+def _special(name: str, found: Any) -> str:
+    if bytes(found.bytes) == _SEV:
+        return "sev"
+    writes = name == "msr" and found.operands[0].reg in _CONTROL
+    return "control" if writes else ""
 
 
 def _base(name: str, registers: list[int], memory: list[Any], words: int) -> int:
@@ -178,15 +192,16 @@ def decode_block(address: int, size: int, fetch: Callable[[int, int], bytes]) ->
     """The block of `size` bytes at `address`; bytes come from fetch(address, size)."""
     code = fetch(address, size)
     instrs: list[Instr] = []
-    at = predicated = 0
+    at = predicated = state = 0
     while at + 2 <= len(code):
         wide = code[at + 1] >> 3 >= 0b11101
         instr = _decode(code[at : at + (4 if wide else 2)])
         if predicated:
-            instr = replace(instr, conditional=True)
+            instr = replace(instr, conditional=True, condition=state >> 4)
             predicated -= 1
+            state = state & 0xE0 | state << 1 & 0x1F  # ITAdvance() of the architecture
         if instr.name == "it":
-            mask = code[at] & 15
+            state, mask = code[at], code[at] & 15
             predicated = 4 - (mask & -mask).bit_length() + 1
         instrs.append(instr)
         at += 4 if wide else 2

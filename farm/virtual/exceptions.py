@@ -7,12 +7,14 @@ from typing import Any
 
 from farm.virtual import scs as regs
 from farm.virtual.bus import BusFault
-from farm.virtual.core import Core
+from farm.virtual.core import Core, FrameError
 from farm.virtual.hook import EdgeHook
-from farm.virtual.nvic import BUS_FAULT, HARD_FAULT, NMI, USAGE_FAULT, Nvic
+from farm.virtual.mpu import ProtectionFaultError
+from farm.virtual.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, NMI, USAGE_FAULT, Nvic
 from farm.virtual.scs import SystemControl
 
-_SHCSR_ENABLE = {BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
+_RETURN_ANYWHERE = 1  # CCR.NONBASETHRDENA
+_SYSTEM = 0xE0000000
 _UNSTACK_FROM = 0xFFFFFFE1
 _RETURNS = (0x1, 0x9, 0xD)
 
@@ -20,8 +22,8 @@ _RETURNS = (0x1, 0x9, 0xD)
 class Exceptions:
     """Moves the core between thread and handler mode.
 
-    `on_lockup()` is called when a fault cannot be handled, `on_hard_fault()` when the HardFault
-    handler is about to start.
+    `on_lockup()` is called when a fault cannot be handled; `on_entry(number, internal)` when a
+    handler is about to start, `internal`: because of a fault in an exception's entry or return.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Exceptions:
         self._core, self._nvic, self._scs = core, nvic, scs
         self._counters, self._read_word, self._cycles = hook.counters, read_word, cycles
         self.on_lockup: Callable[[], None] = lambda: None
-        self.on_hard_fault: Callable[[], None] = lambda: None
+        self.on_entry: Callable[[int, bool], None] = lambda _number, _internal: None
 
     def take_pending(self) -> bool:
         """Enter the most urgent pending exception, if one may run now."""
@@ -46,68 +48,120 @@ class Exceptions:
             self.enter(number, self._core.pc)
         return bool(number)
 
+    def may_take(self, number: int) -> bool:
+        """Whether an exception would be handled now by its own handler."""
+        enabled = self._scs.fault_enabled(number)
+        return enabled and self._nvic.group(number) < self._nvic.running(self._core.masks)
+
     def enter(self, number: int, return_to: int) -> None:
-        """Stack, and go to the handler of `number`."""
-        try:
-            self._core.enter(number, return_to, self._scs.fpu_enabled)
-        except BusFault:
-            self._escalate(number, regs.STKERR)
-            return
-        self._nvic.activate(number)
-        self._jump(number)
+        """Stack, and go to the handler of `number`, or to that of a fault in stacking."""
+        before = self._nvic.running(self._core.masks)
+        failed = self._core.enter(number, return_to, self._scs.fpu_enabled)
+        taken = number
+        if failed:
+            taken = self._late_arrival(number, failed, before)
+            self._core.switch_to_handler(taken)
+        self._nvic.activate(taken)
+        self._jump(taken, bool(failed))
 
-    def _escalate(self, number: int, bit: int) -> None:
-        """Stacking or unstacking failed: a HardFault without a frame, or the end."""
+    def _late_arrival(self, number: int, failed: BusFault, before: int) -> int:
+        """What is entered after all when the frame of `number` could not be stacked.
+
+        A fault that is not more urgent waits: the handler runs though its frame is lost
+        (Cortex-M3 TRM, DDI 0337E section 5.12.1; DDI 0403E, DerivedLateArrival).
+        """
+        fault, bit = (BUS_FAULT, regs.STKERR)
+        if isinstance(failed, ProtectionFaultError):
+            fault, bit = MEM_MANAGE, regs.MSTKERR
         self._scs.cfsr |= bit
-        self._scs.hfsr |= regs.FORCED
-        if number in (HARD_FAULT, NMI) or self._nvic.running() <= -1:
-            self.on_lockup()
-            return
-        self._nvic.activate(HARD_FAULT)
-        self._core.switch_to_handler(HARD_FAULT)
-        self._jump(HARD_FAULT)
+        if not self._scs.fault_enabled(fault) or self._nvic.group(fault) >= before:
+            fault = HARD_FAULT
+            self._scs.hfsr |= regs.FORCED
+        if self._nvic.group(fault) < self._nvic.group(number):
+            self._nvic.pend(number)
+            return fault
+        if fault not in (HARD_FAULT, number):
+            self._nvic.pend(fault)
+        return number
 
-    def _jump(self, number: int) -> None:
+    def _jump(self, number: int, internal: bool = False) -> None:
         self._counters.prev = self._counters.before = 0
         self._counters.cycles += self._cycles["entry"]
         try:
-            self._core.pc = self._read_word(self._scs.vtor + 4 * number)
+            target = self._read_word(self._scs.vtor + 4 * number)
         except BusFault:
-            self._scs.hfsr |= regs.VECTTBL
+            self._lose_vector(number)
+            return
+        self._core.pc = target
+        if not target & 1:
+            self.fault(USAGE_FAULT, regs.INVSTATE, target)
+        elif target >= _SYSTEM:  # never executed; Unicorn would take it for a return
+            self.fault(MEM_MANAGE, regs.IACCVIOL, target & ~1)
+        else:
+            self.on_entry(number, internal)
+
+    def _lose_vector(self, number: int) -> None:
+        """The vector table cannot be read: HardFault in place of `number`, or the end."""
+        self._scs.hfsr |= regs.VECTTBL
+        if number in (HARD_FAULT, NMI):
             self.on_lockup()
             return
-        if number == HARD_FAULT:
-            self.on_hard_fault()
-
-    def leave(self, link: int) -> None:
-        """Return from the running handler by EXC_RETURN."""
-        number = self._core.ipsr
-        nested = len(self._nvic.active) > 1
-        thread = link & 8
-        valid = link | 1 >= _UNSTACK_FROM and link & 0xF in _RETURNS and nested != bool(thread)
-        if not valid or number not in self._nvic.active:
-            self.fault(USAGE_FAULT, regs.INVPC, link)
-            return
         self._nvic.deactivate(number)
+        self._nvic.pend(number)
+        self._core.switch_to_handler(HARD_FAULT)
+        self._nvic.activate(HARD_FAULT)
+        self._jump(HARD_FAULT, internal=True)
+
+    def leave(self, link: int) -> bool:
+        """Return from the running handler by EXC_RETURN; whether thread mode goes on."""
+        number = self._core.ipsr
+        valid = self._valid(link) and number in self._nvic.active
+        self._nvic.deactivate(number)
+        if not valid:
+            self._refuse(USAGE_FAULT, regs.INVPC, 0xF0000000 | link & 0x0FFFFFFF)
+            return False
         if number != NMI:
             self._core.clear_faultmask()
         try:
             self._core.pc = self._core.leave(link)
+        except ProtectionFaultError:
+            self._refuse(MEM_MANAGE, regs.MUNSTKERR, link)
         except BusFault:
-            self._escalate(number, regs.UNSTKERR)
-            return
-        self._counters.prev = self._counters.before = 0
-        self._counters.cycles += self._cycles["exit"]
+            self._refuse(BUS_FAULT, regs.UNSTKERR, link)
+        except FrameError:
+            self._refuse(USAGE_FAULT, regs.INVPC, 0xF0000000 | link & 0x0FFFFFFF)
+        else:
+            self._counters.prev = self._counters.before = 0
+            self._counters.cycles += self._cycles["exit"]
+            return bool(link & 8)
+        return False
+
+    def _valid(self, link: int) -> bool:
+        """Whether an exception return may use `link` (DDI 0403E, ExceptionReturn)."""
+        nested = len(self._nvic.active) > 1
+        thread = bool(link & 8)
+        anywhere = self._scs.values.get(regs.CCR, 0) & _RETURN_ANYWHERE
+        fits = nested != thread or (thread and anywhere)
+        return link | 1 >= _UNSTACK_FROM and link & 0xF in _RETURNS and bool(fits)
+
+    def _refuse(self, fault: int, bits: int, link: int) -> None:
+        """A fault of an exception's return: its handler follows with no frame of its own."""
+        self._scs.cfsr |= bits
+        taken = fault
+        if not self.may_take(fault):
+            if self._nvic.running(self._core.masks) <= -1:
+                self.on_lockup()
+                return
+            taken = HARD_FAULT
+            self._scs.hfsr |= regs.FORCED
+        self._core.switch_to_handler(taken, link)
+        self._nvic.activate(taken)
+        self._jump(taken, internal=True)
 
     def fault(self, number: int, bits: int, return_to: int, address: int | None = None) -> None:
         """A fault at `return_to`: its own handler if enabled and more urgent, else HardFault."""
-        self._scs.cfsr |= bits
-        if address is not None:
-            self._scs.cfsr |= regs.BFARVALID
-            self._scs.values[regs.BFAR] = address
-        enabled = self._scs.values.get(regs.SHCSR, 0) & _SHCSR_ENABLE.get(number, 0)
-        running = self._nvic.running(self._core.masks)
-        if enabled and self._nvic.group(number) < running:
+        self._scs.report(number, bits, address)
+        if self.may_take(number):
             self.enter(number, return_to)
             return
         self._scs.hfsr |= regs.FORCED

@@ -26,7 +26,8 @@ class Stop(Enum):
 
     SLICE = auto()  # by the block hook: budget, event or request
     SLEEP = auto()  # WFI
-    HINT = auto()  # WFE or YIELD: go on
+    WAIT = auto()  # WFE
+    HINT = auto()  # YIELD: go on
     SVC = auto()
     BKPT = auto()
     RETURN = auto()  # EXC_RETURN loaded into the PC
@@ -36,12 +37,17 @@ class Stop(Enum):
     UNDEFINED = auto()
     STATE = auto()  # jump without the Thumb bit
     BUS = auto()  # data access that nothing answers
+    PROTECTED = auto()  # data access that the memory protection unit forbids
+    NO_EXECUTE = auto()  # instruction that it forbids
+    WATCH = auto()  # a comparator of the DWT matched; the instruction is still to be finished
+    DIVIDE = auto()  # by zero, with CCR.DIV_0_TRP
+    UNALIGNED = auto()
     STEPPED = auto()
 
 
 @dataclass(frozen=True)
 class Event:
-    """One stop: where the core is now, and the faulting address of BUS."""
+    """One stop: where the core is now, and the faulting address of BUS and PROTECTED."""
 
     stop: Stop
     pc: int
@@ -55,8 +61,9 @@ class Runner:
         self._core, self._hook, self._fetch = core, hook, fetch
         self._intr: int | None = None
         self._fault_at: int | None = None
-        self._hit = False
         self._skip: int | None = None
+        self._remembers = False  # Unicorn has the rights of a page that may change its mind
+        self._trap: tuple[Stop, int] | None = None
         self._breakpoints: dict[int, Any] = {}
         self.stale = False  # translated code may be out of date
         self.active = False  # inside Unicorn
@@ -75,6 +82,21 @@ class Runner:
             self._breakpoints[address] = handle
             self.stale = True
 
+    def trap(self, stop: Stop, address: int = 0) -> None:
+        """For hooks: end the run at the instruction that runs now, as if it had not started."""
+        if self._trap is None:
+            self._trap = (stop, address)
+        self._core.uc.emu_stop()
+
+    def forget_pages(self) -> None:
+        """For hooks: Unicorn remembers a page that was let through; stop soon, and forget it."""
+        self._remembers = True
+        self._hook.counters.stop = 1
+
+    def note_fault(self, address: int) -> None:
+        """For hooks: where an access failed, if the run ends by that."""
+        self._fault_at = address
+
     def run(self, skip: bool = False) -> Event:
         """Run until something happens; `skip`: not on a breakpoint at the first instruction."""
         self._hook.counters.stopped = 0
@@ -91,8 +113,10 @@ class Runner:
 
     def _start(self, count: int, skip: bool) -> Event:
         core = self._core
-        self._intr = self._fault_at = None
-        self._hit = False
+        self._intr = self._fault_at = self._trap = None
+        if self._remembers:
+            core.uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
+            self._remembers = False
         if self.stale:
             core.uc.ctl_flush_tb()
             self.stale = False
@@ -109,8 +133,8 @@ class Runner:
         return self._classify(error, core.pc, count)
 
     def _classify(self, error: int | None, pc: int, count: int) -> Event:
-        if self._hit:
-            return Event(Stop.BREAKPOINT, pc)
+        if self._trap:
+            return Event(self._trap[0], pc, self._trap[1])
         if self._intr is not None:
             return Event(self._interrupt(pc), pc)
         if error is not None:
@@ -133,16 +157,17 @@ class Runner:
         if error == unicorn.UC_ERR_INSN_INVALID:
             if not self._core.thumb:
                 return Event(Stop.STATE, pc)
-            return Event(Stop.HINT if self._after_hint(pc) else Stop.UNDEFINED, pc)
+            return Event(self._hint(pc), pc)
         fetching = (unicorn.UC_ERR_FETCH_UNMAPPED, unicorn.UC_ERR_FETCH_PROT)
         if error in fetching:
             return Event(Stop.FETCH, pc)
         return Event(Stop.BUS, pc, self._fault_at if self._fault_at is not None else 0)
 
-    def _after_hint(self, pc: int) -> bool:
+    def _hint(self, pc: int) -> Stop:
         """Unicorn refuses WFE and YIELD, with the PC already behind them."""
         started_here = self._hook.counters.prev & _SPACE == pc
-        return not started_here and self._halfword(pc - 2) in (_WFE, _YIELD)
+        hints = {_WFE: Stop.WAIT, _YIELD: Stop.HINT}
+        return Stop.UNDEFINED if started_here else hints.get(self._halfword(pc - 2), Stop.UNDEFINED)
 
     def _halfword(self, address: int) -> int:
         try:
@@ -159,8 +184,7 @@ class Runner:
         self._fault_at = address & _SPACE
         return False
 
-    def _on_breakpoint(self, uc: Any, address: int, _size: int, _user: Any) -> None:
+    def _on_breakpoint(self, _uc: Any, address: int, _size: int, _user: Any) -> None:
         skipped, self._skip = self._skip, None
         if skipped != address:
-            self._hit = True
-            uc.emu_stop()
+            self.trap(Stop.BREAKPOINT)

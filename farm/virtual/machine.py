@@ -14,17 +14,22 @@ from farm.virtual import scs as regs
 from farm.virtual.bus import Bus, BusFault, BusFaultError
 from farm.virtual.core import Core
 from farm.virtual.cyccnt import CycleReader
-from farm.virtual.debug_parts import BreakpointUnit, Dwt
+from farm.virtual.debug_parts import BreakpointUnit
+from farm.virtual.dwt import Dwt
 from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Event, Runner, Stop
 from farm.virtual.faults_core import CoreFaults
+from farm.virtual.fence import Fence
 from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
 from farm.virtual.line_rate import as_received
-from farm.virtual.nvic import BUS_FAULT, SVC, USAGE_FAULT, Nvic, SysTick
+from farm.virtual.nvic import BUS_FAULT, DEBUG_MONITOR, MEM_MANAGE, SVC, USAGE_FAULT, Nvic, SysTick
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
 from farm.virtual.ppb import add_components
 from farm.virtual.pricing import Pricer, load_model
+from farm.virtual.protection import Protection
+from farm.virtual.traps import Traps
+from farm.virtual.watchpoints import Watchpoints
 
 __all__ = ["BusFault", "BusFaultError", "Machine"]
 
@@ -36,13 +41,19 @@ _S_RETIRE, _S_RESET = 1 << 24, 1 << 25
 _LOCKUP_PC = 0xFFFFFFFE
 _FAULTS = {
     Stop.FETCH: (BUS_FAULT, regs.IBUSERR),
+    Stop.NO_EXECUTE: (MEM_MANAGE, regs.IACCVIOL),
+    Stop.PROTECTED: (MEM_MANAGE, regs.DACCVIOL),
+    Stop.DIVIDE: (USAGE_FAULT, regs.DIVBYZERO),
+    Stop.UNALIGNED: (USAGE_FAULT, regs.UNALIGNED),
     Stop.BUS: (BUS_FAULT, regs.PRECISERR),
     Stop.UNDEFINED: (USAGE_FAULT, regs.UNDEFINSTR),
     Stop.STATE: (USAGE_FAULT, regs.INVSTATE),
     Stop.NO_FPU: (USAGE_FAULT, regs.NOCP),
 }
 
-_CUT_SHORT = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED)  # in the middle of a block
+_IN_BLOCK = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED)
+_BY_HOOK = (Stop.NO_EXECUTE, Stop.PROTECTED, Stop.DIVIDE, Stop.UNALIGNED, Stop.WATCH)
+_CUT_SHORT = _IN_BLOCK + _BY_HOOK  # in the middle of a block
 
 State = Literal["running", "halted", "lockup"]
 
@@ -71,9 +82,10 @@ class Machine:
         self.idle = False  # the last slice only waited for input
         self._ram_seed, self._power_ups = ram_seed, 0
         self._polled_at = 0  # the block count when polling was last judged
+        self._protect = True  # the protection unit or the watchpoints have changed
         self._fpu_missing = False  # the block at the PC needs the FPU, which is off
         self._bus = Bus(self._code_changes)
-        self._core = Core(part.core, self._bus.fetch, self._bus.write_block)
+        self._core = Core(part.core, self._read_frame, self._write_frame)
         model = load_model(part.timing_model)
         self._pricer = Pricer(model, self._bus.fetch)
         self.host_baud: Callable[[], float] = lambda: 0.0  # of the console's other end; 0: any
@@ -89,17 +101,25 @@ class Machine:
             self._core, self._nvic, self._scs, self._hook, self._word, model.table["exception"]
         )
         self._exceptions.on_lockup = self.lock_up
-        self._exceptions.on_hard_fault = self._catch_hard_fault
+        self._exceptions.on_entry = self._catch_vector
         self._shut = False  # flash is taken away: its wait states are too few for the clock
         self._peripherals = Peripherals(
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
-        self._dwt = Dwt(part, self._now, lambda: bool(self._scs.demcr & regs.TRCENA))
+        self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
         self._reader = CycleReader(self._core, self._hook, self._pricer)
-        self._connect()
         self._runner = Runner(self._core, self._hook, self._bus.fetch)
+        self._protection = Protection(
+            self._core, self._bus, self._nvic, self._scs.mpu, self._runner
+        )
+        self._watchpoints = Watchpoints(self._core.uc, self._dwt, self._runner)
+        self._traps = Traps(self._core, self._runner, self._send_event, self.protection_changes)
+        self._fence = Fence(self._core.uc, self._bus, self._runner)
+        self._fence.add(self._protection)
+        self._fence.add(self._watchpoints)
+        self._connect()
         self.power_cycle()
 
     def _connect(self) -> None:
@@ -149,7 +169,10 @@ class Machine:
         for part in (self._nvic, self._systick, self._scs, self._peripherals):
             part.reset()
         self._sleeping = self._reset_wanted = self._skip = self.faults.hung = False
+        self._event = self._waiting = False  # of WFE
+        self._protection.reset()
         self._was_reset, self._retired = True, False
+        self._protect = True
         self._pricer_forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
         self.state = "running"
@@ -205,6 +228,10 @@ class Machine:
         if self.faults.strikes(self.cycles):
             return
         self._follow_clock()
+        if self._protect:
+            self._protect = False
+            self._protection.apply()
+            self._fence.apply()
         self._systick.tick()
         if self._exceptions.take_pending():
             self._sleeping = False
@@ -240,8 +267,13 @@ class Machine:
         c.masks[:] = masks
 
     def _wakes(self) -> bool:
-        """WFI also ends on an interrupt that only PRIMASK holds back."""
-        return self._nvic.next((0, 0, 0)) != 0
+        """WFI also ends on an interrupt that only PRIMASK holds back, WFE by an event."""
+        if not self._waiting:
+            _, basepri, faultmask = self._core.masks
+            return self._nvic.next((0, basepri, faultmask)) != 0
+        woken = self._event or (self._scs.sends_on_pend and bool(self._nvic.pending))
+        self._event = self._event and not woken
+        return woken
 
     def _sleep(self) -> None:
         """Nothing runs until the timer's next tick; without one, until input comes."""
@@ -257,26 +289,48 @@ class Machine:
         if stop in _CUT_SHORT:
             self._reader.rewind(pc)
         if stop in _FAULTS:
-            address = event.address if stop is Stop.BUS else None
+            stop = self._protection.explains(stop, pc, event.address)
+            address = event.address if stop in (Stop.BUS, Stop.PROTECTED) else None
             self._exceptions.fault(*_FAULTS[stop], pc, address)
         elif stop is Stop.SVC:
             self._exceptions.supervisor_call(SVC, pc)
         elif stop is Stop.RETURN:
-            self._exceptions.leave(pc | 1)
-        elif stop is Stop.SLEEP:
-            self._sleeping = True
-        elif stop is Stop.BREAKPOINT:
-            self._halt(regs.DFSR_BKPT)
-        elif stop is Stop.BKPT:
+            thread = self._exceptions.leave(pc | 1)
+            self._sleeping, self._waiting = thread and self._scs.sleeps_on_exit, False
+            self._event = True
+        elif stop in (Stop.SLEEP, Stop.WAIT):
+            self._waiting = stop is Stop.WAIT
+            self._sleeping = not (self._waiting and self._event)
+            self._event = self._event and not self._waiting
+        elif stop in (Stop.BREAKPOINT, Stop.BKPT):
             self._breakpoint_instruction(pc)
+        elif stop is Stop.WATCH:
+            self._watchpoint()
         elif self._fpu_missing:
             self._fpu_missing = False
             self._exceptions.fault(USAGE_FAULT, regs.NOCP, pc)
 
-    def _breakpoint_instruction(self, pc: int) -> None:
+    def _watchpoint(self) -> None:
+        """Behind the instruction that matched, as it is found on silicon."""
+        self._watchpoints.muted = True
+        self._step()
+        self._watchpoints.muted = False
+        if self.state == "running":
+            self._debug_event(regs.DFSR_DWT)
+
+    def _debug_event(self, reason: int) -> bool:
+        """Halt, or enter the debug monitor; False when neither wants to know."""
         if self._debug & regs.C_DEBUGEN:
-            self._halt(regs.DFSR_BKPT)
+            self._halt(reason)
+        elif self._scs.demcr & regs.MON_EN and self._exceptions.may_take(DEBUG_MONITOR):
+            self._scs.dfsr |= reason
+            self._exceptions.enter(DEBUG_MONITOR, self._core.pc)
         else:
+            return False
+        return True
+
+    def _breakpoint_instruction(self, pc: int) -> None:
+        if not self._debug_event(regs.DFSR_BKPT):
             self._scs.hfsr |= regs.DEBUGEVT
             self._exceptions.hard_fault(pc)
 
@@ -285,8 +339,9 @@ class Machine:
         self.state = "lockup"
         self._core.pc = _LOCKUP_PC
 
-    def _catch_hard_fault(self) -> None:
-        if self._debug & regs.C_DEBUGEN and self._scs.demcr & regs.VC_HARDERR:
+    def _catch_vector(self, number: int, internal: bool) -> None:
+        self._event = True
+        if self._debug & regs.C_DEBUGEN and self._scs.catches(number, internal):
             self._halt(regs.DFSR_VCATCH)
 
     def _halt(self, reason: int) -> None:
@@ -367,6 +422,29 @@ class Machine:
     def write_trace_enable(self, value: int) -> None:
         """DEMCR; the cycle counter runs only with TRCENA."""
         self._dwt.follow_trace(lambda: setattr(self._scs, "demcr", value & 0x010F07F1))
+        self._breakpoints_change()
+
+    def protection_changes(self) -> None:
+        """A register of the MPU was written: it acts from the next block on."""
+        self._protect = True
+        self._counters.stop = 1
+
+    def checks_change(self) -> None:
+        """CCR or SCR: other instructions are to be watched."""
+        divisions = bool(self._scs.values.get(regs.CCR, 0) & regs.DIV_0_TRP)
+        if divisions is not self._traps.divisions:
+            self._traps.divisions = divisions
+            self._pricer_forget()
+            self._wake()
+
+    def _send_event(self) -> None:
+        self._event = True
+
+    def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:
+        return self._protection.read(address, size, privileged)
+
+    def _write_frame(self, address: int, data: bytes, privileged: bool) -> None:
+        self._protection.write(address, data, privileged)
 
     # -- helpers of the parts -----------------------------------------------------------------
 
@@ -377,6 +455,8 @@ class Machine:
     def _price(self, prev: int, cur: int) -> int:
         """The cost of a new edge; UNKNOWN stops the core before an FP block without FPU."""
         block = self._pricer.block(cur)
+        if self._traps.find(block):
+            return UNKNOWN
         if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
             self._fpu_missing = True
             return UNKNOWN
@@ -389,8 +469,12 @@ class Machine:
         self._counters.stop = 1
 
     def _breakpoints_change(self) -> None:
-        enabled = self._debug & regs.C_DEBUGEN
-        self._runner.set_breakpoints(self._fpb.addresses() if enabled else set())
+        """Who is hooked follows FPB, DWT and whether a debugger or the monitor listens."""
+        heard = bool(self._debug & regs.C_DEBUGEN or self._scs.demcr & regs.MON_EN)
+        self._runner.set_breakpoints(self._fpb.addresses() if heard else set())
+        self._watchpoints.apply(heard)
+        self._protect = True
+        self._wake()
 
     def _flash_changes(self, offset: int, size: int) -> None:
         for base in (self.part.flash_base, *self.part.flash_aliases):
@@ -404,6 +488,7 @@ class Machine:
     def _pricer_forget(self) -> None:
         self._pricer.forget()
         self._hook.forget()
+        self._traps.forget()
         self._runner.stale = True
 
     def _word(self, address: int) -> int:

@@ -69,6 +69,19 @@ class Nvic:
         if number in self.lines:
             self.pending.add(number)
 
+    def force_active(self, number: int, active: bool) -> None:
+        """Firmware says by SHCSR whether a handler runs."""
+        if active and number not in self.active:
+            self.active.insert(0, number)
+        elif not active and number in self.active:
+            self.active.remove(number)
+
+    @property
+    def most_urgent(self) -> int:
+        """The pending and enabled exception that comes first; 0: none."""
+        ready = [n for n in self.pending if n < FIRST_IRQ or n in self.enabled]
+        return min(ready, key=lambda n: (_FIXED.get(n, self.priorities[n]), n), default=0)
+
     def group(self, number: int) -> int:
         """The priority that decides about preemption; lower is more urgent."""
         fixed = _FIXED.get(number)
@@ -91,11 +104,10 @@ class Nvic:
 
     def next(self, masks: tuple[int, int, int]) -> int:
         """The exception to enter now; 0: none."""
-        ready = [n for n in self.pending if n < FIRST_IRQ or n in self.enabled]
-        if not ready:
+        if not self.pending:
             return 0
-        best = min(ready, key=lambda n: (_FIXED.get(n, self.priorities[n]), n))
-        return best if self.group(best) < self.running(masks) else 0
+        best = self.most_urgent
+        return best if best and self.group(best) < self.running(masks) else 0
 
     def masked(self, masks: tuple[int, int, int]) -> bool:
         """Whether only the mask registers hold back a pending exception."""

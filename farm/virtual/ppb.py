@@ -9,10 +9,10 @@ from farm.virtual.bus import Bus
 from farm.virtual.debug_parts import (
     GENERIC_CLASS,
     BreakpointUnit,
-    Dwt,
     component_id,
     rom_tables,
 )
+from farm.virtual.dwt import Dwt
 from farm.virtual.parts import Part
 from farm.virtual.scs import SystemControl
 

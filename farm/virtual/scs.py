@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from farm.virtual.debug_parts import GENERIC_CLASS, component_id
-from farm.virtual.nvic import FIRST_IRQ, NMI, PEND_SV, SYSTICK, Nvic, SysTick
+from farm.virtual.mpu import LAST as MPU_LAST
+from farm.virtual.mpu import TYPE as MPU_TYPE
+from farm.virtual.mpu import Mpu
+from farm.virtual.nvic import (
+    BUS_FAULT,
+    DEBUG_MONITOR,
+    FIRST_IRQ,
+    HARD_FAULT,
+    MEM_MANAGE,
+    NMI,
+    PEND_SV,
+    SVC,
+    SYSTICK,
+    USAGE_FAULT,
+    Nvic,
+    SysTick,
+)
 from farm.virtual.parts import Part
 
 CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR1 = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18
 SHCSR, CFSR, HFSR, DFSR, MMFAR, BFAR = 0xD24, 0xD28, 0xD2C, 0xD30, 0xD34, 0xD38
 CLIDR, CTR = 0xD78, 0xD7C
-CCSIDR, CSSELR, CPACR, MPU_TYPE = 0xD80, 0xD84, 0xD88, 0xD90
+CCSIDR, CSSELR, CPACR = 0xD80, 0xD84, 0xD88
 DHCSR, DCRSR, DCRDR, DEMCR, STIR, MVFR0 = 0xDF0, 0xDF4, 0xDF8, 0xDFC, 0xF00, 0xF40
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
-VC_CORERESET, VC_HARDERR, TRCENA = 1, 1 << 10, 1 << 24
+VC_CORERESET, TRCENA = 1, 1 << 24
+VC_MMERR, VC_NOCPERR, VC_CHKERR, VC_STATERR = 1 << 4, 1 << 5, 1 << 6, 1 << 7
+VC_BUSERR, VC_INTERR, VC_HARDERR = 1 << 8, 1 << 9, 1 << 10
+MON_EN, MON_PEND = 1 << 16, 1 << 17
 DFSR_HALTED, DFSR_BKPT, DFSR_DWT, DFSR_VCATCH, DFSR_EXTERNAL = 1, 2, 4, 8, 16
+IACCVIOL, DACCVIOL, MUNSTKERR, MSTKERR, MMARVALID = 1, 2, 1 << 3, 1 << 4, 1 << 7
 IBUSERR, PRECISERR, BFARVALID = 1 << 8, 1 << 9, 1 << 15
 UNSTKERR, STKERR = 1 << 11, 1 << 12
 UNDEFINSTR, INVSTATE, INVPC, NOCP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
+UNALIGNED, DIVBYZERO = 1 << 24, 1 << 25
+UNALIGN_TRP, DIV_0_TRP = 1 << 3, 1 << 4  # of CCR
+SLEEPONEXIT, SEVONPEND = 1 << 1, 1 << 4  # of SCR
 FORCED, DEBUGEVT, VECTTBL = 1 << 30, 1 << 31, 2
 _VECTKEY = 0x05FA
 _FPU = 0xF << 20
-_PLAIN = (SCR, CCR, SHCSR, MMFAR, BFAR, CSSELR, CPACR, 0xF34, 0xF38, 0xF3C)
-_PLAIN_RANGES = ((0xD94, 0xDF0), (0xF90, 0xFB0))  # MPU; TCM and cache control of the M7
+_ENABLES = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
+# SHCSR (DDI 0403E, B3.2.13): the active and the pending bit of each exception.
+_ACTIVE = {
+    MEM_MANAGE: 1,
+    BUS_FAULT: 1 << 1,
+    USAGE_FAULT: 1 << 3,
+    SVC: 1 << 7,
+    DEBUG_MONITOR: 1 << 8,
+    PEND_SV: 1 << 10,
+    SYSTICK: 1 << 11,
+}
+_PENDED = {USAGE_FAULT: 1 << 12, MEM_MANAGE: 1 << 13, BUS_FAULT: 1 << 14, SVC: 1 << 15}
+_USAGE_CATCHES = {
+    VC_NOCPERR: NOCP,
+    VC_CHKERR: UNALIGNED | DIVBYZERO,
+    VC_STATERR: UNDEFINSTR | INVSTATE | INVPC,
+}
+_PLAIN = (SCR, CCR, MMFAR, BFAR, CSSELR, CPACR, 0xF34, 0xF38, 0xF3C)
+_PLAIN_RANGES = ((0xF90, 0xFB0),)  # TCM and cache control of the M7
 _ID_REGISTERS = {
     0xD40: 0x30,
     0xD44: 0x200,
@@ -56,6 +97,12 @@ class Control(Protocol):
     def write_trace_enable(self, value: int) -> None:
         """DEMCR."""
 
+    def protection_changes(self) -> None:
+        """A register of the memory protection unit was written."""
+
+    def checks_change(self) -> None:
+        """CCR or SCR was written."""
+
 
 class SystemControl:
     """The registers by their offset in the page; `debugger` tells who asks."""
@@ -65,6 +112,16 @@ class SystemControl:
         self.demcr = 0
         self.dfsr = 0
         self._dcrdr = 0
+        self.mpu = Mpu(part.mpu_type, control.protection_changes)
+        self._writers: dict[int, Callable[[int], None]] = {
+            ICSR: self._write_icsr,
+            SHCSR: self._write_shcsr,
+            VTOR: self._write_vtor,
+            CFSR: self._clear_cfsr,
+            HFSR: self._clear_hfsr,
+            DFSR: self._clear_dfsr,
+            STIR: self._trigger,
+        }
         self.reset()
 
     def reset(self) -> None:
@@ -72,11 +129,47 @@ class SystemControl:
         self.values: dict[int, int] = {CCR: 0x200, 0xF34: 0xC0000000}
         self.vtor = self._part.boot_vector
         self.cfsr = self.hfsr = 0
+        self._enables = 0  # of SHCSR
+        self.mpu.reset()
 
     @property
     def fpu_enabled(self) -> bool:
         """Whether CPACR lets FP instructions run."""
         return self.values.get(CPACR, 0) & _FPU == _FPU
+
+    @property
+    def traced(self) -> bool:
+        """Whether the DWT works (DEMCR.TRCENA)."""
+        return bool(self.demcr & TRCENA)
+
+    @property
+    def sleeps_on_exit(self) -> bool:
+        """Whether the return to thread mode is as good as a WFI (SCR.SLEEPONEXIT)."""
+        return bool(self.values.get(SCR, 0) & SLEEPONEXIT)
+
+    @property
+    def sends_on_pend(self) -> bool:
+        """Whether anything that becomes pending ends a WFE (SCR.SEVONPEND)."""
+        return bool(self.values.get(SCR, 0) & SEVONPEND)
+
+    def catches(self, number: int, internal: bool) -> bool:
+        """Whether DEMCR halts a debugged core at this exception's handler."""
+        wanted = {HARD_FAULT: VC_HARDERR, MEM_MANAGE: VC_MMERR, BUS_FAULT: VC_BUSERR}.get(number, 0)
+        if number == USAGE_FAULT:
+            wanted = sum(bit for bit, causes in _USAGE_CATCHES.items() if self.cfsr & causes)
+        return bool(self.demcr & (wanted | (VC_INTERR if internal else 0)))
+
+    def fault_enabled(self, number: int) -> bool:
+        """Whether the exception has a handler of its own: faults need their bit in SHCSR."""
+        return number not in _ENABLES or bool(self._enables & _ENABLES[number])
+
+    def report(self, number: int, bits: int, address: int | None) -> None:
+        """A fault in CFSR and, with its address, in MMFAR or BFAR."""
+        self.cfsr |= bits
+        if address is not None:
+            protection = number == MEM_MANAGE
+            self.cfsr |= MMARVALID if protection else BFARVALID
+            self.values[MMFAR if protection else BFAR] = address
 
     def read(self, offset: int, size: int, debugger: bool) -> int:
         """A read of `size` bytes."""
@@ -122,21 +215,41 @@ class SystemControl:
             CLIDR: caches["clidr"],
             CTR: caches["ctr"],
             CCSIDR: caches["ccsidr_data" if data_cache else "ccsidr_code"],
-            MPU_TYPE: self._part.mpu_type,
             **mvfr,
             **_ID_REGISTERS,
         }
         if offset == ICSR:
             return self._read_icsr()
+        if offset == SHCSR:
+            return self._read_shcsr()
+        if MPU_TYPE <= offset <= MPU_LAST:
+            return self.mpu.read(offset)
         if SHPR1 <= offset < SHCSR:
             return self._priority_word(4 + offset - SHPR1)
         return fixed.get(offset, self.values.get(offset, 0))
 
     def _read_icsr(self) -> int:
         pending, active = self._nvic.pending, self._nvic.active
-        highest = min(pending, default=0)
-        bits = (1 << 28 if PEND_SV in pending else 0) | (1 << 26 if SYSTICK in pending else 0)
-        return bits | highest << 12 | (active[-1] if active else 0) | (len(active) < 2) << 11
+        bits = (1 << 31 if NMI in pending else 0) | (1 << 28 if PEND_SV in pending else 0)
+        bits |= 1 << 26 if SYSTICK in pending else 0
+        bits |= 1 << 22 if any(n >= FIRST_IRQ for n in pending) else 0
+        only = len(active) < 2
+        return bits | self._nvic.most_urgent << 12 | only << 11 | (active[-1] if active else 0)
+
+    def _read_shcsr(self) -> int:
+        active = sum(bit for n, bit in _ACTIVE.items() if n in self._nvic.active)
+        pending = sum(bit for n, bit in _PENDED.items() if n in self._nvic.pending)
+        return self._enables | active | pending
+
+    def _write_shcsr(self, value: int) -> None:
+        self._enables = value & sum(_ENABLES.values())
+        for number, bit in _PENDED.items():
+            if not value & bit:
+                self._nvic.pending.discard(number)
+            elif number not in self._nvic.pending:
+                self._nvic.pend(number)
+        for number, bit in _ACTIVE.items():
+            self._nvic.force_active(number, bool(value & bit))
 
     def _read_nvic(self, offset: int) -> int:
         if 0x010 <= offset < 0x020:
@@ -209,24 +322,38 @@ class SystemControl:
             self._nvic.pending.discard(number)
 
     def _write_scb(self, offset: int, value: int, debugger: bool) -> None:
-        if offset == ICSR:
-            self._write_icsr(value)
-        elif offset == VTOR:
-            self.vtor = value & 0xFFFFFF80
-        elif offset == AIRCR and value >> 16 == _VECTKEY:
-            self._nvic.group_shift = value >> 8 & 7
-            if value & 0b101:
-                self._control.request_reset(debugger)
-        elif offset == CFSR:
-            self.cfsr &= ~value
-        elif offset == HFSR:
-            self.hfsr &= ~value
-        elif offset == DFSR:
-            self.dfsr &= ~value
-        elif offset == STIR:
-            self._nvic.pend(FIRST_IRQ + (value & 0x1FF))
+        if offset == AIRCR:
+            self._write_aircr(value, debugger)
+        elif offset in self._writers:
+            self._writers[offset](value)
+        elif MPU_TYPE <= offset <= MPU_LAST:
+            self.mpu.write(offset, value)
         elif offset in _PLAIN or any(low <= offset < high for low, high in _PLAIN_RANGES):
             self.values[offset] = value
+            if offset in (CCR, SCR):
+                self._control.checks_change()
+
+    def _write_aircr(self, value: int, debugger: bool) -> None:
+        if value >> 16 != _VECTKEY:
+            return
+        self._nvic.group_shift = value >> 8 & 7
+        if value & 0b101:
+            self._control.request_reset(debugger)
+
+    def _write_vtor(self, value: int) -> None:
+        self.vtor = value & 0xFFFFFF80
+
+    def _clear_cfsr(self, value: int) -> None:
+        self.cfsr &= ~value
+
+    def _clear_hfsr(self, value: int) -> None:
+        self.hfsr &= ~value
+
+    def _clear_dfsr(self, value: int) -> None:
+        self.dfsr &= ~value
+
+    def _trigger(self, value: int) -> None:
+        self._nvic.pend(FIRST_IRQ + (value & 0x1FF))
 
     def _write_icsr(self, value: int) -> None:
         sets = ((1 << 31, NMI), (1 << 28, PEND_SV), (1 << 26, SYSTICK))

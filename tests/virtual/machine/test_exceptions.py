@@ -198,7 +198,7 @@ void run(void) { (void)R(0x60000000); }
 def test_firmware_hints_do_nothing(build) -> None:
     source = """
 u32 done;
-void run(void) { done = 0; __asm volatile("yield\\n wfe\\n sev\\n nop"); done = 1; }
+void run(void) { done = 0; __asm volatile("yield\\n sev\\n wfe\\n nop"); done = 1; }
 """
     assert build(source).run().word("done") == 1
 
