@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from typing import Literal
 
 from farm.virtual import scs as regs
 from farm.virtual.bus import Bus, BusFault, BusFaultError
 from farm.virtual.core import Core
-from farm.virtual.cyccnt import CycleReader
+from farm.virtual.debug_control import DebugControl, State
 from farm.virtual.debug_parts import BreakpointUnit
 from farm.virtual.dwt import Dwt
 from farm.virtual.exceptions import Exceptions
-from farm.virtual.execution import Event, Runner, Stop
+from farm.virtual.execution import Runner
 from farm.virtual.faults_core import CoreFaults
 from farm.virtual.fence import Fence
 from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
 from farm.virtual.line_rate import as_received
-from farm.virtual.nvic import BUS_FAULT, DEBUG_MONITOR, MEM_MANAGE, SVC, USAGE_FAULT, Nvic, SysTick
+from farm.virtual.nvic import Nvic, SysTick
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
 from farm.virtual.ppb import add_components
 from farm.virtual.pricing import Pricer, load_model
 from farm.virtual.protection import Protection
+from farm.virtual.sleep import Sleep
+from farm.virtual.stops import Stops
 from farm.virtual.traps import Traps
 from farm.virtual.watchpoints import Watchpoints
 
@@ -36,26 +37,6 @@ __all__ = ["BusFault", "BusFaultError", "Machine"]
 _SLICE_HALFWORDS = 1_000_000  # some milliseconds on a desktop computer
 _IDLE_READS = 64  # empty status reads in a row that end a slice
 _POLL_BLOCKS = 16  # blocks per empty status read up to which a slice only polled
-_S_REGRDY, _S_HALT, _S_SLEEP, _S_LOCKUP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
-_S_RETIRE, _S_RESET = 1 << 24, 1 << 25
-_LOCKUP_PC = 0xFFFFFFFE
-_FAULTS = {
-    Stop.FETCH: (BUS_FAULT, regs.IBUSERR),
-    Stop.NO_EXECUTE: (MEM_MANAGE, regs.IACCVIOL),
-    Stop.PROTECTED: (MEM_MANAGE, regs.DACCVIOL),
-    Stop.DIVIDE: (USAGE_FAULT, regs.DIVBYZERO),
-    Stop.UNALIGNED: (USAGE_FAULT, regs.UNALIGNED),
-    Stop.BUS: (BUS_FAULT, regs.PRECISERR),
-    Stop.UNDEFINED: (USAGE_FAULT, regs.UNDEFINSTR),
-    Stop.STATE: (USAGE_FAULT, regs.INVSTATE),
-    Stop.NO_FPU: (USAGE_FAULT, regs.NOCP),
-}
-
-_IN_BLOCK = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED)
-_BY_HOOK = (Stop.NO_EXECUTE, Stop.PROTECTED, Stop.DIVIDE, Stop.UNALIGNED, Stop.WATCH)
-_CUT_SHORT = _IN_BLOCK + _BY_HOOK  # in the middle of a block
-
-State = Literal["running", "halted", "lockup"]
 
 
 class Machine:
@@ -78,12 +59,10 @@ class Machine:
                 f"{part.name} has {part.flash_bytes} bytes of flash, not {len(flash)}."
             )
         self.part = part
-        self.state: State = "running"
         self.idle = False  # the last slice only waited for input
         self._ram_seed, self._power_ups = ram_seed, 0
         self._polled_at = 0  # the block count when polling was last judged
         self._protect = True  # the protection unit or the watchpoints have changed
-        self._fpu_missing = False  # the block at the PC needs the FPU, which is off
         self._bus = Bus(self._code_changes)
         self._core = Core(part.core, self._read_frame, self._write_frame)
         model = load_model(part.timing_model)
@@ -100,8 +79,10 @@ class Machine:
         self._exceptions = Exceptions(
             self._core, self._nvic, self._scs, self._hook, self._word, model.table["exception"]
         )
-        self._exceptions.on_lockup = self.lock_up
-        self._exceptions.on_entry = self._catch_vector
+        self._sleep = Sleep(self._core, self._nvic, self._scs)
+        self._debug = DebugControl(self._core, self._scs, self._exceptions, self._sleep, self._hook)
+        self._exceptions.on_lockup = self._debug.lock_up
+        self._exceptions.on_entry = self._debug.exception_enters
         self._shut = False  # flash is taken away: its wait states are too few for the clock
         self._peripherals = Peripherals(
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
@@ -109,13 +90,24 @@ class Machine:
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
-        self._reader = CycleReader(self._core, self._hook, self._pricer)
         self._runner = Runner(self._core, self._hook, self._bus.fetch)
         self._protection = Protection(
             self._core, self._bus, self._nvic, self._scs.mpu, self._runner
         )
         self._watchpoints = Watchpoints(self._core.uc, self._dwt, self._runner)
-        self._traps = Traps(self._core, self._runner, self._send_event, self.protection_changes)
+        self._traps = Traps(
+            self._core, self._runner, self._sleep.send_event, self.protection_changes
+        )
+        self._stops = Stops(
+            self._core,
+            self._hook,
+            self._runner,
+            self._pricer,
+            self._exceptions,
+            self._protection,
+            self._watchpoints,
+            self._debug,
+        )
         self._fence = Fence(self._core.uc, self._bus, self._runner)
         self._fence.add(self._protection)
         self._fence.add(self._watchpoints)
@@ -130,6 +122,11 @@ class Machine:
         self._peripherals.attach(self._core.uc)
 
     # -- what the outside does -------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Whether the core runs."""
+        return self._debug.state
 
     @property
     def cycles(self) -> int:
@@ -155,9 +152,8 @@ class Machine:
         """Everything lost but flash; RAM holds noise."""
         self._power_ups += 1
         self._peripherals.fill_rams(f"{self._ram_seed} {self._power_ups}")
-        self._debug = 0  # DHCSR: C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS
         self._in_reset = False
-        self._scs.demcr = self._scs.dfsr = 0
+        self._debug.power_up()
         self._fpb.power_up()
         self._dwt.power_up()
         self._counters.cycles = 0
@@ -168,17 +164,13 @@ class Machine:
         self._hook.flush_sent()
         for part in (self._nvic, self._systick, self._scs, self._peripherals):
             part.reset()
-        self._sleeping = self._reset_wanted = self._skip = self.faults.hung = False
-        self._event = self._waiting = False  # of WFE
+        self._reset_wanted = self._skip = self.faults.hung = False
+        self._sleep.reset()
         self._protection.reset()
-        self._was_reset, self._retired = True, False
         self._protect = True
         self._pricer_forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
-        self.state = "running"
-        self._debug &= ~regs.C_HALT  # always clears on a system reset (Armv7-M debug, DHCSR)
-        if self._debug & regs.C_DEBUGEN and self._scs.demcr & regs.VC_CORERESET:
-            self._halt(regs.DFSR_VCATCH)
+        self._debug.reset()
 
     def hold_reset(self, asserted: bool) -> None:
         """Drive nRST: while asserted nothing runs; released, the board starts."""
@@ -234,15 +226,15 @@ class Machine:
             self._fence.apply()
         self._systick.tick()
         if self._exceptions.take_pending():
-            self._sleeping = False
+            self._sleep.asleep = False
         if self.state != "running":
             return
-        if self._sleeping and not self._wakes():
-            self._sleep()
+        if self._sleep.asleep and not self._sleep.ends():
+            self._pass_time()
             return
         self._arm()
         skip, self._skip = self._skip, False
-        self._handle(self._runner.run(skip))
+        self._stops.run(skip)
         if self._reset_wanted:
             self.system_reset()
 
@@ -259,23 +251,14 @@ class Machine:
     def _arm(self) -> None:
         """Tell the hook when to stop by itself."""
         c, masks = self._counters, self._core.masks
-        self._sleeping = False
-        self._retired = True
+        self._sleep.asleep = False
+        self._debug.retired = True
         c.stop = 0
         c.event = min(self._systick.next_event, self.faults.alarm_at)
         c.watch = self._nvic.masked(masks)
         c.masks[:] = masks
 
-    def _wakes(self) -> bool:
-        """WFI also ends on an interrupt that only PRIMASK holds back, WFE by an event."""
-        if not self._waiting:
-            _, basepri, faultmask = self._core.masks
-            return self._nvic.next((0, basepri, faultmask)) != 0
-        woken = self._event or (self._scs.sends_on_pend and bool(self._nvic.pending))
-        self._event = self._event and not woken
-        return woken
-
-    def _sleep(self) -> None:
+    def _pass_time(self) -> None:
         """Nothing runs until the timer's next tick; without one, until input comes."""
         event = min(self._systick.next_event, self.faults.alarm_at)
         if event == NEVER:
@@ -284,124 +267,41 @@ class Machine:
             self._counters.cycles = max(self._counters.cycles, event)
             self._counters.fuel -= 1000
 
-    def _handle(self, event: Event) -> None:
-        stop, pc = event.stop, event.pc
-        if stop in _CUT_SHORT:
-            self._reader.rewind(pc)
-        if stop in _FAULTS:
-            stop = self._protection.explains(stop, pc, event.address)
-            address = event.address if stop in (Stop.BUS, Stop.PROTECTED) else None
-            self._exceptions.fault(*_FAULTS[stop], pc, address)
-        elif stop is Stop.SVC:
-            self._exceptions.supervisor_call(SVC, pc)
-        elif stop is Stop.RETURN:
-            thread = self._exceptions.leave(pc | 1)
-            self._sleeping, self._waiting = thread and self._scs.sleeps_on_exit, False
-            self._event = True
-        elif stop in (Stop.SLEEP, Stop.WAIT):
-            self._waiting = stop is Stop.WAIT
-            self._sleeping = not (self._waiting and self._event)
-            self._event = self._event and not self._waiting
-        elif stop in (Stop.BREAKPOINT, Stop.BKPT):
-            self._breakpoint_instruction(pc)
-        elif stop is Stop.WATCH:
-            self._watchpoint()
-        elif self._fpu_missing:
-            self._fpu_missing = False
-            self._exceptions.fault(USAGE_FAULT, regs.NOCP, pc)
-
-    def _watchpoint(self) -> None:
-        """Behind the instruction that matched, as it is found on silicon."""
-        self._watchpoints.muted = True
-        self._step()
-        self._watchpoints.muted = False
-        if self.state == "running":
-            self._debug_event(regs.DFSR_DWT)
-
-    def _debug_event(self, reason: int) -> bool:
-        """Halt, or enter the debug monitor; False when neither wants to know."""
-        if self._debug & regs.C_DEBUGEN:
-            self._halt(reason)
-        elif self._scs.demcr & regs.MON_EN and self._exceptions.may_take(DEBUG_MONITOR):
-            self._scs.dfsr |= reason
-            self._exceptions.enter(DEBUG_MONITOR, self._core.pc)
-        else:
-            return False
-        return True
-
-    def _breakpoint_instruction(self, pc: int) -> None:
-        if not self._debug_event(regs.DFSR_BKPT):
-            self._scs.hfsr |= regs.DEBUGEVT
-            self._exceptions.hard_fault(pc)
-
     def lock_up(self) -> None:
         """Let the core lock up, as a fault in the fault handler does."""
-        self.state = "lockup"
-        self._core.pc = _LOCKUP_PC
-
-    def _catch_vector(self, number: int, internal: bool) -> None:
-        self._event = True
-        if self._debug & regs.C_DEBUGEN and self._scs.catches(number, internal):
-            self._halt(regs.DFSR_VCATCH)
-
-    def _halt(self, reason: int) -> None:
-        self.state = "halted"
-        self._sleeping = False
-        self._debug |= regs.C_HALT
-        self._scs.dfsr |= reason
-        self._hook.flush_sent()
+        self._debug.lock_up()
 
     # -- debug registers (scs.Control) ---------------------------------------------------------
 
     def write_debug_control(self, value: int) -> None:
         """DHCSR: halt, go on, or step."""
-        enabled = self._debug & regs.C_DEBUGEN
-        self._debug = value & 0xF if value & regs.C_DEBUGEN else 0
-        if enabled != self._debug & regs.C_DEBUGEN:
+        if self._debug.write(value):
             self._breakpoints_change()
         if self._in_reset:
             return
-        if self._debug & regs.C_HALT:
+        if self._debug.wants_halt:
             if self.state != "halted":
-                self._halt(regs.DFSR_HALTED)
+                self._debug.halt(regs.DFSR_HALTED)
         elif self.state == "halted":
             self._resume()
 
     def _resume(self) -> None:
-        self.state = "running"
+        self._debug.resume()
         self._skip = True
-        if not self._debug & regs.C_STEP:
+        if not self._debug.wants_step:
             return
-        masked = self._debug & regs.C_MASKINTS
+        masked = self._debug.masks_interrupts
         self._counters.fuel, self._counters.stop = 1, 0
         if not self.faults.hung and (masked or not self._exceptions.take_pending()):
-            self._step()
+            self._stops.step()
         if self._reset_wanted:
             self.system_reset()
         if self.state == "running":
-            self._halt(regs.DFSR_HALTED)
-
-    def _step(self) -> None:
-        """One instruction; its cycles are those of the instruction alone."""
-        before = self._core.pc
-        event = self._runner.step()
-        self._counters.prev = self._counters.before = 0
-        size = event.pc - before if 0 < event.pc - before <= 4 else 2
-        self._counters.cycles += self._pricer.price(0, before | size << 32)
-        self._retired = True
-        self._handle(event)
-        self._sleeping = False
+            self._debug.halt(regs.DFSR_HALTED)
 
     def debug_status(self) -> int:
         """DHCSR; S_RESET_ST and S_RETIRE_ST clear when read."""
-        bits = self._debug | _S_REGRDY
-        bits |= _S_HALT if self.state == "halted" else 0
-        bits |= _S_LOCKUP if self.state == "lockup" else 0
-        bits |= _S_SLEEP if self._sleeping else 0
-        bits |= _S_RETIRE if self._retired else 0
-        bits |= _S_RESET if self._was_reset or self._in_reset else 0
-        self._was_reset = self._retired = False
-        return bits
+        return self._debug.status(self._in_reset)
 
     def transfer_register(self, selector: int, value: int | None) -> int:
         """DCRSR."""
@@ -437,9 +337,6 @@ class Machine:
             self._pricer_forget()
             self._wake()
 
-    def _send_event(self) -> None:
-        self._event = True
-
     def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:
         return self._protection.read(address, size, privileged)
 
@@ -450,7 +347,7 @@ class Machine:
 
     def _now(self) -> int:
         """Cycles up to the instruction that asks."""
-        return self._reader.now() if self._runner.active else self.cycles
+        return self._stops.reader.now() if self._runner.active else self.cycles
 
     def _price(self, prev: int, cur: int) -> int:
         """The cost of a new edge; UNKNOWN stops the core before an FP block without FPU."""
@@ -458,7 +355,7 @@ class Machine:
         if self._traps.find(block):
             return UNKNOWN
         if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
-            self._fpu_missing = True
+            self._stops.fpu_missing = True
             return UNKNOWN
         return self._pricer.price(prev, cur)
 
@@ -470,7 +367,7 @@ class Machine:
 
     def _breakpoints_change(self) -> None:
         """Who is hooked follows FPB, DWT and whether a debugger or the monitor listens."""
-        heard = bool(self._debug & regs.C_DEBUGEN or self._scs.demcr & regs.MON_EN)
+        heard = self._debug.heard
         self._runner.set_breakpoints(self._fpb.addresses() if heard else set())
         self._watchpoints.apply(heard)
         self._protect = True
