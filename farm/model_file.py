@@ -18,6 +18,8 @@ from engine.quantize import quantize_input
 from farm.errors import InventoryError
 
 MAX_INPUT_FILE_BYTES = 16 << 20
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+"""What zipfile raises; RuntimeError: an encrypted member."""
 Inputs = Mapping[str, NDArray[np.int8]]
 """int8 [H, W, C] by the name of each input."""
 
@@ -77,7 +79,7 @@ def _load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[np.gen
         array = _member(path.read_bytes())
     except OSError as error:
         raise InventoryError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (ValueError, EOFError, MemoryError, *DAMAGED_ZIP) as error:
         raise InventoryError(f"{path}: not a .npy or .npz file: {error}") from error
     if len(names) > 1:
         raise InventoryError(f"{path}: one array; the network takes a .npz of {', '.join(names)}")

@@ -87,3 +87,24 @@ def test_random_inputs_repeat_for_a_seed_and_differ_between_inputs():
     assert input_bytes(graph, inputs) == input_bytes(graph, load_input(graph, None, 1))
     assert (inputs["a"] != inputs["b"]).any()
     assert (inputs["a"] != load_input(graph, None, 2)["a"]).any()
+
+
+def test_an_array_that_claims_more_than_memory_holds_is_one_sentence(tmp_path):
+    path = tmp_path / "huge.npy"
+    with path.open("wb") as file:
+        header = {"descr": "|i1", "fortran_order": False, "shape": (1 << 60,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(InventoryError, match=r"huge\.npy: not a \.npy or \.npz file"):
+        load_input(two_inputs(), path, 0)
+
+
+def test_an_encrypted_member_is_one_sentence(tmp_path):
+    path = tmp_path / "secret.npz"
+    np.savez(path, **GOOD)
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    data[6] |= 1  # general purpose bit 0, in the member's own header and in the directory
+    data[directory + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InventoryError, match=r"secret\.npz: not a \.npy or \.npz file"):
+        load_input(two_inputs(), path, 0)
