@@ -13,7 +13,8 @@ from typing import Any
 import unicorn
 
 from farm.virtual.faults_flash import CellFaults
-from farm.virtual.hook import EdgeHook, address_of
+from farm.virtual.hook import EdgeHook
+from farm.virtual.native import address_of
 from farm.virtual.pages import READ_PLAIN, READ_STATUS, Page, PageState
 from farm.virtual.parts import Part
 
@@ -24,7 +25,7 @@ _Program = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, c
 
 
 class _NativeFlash(ctypes.Structure):
-    """`struct flash` of hook.c."""
+    """`struct flash` of native/board.h."""
 
     _fields_ = (
         ("bytes", ctypes.c_void_p),
@@ -65,7 +66,7 @@ class FlashController(ABC):
     latency_mask = 0xF
     busy: tuple[tuple[int, int], ...] = ()  # (status register, bit) of each bank's "busy"
     failed: tuple[tuple[int, int], ...] = ()  # the same of the error flag that a bad cell raises
-    native_stores = False  # whether flash_store() of hook.c knows this controller
+    native_stores = False  # whether flash_store() of native/flash.c knows this controller
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ class F4Flash(FlashController):
         self.page[SR] &= ~(value & (_ERRORS | EOP | OPERR))
 
     def _watch_control(self) -> None:
-        """Unlocked and not starting anything, CR is plain; PG opens the fast path of hook.c."""
+        """Unlocked and not starting anything, CR is plain; PG opens native/flash.c's fast path."""
         locked = self.page[CR] & LOCK
         self.page.on_write(CR, self._write_control, 0 if locked else STRT | LOCK | SER | MER)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from farm.virtual import scs as regs
 from farm.virtual.bus import Bus, BusFault, BusFaultError
+from farm.virtual.code import Code
 from farm.virtual.core import Core
 from farm.virtual.debug_control import DebugControl, State
 from farm.virtual.debug_parts import BreakpointUnit
@@ -19,7 +20,7 @@ from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Runner
 from farm.virtual.faults_core import CoreFaults
 from farm.virtual.fence import Fence
-from farm.virtual.hook import NEVER, UNKNOWN, EdgeHook
+from farm.virtual.hook import NEVER, Edge, EdgeHook
 from farm.virtual.line_rate import as_received
 from farm.virtual.nvic import Nvic, SysTick
 from farm.virtual.parts import Part
@@ -66,7 +67,6 @@ class Machine:
         self._bus = Bus(self._code_changes)
         self._core = Core(part.core, self._read_frame, self._write_frame)
         model = load_model(part.timing_model)
-        self._pricer = Pricer(model, self._bus.fetch)
         self.host_baud: Callable[[], float] = lambda: 0.0  # of the console's other end; 0: any
         self._on_uart = on_uart
         self._hook = EdgeHook(self._core.uc, self._price, self._sent, native_hook)
@@ -95,14 +95,14 @@ class Machine:
             self._core, self._bus, self._nvic, self._scs.mpu, self._runner
         )
         self._watchpoints = Watchpoints(self._core.uc, self._dwt, self._runner)
-        self._traps = Traps(
-            self._core, self._runner, self._sleep.send_event, self.protection_changes
-        )
+        traps = Traps(self._core, self._runner, self._sleep.send_event, self.protection_changes)
+        pricer = Pricer(model, self._bus.fetch)
+        self._code = Code(part, pricer, self._hook, traps, self._runner, self._scs)
         self._stops = Stops(
             self._core,
             self._hook,
             self._runner,
-            self._pricer,
+            self._code,
             self._exceptions,
             self._protection,
             self._watchpoints,
@@ -134,6 +134,11 @@ class Machine:
         return int(self._counters.cycles)
 
     @property
+    def instructions(self) -> int:
+        """Instructions of all blocks entered since power-up; whole ones, single steps apart."""
+        return int(self._counters.instructions)
+
+    @property
     def baud(self) -> float:
         """Bits a second of the console by its clock and its divisor; 0 when that is not set."""
         return self._peripherals.usart.baud(self.clocks.console_hz())
@@ -156,7 +161,7 @@ class Machine:
         self._debug.power_up()
         self._fpb.power_up()
         self._dwt.power_up()
-        self._counters.cycles = 0
+        self._counters.cycles = self._counters.instructions = 0
         self.system_reset()
 
     def system_reset(self) -> None:
@@ -168,7 +173,7 @@ class Machine:
         self._sleep.reset()
         self._protection.reset()
         self._protect = True
-        self._pricer_forget()
+        self._code.forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
         self._debug.reset()
 
@@ -331,10 +336,7 @@ class Machine:
 
     def checks_change(self) -> None:
         """CCR or SCR: other instructions are to be watched."""
-        divisions = bool(self._scs.values.get(regs.CCR, 0) & regs.DIV_0_TRP)
-        if divisions is not self._traps.divisions:
-            self._traps.divisions = divisions
-            self._pricer_forget()
+        if self._code.watch_divisions(bool(self._scs.values.get(regs.CCR, 0) & regs.DIV_0_TRP)):
             self._wake()
 
     def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:
@@ -349,15 +351,14 @@ class Machine:
         """Cycles up to the instruction that asks."""
         return self._stops.reader.now() if self._runner.active else self.cycles
 
-    def _price(self, prev: int, cur: int) -> int:
-        """The cost of a new edge; UNKNOWN stops the core before an FP block without FPU."""
-        block = self._pricer.block(cur)
-        if self._traps.find(block):
-            return UNKNOWN
-        if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
-            self._stops.fpu_missing = True
-            return UNKNOWN
-        return self._pricer.price(prev, cur)
+    def _price(self, edge: Edge) -> bool:
+        return self._code.price(edge)
+
+    def _code_changes(self, address: int, size: int) -> None:
+        self._code.changes(address, size)
+
+    def _flash_changes(self, offset: int, size: int) -> None:
+        self._code.flash_changes(offset, size)
 
     def _sent(self, data: bytes) -> None:
         self._on_uart(as_received(data, self.baud, self.host_baud()))
@@ -372,21 +373,6 @@ class Machine:
         self._watchpoints.apply(heard)
         self._protect = True
         self._wake()
-
-    def _flash_changes(self, offset: int, size: int) -> None:
-        for base in (self.part.flash_base, *self.part.flash_aliases):
-            self._code_changes(base + offset, size)
-
-    def _code_changes(self, address: int, size: int) -> None:
-        """Bytes change behind the core's back: drop what was derived from code there."""
-        if self._pricer.holds(address, size):
-            self._pricer_forget()
-
-    def _pricer_forget(self) -> None:
-        self._pricer.forget()
-        self._hook.forget()
-        self._traps.forget()
-        self._runner.stale = True
 
     def _word(self, address: int) -> int:
         return self._bus.read(address, 4)

@@ -9,7 +9,8 @@ from typing import Any
 import unicorn
 from unicorn.unicorn_py3.unicorn import uclib
 
-from farm.virtual.hook import Counters, EdgeHook, address_of
+from farm.virtual.hook import Counters, EdgeHook
+from farm.virtual.native import address_of
 from farm.virtual.parts import Clock
 
 PAGE_BYTES = 0x400
@@ -21,7 +22,7 @@ _Write = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32)
 
 
 class PageState(ctypes.Structure):
-    """`struct page` of hook.c."""
+    """`struct page` of native/board.h."""
 
     _fields_ = (
         ("regs", ctypes.c_uint32 * 256),
@@ -83,7 +84,7 @@ class Page:
             self.state.write_mode[offset >> 2] = write
 
     def load(self, offset: int, size: int) -> int:
-        """What a bus read gives; the Python twin of load() in hook.c."""
+        """What a bus read gives; the Python twin of load() in native/pages.c."""
         if not self.state.clocked:
             return 0
         i, c = offset >> 2 & 255, self._hook.counters
@@ -98,7 +99,7 @@ class Page:
         return int(value) >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
 
     def store(self, offset: int, size: int, data: int) -> None:
-        """What a bus write does; the Python twin of store() in hook.c."""
+        """What a bus write does; the Python twin of store() in native/pages.c."""
         if not self.state.clocked:
             return
         i, shift, c = offset >> 2 & 255, 8 * (offset & 3), self._hook.counters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farm.virtual import scs as regs
+from farm.virtual.code import Code
 from farm.virtual.core import Core
 from farm.virtual.cyccnt import CycleReader
 from farm.virtual.debug_control import DebugControl
@@ -10,7 +11,6 @@ from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Event, Runner, Stop
 from farm.virtual.hook import EdgeHook
 from farm.virtual.nvic import BUS_FAULT, MEM_MANAGE, SVC, USAGE_FAULT
-from farm.virtual.pricing import Pricer
 from farm.virtual.protection import Protection
 from farm.virtual.watchpoints import Watchpoints
 
@@ -39,17 +39,22 @@ class Stops:
         core: Core,
         hook: EdgeHook,
         runner: Runner,
-        pricer: Pricer,
+        code: Code,
         exceptions: Exceptions,
         protection: Protection,
         watchpoints: Watchpoints,
         debug: DebugControl,
     ) -> None:
-        self._core, self._counters, self._runner, self._pricer = core, hook.counters, runner, pricer
+        self._core, self._counters, self._runner, self._pricer = (
+            core,
+            hook.counters,
+            runner,
+            code.pricer,
+        )
         self._exceptions, self._protection, self._watchpoints = exceptions, protection, watchpoints
         self._sleep, self._debug = debug.sleep, debug
-        self.reader = CycleReader(core, hook, pricer)
-        self.fpu_missing = False  # the block at the PC needs the FPU, which is off
+        self.reader = CycleReader(core, hook, self._pricer)
+        self._code = code
 
     def run(self, skip: bool) -> None:
         """Up to the next stop; `skip`: not on a breakpoint at the first instruction."""
@@ -86,8 +91,8 @@ class Stops:
             self._debug.breakpoint(pc)
         elif stop is Stop.WATCH:
             self._watchpoint()
-        elif self.fpu_missing:
-            self.fpu_missing = False
+        elif self._code.fpu_missing:
+            self._code.fpu_missing = False
             self._exceptions.fault(USAGE_FAULT, regs.NOCP, pc)
 
     def _watchpoint(self) -> None:

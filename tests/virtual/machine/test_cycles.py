@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.virtual.decode import Block, decode_block
-from farm.virtual.hook import NEVER, EdgeHook, build_native, load_native
+from farm.virtual.hook import NEVER, Edge, EdgeHook
+from farm.virtual.native import build_native, load_native
 from farm.virtual.pricing import Pricer, load_model
 
 M4, M7 = load_model("m4-v1"), load_model("m7-v1")
@@ -129,7 +130,7 @@ def test_tables_name_version_core_and_their_distance_from_silicon() -> None:
 def test_native_hook_is_built_once_into_the_cache() -> None:
     first = build_native()
     assert first is not None
-    assert first.name.startswith("hook-")
+    assert first.name.startswith("native-")
     changed = first.stat().st_mtime_ns
     assert build_native() == first
     assert first.stat().st_mtime_ns == changed
@@ -164,13 +165,19 @@ class _FakeCore:
         self.stops += 1
 
 
+def costs_five(edge: Edge) -> bool:
+    edge.cost, edge.instructions = 5, 2
+    return True
+
+
 def test_python_hook_stops_before_it_counts() -> None:
     core = _FakeCore()
-    hook = EdgeHook(core, lambda *_: 5, lambda _: None, native=False)
+    hook = EdgeHook(core, costs_five, lambda _: None, native=False)
     hook.counters.fuel = 3
     core.function(core, 0x100, 4, None)
     core.function(core, 0x104, 4, None)
     assert (hook.counters.cycles, hook.counters.blocks, core.stops) == (10, 2, 0)
+    assert hook.counters.instructions == 4
     core.function(core, 0x108, 4, None)
     assert (hook.counters.cycles, hook.counters.stopped, core.stops) == (10, 1, 1)
     assert hook.counters.prev == 0x104 | 4 << 32

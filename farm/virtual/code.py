@@ -1,0 +1,64 @@
+"""What is derived from code: prices, hooks at single instructions, Unicorn's translations."""
+
+from __future__ import annotations
+
+from farm.virtual.execution import Runner
+from farm.virtual.hook import Edge, EdgeHook
+from farm.virtual.parts import Part
+from farm.virtual.pricing import Pricer
+from farm.virtual.scs import SystemControl
+from farm.virtual.traps import Traps
+
+
+class Code:
+    """Prices blocks when they are met first, and forgets them when the bytes change."""
+
+    def __init__(
+        self,
+        part: Part,
+        pricer: Pricer,
+        hook: EdgeHook,
+        traps: Traps,
+        runner: Runner,
+        scs: SystemControl,
+    ) -> None:
+        self._part, self.pricer, self._hook = part, pricer, hook
+        self._traps, self._runner, self._scs = traps, runner, scs
+        self.fpu_missing = False  # the block at the PC needs the FPU, which is off
+
+    def price(self, edge: Edge) -> bool:
+        """Fill in a new edge; False stops the core before a block that needs a hook or an FPU."""
+        block = self.pricer.block(edge.cur)
+        if self._traps.find(block):
+            return False
+        if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
+            self.fpu_missing = True
+            return False
+        edge.cost = self.pricer.price(edge.prev, edge.cur)
+        edge.instructions = len(block.instrs)
+        return True
+
+    def watch_divisions(self, watched: bool) -> bool:
+        """Stop at divisions by zero, or do not; whether that is a change."""
+        if watched is self._traps.divisions:
+            return False
+        self._traps.divisions = watched
+        self.forget()
+        return True
+
+    def flash_changes(self, offset: int, size: int) -> None:
+        """Flash is about to change behind the core's back."""
+        for base in (self._part.flash_base, *self._part.flash_aliases):
+            self.changes(base + offset, size)
+
+    def changes(self, address: int, size: int) -> None:
+        """Bytes are about to change behind the core's back."""
+        if self.pricer.holds(address, size):
+            self.forget()
+
+    def forget(self) -> None:
+        """Drop all that was derived."""
+        self.pricer.forget()
+        self._hook.forget()
+        self._traps.forget()
+        self._runner.stale = True
