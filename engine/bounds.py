@@ -29,7 +29,7 @@ Factors = tuple[NDArray[np.int32], NDArray[np.int32]] | tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Lowest and highest value of each channel, int64 [C] of -128..127."""
+    """Lowest and highest value of each channel, int64 [C], of -128..127 unless said otherwise."""
 
     low: Ints
     high: Ints
@@ -42,6 +42,10 @@ class Interval:
     def each(self, change: Callable[[Ints], Ints]) -> Interval:
         """Both ends through `change`, which only moves channels."""
         return Interval(change(self.low), change(self.high))
+
+    def at(self, chosen: Ints | NDArray[np.bool_]) -> Interval:
+        """That of some channels."""
+        return Interval(self.low[chosen], self.high[chosen])
 
     def hull(self, other: Interval) -> Interval:
         """What lies in either, or between them."""
@@ -69,6 +73,11 @@ def bounds(graph: Graph) -> dict[str, Interval]:
         tensors = [graph.tensor(name) for name in op.inputs]
         known[op.output] = RULES[op.kind](op, inputs, tensors, graph.tensor(op.output))
     return known
+
+
+def sums(op: Op, source: Interval, tensor: Tensor, output: Tensor) -> Interval:
+    """What the sums of an operator with weights can be, zero point subtracted, bias not added."""
+    return Interval(*SUMS[op.kind](op, source, tensor, output))
 
 
 def taps(op: Op, source: Tensor, output: Tensor) -> Taps:
@@ -104,16 +113,16 @@ def _clamped(op: Op, interval: Interval) -> Interval:
 
 def _weighted(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor) -> Interval:
     assert op.bias is not None
-    low, high = SUMS[op.kind](op, inputs[0], tensors[0], output)
+    bias = op.bias
     factors = output_multipliers(op, tensors[0].quant, output.quant)
-    sums = Interval(low + op.bias, high + op.bias)
-    return _scaled(op, sums, factors, output.quant.zero_point)
+    reached = sums(op, inputs[0], tensors[0], output).each(lambda end: end + bias)
+    return _scaled(op, reached, factors, output.quant.zero_point)
 
 
-def _scaled(op: Op, sums: Interval, factor: Factors, zero: int) -> Interval:
+def _scaled(op: Op, reached: Interval, factor: Factors, zero: int) -> Interval:
     """Bounds of a sum through the scaling; those that may wrap become everything."""
     multiplier, shift = (np.asarray(part, np.int64) for part in factor)
-    low, high = sums.low, sums.high
+    low, high = reached.low, reached.high
     room = np.maximum(shift, 0)  # bits that a left shift takes
     safe = (low >= INT32_MIN >> room) & (high <= INT32_MAX >> room) | (low == high)
     ends = [
@@ -245,10 +254,10 @@ def _mean(op: Op, inputs: list[Interval], tensors: list[Tensor], output: Tensor)
     assert isinstance(op.options, Mean)
     source = tensors[0]
     pixels = source.size // output.size
-    sums = inputs[0].each(lambda end: end - source.quant.zero_point)
+    ends = inputs[0].each(lambda end: end - source.quant.zero_point)
     if 2 in op.options.axes:
-        sums, pixels = sums.each(lambda end: end.sum(keepdims=True)), pixels // source.shape[2]
-    total = sums.each(lambda end: end * pixels)
+        ends, pixels = ends.each(lambda end: end.sum(keepdims=True)), pixels // source.shape[2]
+    total = ends.each(lambda end: end * pixels)
     return _scaled(op, total, mean_factor(source, output), output.quant.zero_point)
 
 
