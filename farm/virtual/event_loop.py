@@ -161,12 +161,13 @@ class EventLoop:
 
     def _run_core(self) -> None:
         if self._machine.state != "running" or not self._service.powered:
+            self._budget_cycles = _SLICE_START_CYCLES  # what runs next may be slower
             return
         before_cycles, before_s = self._machine.cycles, time.perf_counter()
         self._machine.run(self._budget_cycles)
         took_s = time.perf_counter() - before_s
         ran_cycles = self._machine.cycles - before_cycles
-        if took_s > 0 and ran_cycles >= self._budget_cycles // 2:
+        if took_s > _SLICE_S or (took_s > 0 and ran_cycles >= self._budget_cycles // 2):
             wanted = int(ran_cycles * _SLICE_S / took_s)
             self._budget_cycles = max(1000, min(wanted, _SLICE_MAX_CYCLES))
 
