@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from farm.virtual.bus import BusFault
 from farm.virtual.execution import Runner
 from farm.virtual.hook import Edge, EdgeHook
 from farm.virtual.parts import Part
@@ -37,6 +40,11 @@ class Code:
         edge.cost = self.pricer.price(edge.prev, edge.cur)
         edge.instructions = len(block.instrs)
         return True
+
+    def prepare_step(self, pc: int) -> None:
+        """Hook what the instruction at `pc` needs: a single step prices nothing beforehand."""
+        with suppress(BusFault):  # nothing to run there: the step will tell
+            self._traps.find(self.pricer.block(pc | 4 << 32))
 
     def watch_divisions(self, watched: bool) -> bool:
         """Stop at divisions by zero, or do not; whether that is a change."""

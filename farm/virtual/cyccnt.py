@@ -7,18 +7,12 @@ address; behind it, the rest of the block is taken off.
 
 from __future__ import annotations
 
-from capstone import arm
-
 from farm.virtual.core import Core
+from farm.virtual.decode import NUMBERS
 from farm.virtual.hook import EdgeHook
 from farm.virtual.pricing import Pricer
 
 CYCCNT = 0xE0001004
-_NUMBERS = {
-    **{arm.ARM_REG_R0 + n: n for n in range(13)},
-    arm.ARM_REG_SP: 13,
-    arm.ARM_REG_LR: 14,
-}
 
 
 class CycleReader:
@@ -26,6 +20,7 @@ class CycleReader:
 
     def __init__(self, core: Core, hook: EdgeHook, pricer: Pricer) -> None:
         self._core, self._counters, self._pricer = core, hook.counters, pricer
+        self._hook = hook
         self._entry = -1  # the block entry of the last read
         self._index = -1  # the instruction of the last read in it
 
@@ -45,6 +40,7 @@ class CycleReader:
     def rewind(self, pc: int) -> None:
         """Take off what lies behind `pc` in the block that was stopped there."""
         c = self._counters
+        self._hook.on_cut(pc)
         block = self._pricer.block(c.prev) if c.prev else None
         if block is not None and block.address <= pc < block.end:
             at = block.address
@@ -58,7 +54,7 @@ class CycleReader:
         """The first load behind the last one found whose address is the counter's."""
         instrs = self._pricer.block(self._counters.prev).instrs
         for index, instr in enumerate(instrs):
-            number = _NUMBERS.get(instr.base)
+            number = NUMBERS.get(instr.base)
             if index <= self._index or number is None:
                 continue
             if self._core.general(number) + instr.offset & 0xFFFFFFFF == CYCCNT:

@@ -22,6 +22,11 @@ _STACK = ("push", "pop", "vpush", "vpop")
 _AT = 0x100000  # where single instructions are decoded: only offsets are kept
 _SEV = b"\x40\xbf"
 _CONTROL = (arm.ARM_SYSREG_CONTROL, 20)  # capstone's number, or that of the encoding (SYSm)
+NUMBERS = {  # of the general registers, by capstone's
+    **{arm.ARM_REG_R0 + n: n for n in range(13)},
+    arm.ARM_REG_SP: 13,
+    arm.ARM_REG_LR: 14,
+}
 _SHIFTS = frozenset({"lsl", "lsr", "asr", "ror", "rrx"})
 
 
@@ -44,6 +49,7 @@ class Instr:
     base: int = 0  # of a load with an immediate offset: which load reads a device register?
     offset: int = 0  # of that load, or of a branch's target from the branch
     last: int = 0  # the last register operand: the divisor of a division
+    dividend: int = 0  # the one before it
     special: str = ""  # "sev", or "control": a write of CONTROL
     condition: int = 14  # in an IT block, by its number; 14: always
 
@@ -150,6 +156,7 @@ def _describe(engine: Any, found: Any) -> Instr:
         base=base if role == "load" and not memory[0].index else 0,
         offset=_offset(role, found.operands, memory),
         last=registers[-1] if registers else 0,
+        dividend=registers[-2] if len(registers) > 1 else 0,
         special=_special(name, found),
     )
 
@@ -206,3 +213,10 @@ def decode_block(address: int, size: int, fetch: Callable[[int, int], bytes]) ->
         instrs.append(instr)
         at += 4 if wide else 2
     return Block(address, size, tuple(instrs))
+
+
+def holds(condition: int, flags: int) -> bool:
+    """Whether a condition holds with these flags in bits 31 to 28 (DDI 0403E, table A7-1)."""
+    n, z, c, v = (bool(flags >> bit & 1) for bit in (31, 30, 29, 28))
+    true = (z, c, n, v, c and not z, n == v, n == v and not z, True)[condition >> 1]
+    return true is not bool(condition & 1) or condition >= 14

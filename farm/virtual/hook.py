@@ -75,6 +75,7 @@ class EdgeHook:
         self._core = core
         self._price = price
         self._on_sent = on_sent
+        self.on_cut: Callable[[int], None] = lambda _pc: None  # a block ends before this address
         self._known: dict[tuple[int, int], Edge] = {}
         self.library = load_native() if native else None
         self._sent = (ctypes.c_uint8 * SENT_BYTES)()
@@ -122,13 +123,25 @@ class EdgeHook:
         if count:
             self._on_sent(bytes(self._sent[:count]))
 
-    def add_native(self, kind: int, function: Any, user: int) -> None:
-        """Install a native function as a Unicorn hook of this kind, with its user pointer."""
+    def add_native(
+        self, kind: int, function: Any, user: int, begin: int = 1, end: int = 0
+    ) -> ctypes.c_size_t:
+        """Install a native function as a Unicorn hook of this kind, with its user pointer.
+
+        It is called for addresses from `begin` to `end`, by default for all. Gives what
+        remove_native() wants.
+        """
         handle = ctypes.c_size_t()
         where = ctypes.cast(function, ctypes.c_void_p)
-        status = uclib.uc_hook_add(self._core._uch, ctypes.byref(handle), kind, where, user, 1, 0)
+        core, slot = self._core._uch, ctypes.byref(handle)
+        status = uclib.uc_hook_add(core, slot, kind, where, user, begin, end)
         if status != unicorn.UC_ERR_OK:
             raise unicorn.UcError(status)
+        return handle
+
+    def remove_native(self, handle: ctypes.c_size_t) -> None:
+        """Take a hook of add_native() away; Unicorn does so when the core starts next."""
+        uclib.uc_hook_del(self._core._uch, handle)
 
     def _block(self, core: Any, address: int, size: int, _user: Any) -> None:
         """What block() of native/block.c does, in Python."""

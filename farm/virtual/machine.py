@@ -15,6 +15,7 @@ from farm.virtual.code import Code
 from farm.virtual.core import Core
 from farm.virtual.debug_control import DebugControl, State
 from farm.virtual.debug_parts import BreakpointUnit
+from farm.virtual.divisions import Divisions
 from farm.virtual.dwt import Dwt
 from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Runner
@@ -95,7 +96,9 @@ class Machine:
             self._core, self._bus, self._nvic, self._scs.mpu, self._runner
         )
         self._watchpoints = Watchpoints(self._core.uc, self._dwt, self._runner)
-        traps = Traps(self._core, self._runner, self._sleep.send_event, self.protection_changes)
+        timed = Divisions(self._core, self._hook, model.table.get("division"))
+        event, control = self._sleep.send_event, self.protection_changes
+        traps = Traps(self._core, self._runner, timed, event, control)
         pricer = Pricer(model, self._bus.fetch)
         self._code = Code(part, pricer, self._hook, traps, self._runner, self._scs)
         self._stops = Stops(

@@ -1,7 +1,8 @@
 """Single instructions of which Unicorn does not do all that the architecture says.
 
 The places are found when code is priced, and only they are hooked: divisions while CCR.DIV_0_TRP is
-set, SEV, and MSR CONTROL, which may give up the privilege.
+set, SEV, and MSR CONTROL, which may give up the privilege. Divisions whose cycles depend on their
+operands are hooked by divisions.py.
 """
 
 from __future__ import annotations
@@ -10,19 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import unicorn
-from capstone import arm
 from unicorn import arm_const
 
 from farm.virtual.core import Core
-from farm.virtual.decode import Block, Instr
+from farm.virtual.decode import NUMBERS, Block, Instr, holds
+from farm.virtual.divisions import Divisions
 from farm.virtual.execution import Runner, Stop
-
-_N, _Z, _C, _V = 31, 30, 29, 28
-_NUMBERS = {
-    **{arm.ARM_REG_R0 + n: n for n in range(13)},
-    arm.ARM_REG_SP: 13,
-    arm.ARM_REG_LR: 14,
-}
 
 
 class Traps:
@@ -32,10 +26,11 @@ class Traps:
         self,
         core: Core,
         runner: Runner,
+        timed: Divisions,
         on_event: Callable[[], None],
         on_control: Callable[[], None],
     ) -> None:
-        self._core, self._runner = core, runner
+        self._core, self._runner, self._timed = core, runner, timed
         self._on_event, self._on_control = on_event, on_control
         self._hooks: dict[int, Any] = {}
         self.divisions = False  # CCR.DIV_0_TRP
@@ -43,21 +38,24 @@ class Traps:
     def find(self, block: Block) -> bool:
         """Hook what must be in a block that was decoded; whether there is anything new."""
         before, at = len(self._hooks), block.address
+        timed = self._timed.find(block)
         for instr in block.instrs:
             call = self._call(instr)
             if call and at not in self._hooks:
                 self._hooks[at] = self._core.uc.hook_add(
                     unicorn.UC_HOOK_CODE, call, begin=at, end=at
                 )
-                self._runner.stale = True
             at += instr.size
-        return len(self._hooks) > before
+        new = timed or len(self._hooks) > before
+        self._runner.stale |= new
+        return new
 
     def forget(self) -> None:
         """The code has changed."""
         for handle in self._hooks.values():
             self._core.uc.hook_del(handle)
         self._hooks.clear()
+        self._timed.forget()
 
     def _call(self, instr: Instr) -> Callable[..., None] | None:
         if instr.name in ("sdiv", "udiv") and self.divisions:
@@ -68,12 +66,5 @@ class Traps:
 
     def _divide(self, instr: Instr) -> None:
         flags = self._core.uc.reg_read(arm_const.UC_ARM_REG_CPSR)
-        if not self._core.general(_NUMBERS[instr.last]) and _holds(instr.condition, flags):
+        if not self._core.general(NUMBERS[instr.last]) and holds(instr.condition, flags):
             self._runner.trap(Stop.DIVIDE)
-
-
-def _holds(condition: int, flags: int) -> bool:
-    """Whether a condition holds (DDI 0403E, table A7-1)."""
-    n, z, c, v = (bool(flags >> bit & 1) for bit in (_N, _Z, _C, _V))
-    true = (z, c, n, v, c and not z, n == v, n == v and not z, True)[condition >> 1]
-    return true is not bool(condition & 1) or condition >= 14

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -117,9 +117,15 @@ class Rig:
 @pytest.fixture
 def build() -> Callable[..., Rig]:
     def made(
-        source: str, part: str = "stm32f412zg", native: bool = True, seed: int = 0, head: str = ""
+        source: str,
+        part: str = "stm32f412zg",
+        native: bool = True,
+        seed: int = 0,
+        head: str = "",
+        model: str = "",
     ) -> Rig:
         known = load_part(part)
+        known = replace(known, timing_model=model or known.timing_model)
         head += "#define NEW_USART\n" if known.usart.style == "new" else ""
         text = head + PRELUDE + source
         sources = (("program.c", text), ("defaults.c", DEFAULTS))
