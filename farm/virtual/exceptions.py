@@ -140,7 +140,7 @@ class Exceptions:
         """Whether an exception return may use `link` (DDI 0403E, ExceptionReturn)."""
         nested = len(self._nvic.active) > 1
         thread = bool(link & 8)
-        anywhere = self._scs.values.get(regs.CCR, 0) & _RETURN_ANYWHERE
+        anywhere = self._scs.values[regs.CCR] & _RETURN_ANYWHERE
         fits = nested != thread or (thread and anywhere)
         return link | 1 >= _UNSTACK_FROM and link & 0xF in _RETURNS and bool(fits)
 

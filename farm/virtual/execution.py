@@ -11,6 +11,7 @@ import unicorn
 
 from farm.virtual.bus import BusFault
 from farm.virtual.core import Core
+from farm.virtual.exception_state import ExceptionState
 from farm.virtual.hook import EdgeHook
 
 _UNTIL = 0xFFFFFFF0  # never reached: an exception return is seen first
@@ -57,9 +58,14 @@ class Event:
 class Runner:
     """Starts the core and tells why it stopped."""
 
-    def __init__(self, core: Core, hook: EdgeHook, fetch: Callable[[int, int], bytes]) -> None:
-        self._core, self._hook, self._fetch = core, hook, fetch
-        self._intr: int | None = None
+    def __init__(
+        self,
+        core: Core,
+        hook: EdgeHook,
+        state: ExceptionState,
+        fetch: Callable[[int, int], bytes],
+    ) -> None:
+        self._core, self._hook, self._state, self._fetch = core, hook, state, fetch
         self._fault_at: int | None = None
         self._skip: int | None = None
         self._remembers = False  # Unicorn has the rights of a page that may change its mind
@@ -67,7 +73,8 @@ class Runner:
         self._breakpoints: dict[int, Any] = {}
         self.stale = False  # translated code may be out of date
         self.active = False  # inside Unicorn
-        core.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_intr)
+        if not hook.native:
+            core.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_intr)
         core.uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._on_unmapped)
 
     def set_breakpoints(self, addresses: set[int]) -> None:
@@ -113,7 +120,8 @@ class Runner:
 
     def _start(self, count: int, skip: bool) -> Event:
         core = self._core
-        self._intr = self._fault_at = self._trap = None
+        self._fault_at = self._trap = None
+        self._state.intr = 0
         if self._remembers:
             core.uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
             self._remembers = False
@@ -135,8 +143,8 @@ class Runner:
     def _classify(self, error: int | None, pc: int, count: int) -> Event:
         if self._trap:
             return Event(self._trap[0], pc, self._trap[1])
-        if self._intr is not None:
-            return Event(self._interrupt(pc), pc)
+        if self._state.intr:
+            return Event(self._interrupt(self._state.intr, pc), pc)
         if error is not None:
             return self._failure(error, pc)
         if self._hook.counters.stopped:
@@ -145,12 +153,12 @@ class Runner:
             return Event(Stop.SLEEP, pc)
         return Event(Stop.STEPPED if count else Stop.SLICE, pc)
 
-    def _interrupt(self, pc: int) -> Stop:
-        if self._intr in _INTR_FETCH:
+    def _interrupt(self, number: int, pc: int) -> Stop:
+        if number in _INTR_FETCH:
             link = pc >= _LINK_FIRST and self._core.ipsr
             return Stop.RETURN if link else Stop.FETCH
         known = {_INTR_SVC: Stop.SVC, _INTR_BKPT: Stop.BKPT, _INTR_NOCP: Stop.NO_FPU}
-        return known.get(self._intr or 0, Stop.UNDEFINED)
+        return known.get(number, Stop.UNDEFINED)
 
     def _failure(self, error: int, pc: int) -> Event:
         """What an error of Unicorn means to the architecture."""
@@ -177,7 +185,7 @@ class Runner:
 
     def _on_intr(self, uc: Any, number: int, _user: Any) -> None:
         """Only notes the exception: registers are changed once Unicorn has returned."""
-        self._intr = number
+        self._state.intr = number
         uc.emu_stop()
 
     def _on_unmapped(self, _uc: Any, _t: int, address: int, _s: int, _v: int, _u: Any) -> bool:

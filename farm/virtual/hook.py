@@ -51,9 +51,11 @@ class Counters(ctypes.Structure):
         ("table", ctypes.POINTER(Edge)),
         *((name, ctypes.c_void_p) for name in ("price", "emu_stop", "reg_read")),
         ("mask_ids", ctypes.c_int * 3),
+        ("attention", ctypes.c_uint32),
         ("sent", ctypes.c_uint32),
         ("sent_size", ctypes.c_uint32),
         ("sent_bytes", ctypes.c_void_p),
+        ("exceptions", ctypes.c_void_p),
     )
 
 
@@ -148,7 +150,7 @@ class EdgeHook:
         c = self.counters
         if c.off:
             return
-        blocked = c.stop or c.fuel <= 0 or c.cycles >= c.event
+        blocked = c.stop or c.attention or c.fuel <= 0 or c.cycles >= c.event
         if blocked or (c.watch and [core.reg_read(r) for r in _MASKS] != list(c.masks)):
             c.stopped = 1
             core.emu_stop()

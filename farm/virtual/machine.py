@@ -17,6 +17,7 @@ from farm.virtual.debug_control import DebugControl, State
 from farm.virtual.debug_parts import BreakpointUnit
 from farm.virtual.divisions import Divisions
 from farm.virtual.dwt import Dwt
+from farm.virtual.exception_native import NativeExceptions
 from farm.virtual.exceptions import Exceptions
 from farm.virtual.execution import Runner
 from farm.virtual.faults_core import CoreFaults
@@ -74,7 +75,7 @@ class Machine:
         self._counters = self._hook.counters
         self._counters.idle_limit = _IDLE_READS
         self.faults = CoreFaults(self._counters)
-        self._nvic = Nvic(part.irq_count, self._wake)
+        self._nvic = Nvic(part.irq_count, self._hook, self._core)
         self._systick = SysTick(self._hook, self._nvic)
         self._scs = regs.SystemControl(part, self._nvic, self._systick, self)
         self._exceptions = Exceptions(
@@ -91,7 +92,11 @@ class Machine:
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
-        self._runner = Runner(self._core, self._hook, self._bus.fetch)
+        self._runner = Runner(self._core, self._hook, self._nvic.state, self._bus.fetch)
+        cycles = model.table["exception"]
+        self._native = NativeExceptions(
+            self._nvic.state, self._hook, self._peripherals.memories, cycles
+        )
         self._protection = Protection(
             self._core, self._bus, self._nvic, self._scs.mpu, self._runner
         )
@@ -261,7 +266,8 @@ class Machine:
         c, masks = self._counters, self._core.masks
         self._sleep.asleep = False
         self._debug.retired = True
-        c.stop = 0
+        c.stop = c.attention = 0
+        self._nvic.state.alarm, self._nvic.state.slow = self.faults.alarm_at, self._scs.mpu.enabled
         c.event = min(self._systick.next_event, self.faults.alarm_at)
         c.watch = self._nvic.masked(masks)
         c.masks[:] = masks
@@ -339,7 +345,7 @@ class Machine:
 
     def checks_change(self) -> None:
         """CCR or SCR: other instructions are to be watched."""
-        if self._code.watch_divisions(bool(self._scs.values.get(regs.CCR, 0) & regs.DIV_0_TRP)):
+        if self._code.watch_divisions(bool(self._scs.values[regs.CCR] & regs.DIV_0_TRP)):
             self._wake()
 
     def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:
@@ -355,6 +361,7 @@ class Machine:
         return self._stops.reader.now() if self._runner.active else self.cycles
 
     def _price(self, edge: Edge) -> bool:
+        self._native.executes(edge.cur & 0xFFFFFFFF, edge.cur >> 32)
         return self._code.price(edge)
 
     def _code_changes(self, address: int, size: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from farm.virtual.core import Core
+from farm.virtual.exception_state import ExceptionState, Numbers
 from farm.virtual.hook import NEVER, EdgeHook
 
 RESET, NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT = 1, 2, 3, 4, 5, 6
@@ -14,27 +14,43 @@ _PRIORITY_BITS = 4
 
 
 class Nvic:
-    """Exceptions by number; `on_change()` is called when one may have become ready to run."""
+    """Exceptions by number, over the state that native code shares; `core` tells the masks."""
 
-    def __init__(self, irq_count: int, on_change: Callable[[], None]) -> None:
+    def __init__(self, irq_count: int, hook: EdgeHook, core: Core) -> None:
+        self.state = ExceptionState(count=FIRST_IRQ + irq_count, alarm=NEVER)
         self.count = FIRST_IRQ + irq_count
-        self._on_change = on_change
-        self.reset()
+        self._counters, self._core = hook.counters, core
+        self.pending, self.active = Numbers(self.state.pending), Numbers(self.state.active)
+        self.enabled = Numbers(self.state.enabled)
+        self.lines = Numbers(self.state.lines)  # interrupt lines that are high
+        self.priorities = self.state.priorities
 
     def reset(self) -> None:
         """Nothing pending, active or enabled; every priority 0."""
-        self.pending: set[int] = set()
-        self.lines: set[int] = set()  # interrupt lines that are high
-        self.enabled: set[int] = set()
-        self.active: list[int] = []
-        self.priorities = [0] * self.count
-        self.group_shift = 0  # AIRCR.PRIGROUP
+        for numbers in (self.pending, self.active, self.enabled, self.lines):
+            numbers.clear()
+        self.priorities[:] = [0] * len(self.priorities)
+        self.group_shift = 0
+
+    @property
+    def group_shift(self) -> int:
+        """AIRCR.PRIGROUP."""
+        return int(self.state.group_shift)
+
+    @group_shift.setter
+    def group_shift(self, value: int) -> None:
+        self.state.group_shift = value
+        self._changes()
+
+    def _changes(self) -> None:
+        """Another exception may have become ready to run: look at the next block."""
+        self._counters.attention = 1
 
     def pend(self, number: int) -> None:
         """Make an exception pending."""
         if number < self.count:
             self.pending.add(number)
-            self._on_change()
+            self._changes()
 
     def set_line(self, irq: int, high: bool) -> None:
         """Drive a level-sensitive interrupt line."""
@@ -50,37 +66,51 @@ class Nvic:
         """Enable an interrupt."""
         if number < self.count:
             self.enabled.add(number)
-            self._on_change()
+            self._changes()
 
     def set_priority(self, number: int, value: int) -> None:
         """Only the upper four bits exist."""
         if number < self.count:
             self.priorities[number] = value & 0xFF & -(1 << 8 - _PRIORITY_BITS)
+            self._changes()
 
     def activate(self, number: int) -> None:
         """The handler of an exception starts."""
         self.pending.discard(number)
-        self.active.append(number)
+        self.active.add(number)
 
     def deactivate(self, number: int) -> None:
         """The handler has returned; a line that is still high pends again."""
-        if number in self.active:
-            self.active.remove(number)
+        self.active.discard(number)
         if number in self.lines:
             self.pending.add(number)
 
     def force_active(self, number: int, active: bool) -> None:
         """Firmware says by SHCSR whether a handler runs."""
-        if active and number not in self.active:
-            self.active.insert(0, number)
-        elif not active and number in self.active:
-            self.active.remove(number)
+        if active:
+            self.active.add(number)
+        else:
+            self.active.discard(number)
+        self._changes()
 
     @property
     def most_urgent(self) -> int:
         """The pending and enabled exception that comes first; 0: none."""
         ready = [n for n in self.pending if n < FIRST_IRQ or n in self.enabled]
         return min(ready, key=lambda n: (_FIXED.get(n, self.priorities[n]), n), default=0)
+
+    @property
+    def now(self) -> int:
+        """The exception whose handler runs; 0: thread mode."""
+        return self._core.ipsr
+
+    @property
+    def announced(self) -> int:
+        """ICSR.VECTPENDING: BASEPRI and FAULTMASK hold back, PRIMASK does not (B3.2.4)."""
+        _, basepri, faultmask = self._core.masks
+        best = self.most_urgent
+        allowed = best and self.group(best) < self._raised(0, basepri, faultmask)
+        return best if allowed else 0
 
     def group(self, number: int) -> int:
         """The priority that decides about preemption; lower is more urgent."""
@@ -92,15 +122,13 @@ class Nvic:
 
     def running(self, masks: tuple[int, int, int] = (0, 0, 0)) -> int:
         """The priority of what runs, raised by (PRIMASK, BASEPRI, FAULTMASK)."""
-        primask, basepri, faultmask = masks
-        levels = [_LOWEST, *(self.group(n) for n in self.active)]
-        if basepri:
-            levels.append(self._grouped(basepri))
-        if primask:
-            levels.append(0)
-        if faultmask:
-            levels.append(-1)
-        return min(levels)
+        return min([self._raised(*masks), *(self.group(n) for n in self.active)])
+
+    def _raised(self, primask: int, basepri: int, faultmask: int) -> int:
+        """The priority that the masks give to thread mode."""
+        level = self._grouped(basepri) if basepri else _LOWEST
+        level = min(level, 0) if primask else level
+        return -1 if faultmask else level
 
     def next(self, masks: tuple[int, int, int]) -> int:
         """The exception to enter now; 0: none."""
@@ -115,74 +143,79 @@ class Nvic:
 
 
 CSR_ENABLE, CSR_TICKINT, CSR_CLKSOURCE, CSR_COUNTFLAG = 1, 2, 4, 1 << 16
+_CALIBRATION = 0xC0000000  # no reference clock, no calibrated 10 ms
 
 
 class SysTick:
     """A down-counter over the core's cycles (or an eighth of them)."""
 
     def __init__(self, hook: EdgeHook, nvic: Nvic) -> None:
-        self._counters, self._nvic = hook.counters, nvic
-        self.reset()
+        self._counters, self._nvic, self._state = hook.counters, nvic, nvic.state
 
     def reset(self) -> None:
         """Stopped."""
-        self.control = self.reload = 0
-        self._start = 0  # the cycle at which the counter last was 0
-        self._seen = 0  # periods already reported through COUNTFLAG
+        self._state.control = self._state.reload = self._state.start = self._state.seen = 0
 
     @property
     def _period(self) -> int:
-        return (self.reload + 1) * (1 if self.control & CSR_CLKSOURCE else 8)
+        return int((self._state.reload + 1) * (1 if self._state.control & CSR_CLKSOURCE else 8))
+
+    @property
+    def _counts(self) -> bool:
+        return bool(self._state.control & CSR_ENABLE and self._state.reload)
 
     @property
     def next_event(self) -> int:
         """The cycle of the next interrupt."""
-        if not self.control & CSR_TICKINT or not self.control & CSR_ENABLE or not self.reload:
+        if not self._state.control & CSR_TICKINT or not self._counts:
             return NEVER
-        return self._start + self._period
+        return int(self._state.start) + self._period
 
     def tick(self) -> None:
         """Pend the exception if its time has come."""
-        now = self._counters.cycles
-        if now < self.next_event:
+        if self._counters.cycles < self.next_event:
             return
-        periods = (now - self._start) // self._period
-        self._start += periods * self._period
-        self._seen = -1
+        self._state.start += self._periods * self._period
+        self._state.seen = -1
         self._nvic.pend(SYSTICK)
+
+    @property
+    def _periods(self) -> int:
+        """How often the counter has passed 0 since `start`."""
+        return int(self._counters.cycles - self._state.start) // self._period
 
     def read(self, offset: int) -> int:
         """CSR, RVR, CVR or CALIB at offset 0, 4, 8, 12."""
         if offset == 0:
-            return self.control | self._take_flag()
-        return {4: self.reload, 8: self._value(), 12: 0xC0000000}.get(offset, 0)
+            return int(self._state.control) | self._take_flag()
+        return {4: int(self._state.reload), 8: self._value(), 12: _CALIBRATION}.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
         """CSR, RVR or CVR; a write to CVR clears it."""
         if offset == 0:
-            self._enable(value & 7)
+            if value & CSR_ENABLE and not self._state.control & CSR_ENABLE:
+                self._restart()
+            self._state.control = value & 7
         elif offset == 4:
-            self.reload = value & 0xFFFFFF
+            self._state.reload = value & 0xFFFFFF
         elif offset == 8:
-            self._start, self._seen = self._counters.cycles, 0
-        self._counters.stop = 1  # a new deadline
+            self._restart()
+        self._counters.attention = 1  # a new deadline
 
-    def _enable(self, value: int) -> None:
-        if value & CSR_ENABLE and not self.control & CSR_ENABLE:
-            self._start, self._seen = self._counters.cycles, 0
-        self.control = value
+    def _restart(self) -> None:
+        self._state.start, self._state.seen = self._counters.cycles, 0
 
     def _value(self) -> int:
-        if not self.control & CSR_ENABLE or not self.reload:
+        if not self._counts:
             return 0
-        scale = 1 if self.control & CSR_CLKSOURCE else 8
-        gone = (self._counters.cycles - self._start) // scale % (self.reload + 1)
-        return self.reload - gone + 1 if gone else 0
+        scale = 1 if self._state.control & CSR_CLKSOURCE else 8
+        reload = int(self._state.reload)
+        gone = (int(self._counters.cycles) - int(self._state.start)) // scale % (reload + 1)
+        return reload - gone + 1 if gone else 0
 
     def _take_flag(self) -> int:
-        if not self.control & CSR_ENABLE or not self.reload:
+        if not self._counts:
             return 0
-        periods = (self._counters.cycles - self._start) // self._period
-        flag = CSR_COUNTFLAG if periods != self._seen else 0
-        self._seen = periods
+        flag = CSR_COUNTFLAG if self._periods != self._state.seen else 0
+        self._state.seen = self._periods
         return flag

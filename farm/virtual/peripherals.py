@@ -79,7 +79,7 @@ class Peripherals:
 
     def put_on(self, bus: Bus) -> None:
         """Give everything its address."""
-        for memory in (*self._rams, self._cells, self._rom):
+        for memory in self.memories:
             bus.add_memory(memory)
         own = (self.flash.page, self.usart.page, self._dbgmcu)
         for page in (*self._plain, *self.clocks.pages, *own):
@@ -88,6 +88,11 @@ class Peripherals:
     def attach(self, uc: Any) -> None:
         """Catch the core's stores into flash."""
         self.flash.attach(uc, self._cells.pointer)
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        """What holds bytes and nothing else."""
+        return (*self._rams, self._cells, self._rom)
 
     @property
     def overrun(self) -> Overrun:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from farm.virtual.debug_parts import GENERIC_CLASS, component_id
+from farm.virtual.exception_state import Words
 from farm.virtual.mpu import LAST as MPU_LAST
 from farm.virtual.mpu import TYPE as MPU_TYPE
 from farm.virtual.mpu import Mpu
@@ -30,6 +31,7 @@ SHCSR, CFSR, HFSR, DFSR, MMFAR, BFAR = 0xD24, 0xD28, 0xD2C, 0xD30, 0xD34, 0xD38
 CLIDR, CTR = 0xD78, 0xD7C
 CCSIDR, CSSELR, CPACR = 0xD80, 0xD84, 0xD88
 DHCSR, DCRSR, DCRDR, DEMCR, STIR, MVFR0 = 0xDF0, 0xDF4, 0xDF8, 0xDFC, 0xF00, 0xF40
+FPCCR, FPCAR, FPDSCR = 0xF34, 0xF38, 0xF3C
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
 VC_CORERESET, TRCENA = 1, 1 << 24
 VC_MMERR, VC_NOCPERR, VC_CHKERR, VC_STATERR = 1 << 4, 1 << 5, 1 << 6, 1 << 7
@@ -41,7 +43,8 @@ IBUSERR, PRECISERR, BFARVALID = 1 << 8, 1 << 9, 1 << 15
 UNSTKERR, STKERR = 1 << 11, 1 << 12
 UNDEFINSTR, INVSTATE, INVPC, NOCP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 UNALIGNED, DIVBYZERO = 1 << 24, 1 << 25
-UNALIGN_TRP, DIV_0_TRP = 1 << 3, 1 << 4  # of CCR
+UNALIGN_TRP, DIV_0_TRP, STKALIGN = 1 << 3, 1 << 4, 1 << 9  # of CCR
+ASPEN, LSPEN, LSPACT = 1 << 31, 1 << 30, 1  # of FPCCR
 SLEEPONEXIT, SEVONPEND = 1 << 1, 1 << 4  # of SCR
 FORCED, DEBUGEVT, VECTTBL = 1 << 30, 1 << 31, 2
 _VECTKEY = 0x05FA
@@ -63,7 +66,7 @@ _USAGE_CATCHES = {
     VC_CHKERR: UNALIGNED | DIVBYZERO,
     VC_STATERR: UNDEFINSTR | INVSTATE | INVPC,
 }
-_PLAIN = (SCR, CCR, MMFAR, BFAR, CSSELR, CPACR, 0xF34, 0xF38, 0xF3C)
+_PLAIN = (SCR, CCR, MMFAR, BFAR, CSSELR, CPACR, FPCCR, FPCAR, FPDSCR)
 _PLAIN_RANGES = ((0xF90, 0xFB0),)  # TCM and cache control of the M7
 _ID_REGISTERS = {
     0xD40: 0x30,
@@ -109,6 +112,7 @@ class SystemControl:
 
     def __init__(self, part: Part, nvic: Nvic, systick: SysTick, control: Control) -> None:
         self._part, self._nvic, self._systick, self._control = part, nvic, systick, control
+        self.values = Words(nvic.state.words)
         self.demcr = 0
         self.dfsr = 0
         self._dcrdr = 0
@@ -126,16 +130,22 @@ class SystemControl:
 
     def reset(self) -> None:
         """What a system reset clears; the debug registers stay."""
-        self.values: dict[int, int] = {CCR: 0x200, 0xF34: 0xC0000000}
-        self.vtor = self._part.boot_vector
+        self.values.clear()
+        self.values[CCR], self.values[FPCCR] = STKALIGN, ASPEN | LSPEN
+        self.values[VTOR] = self._part.boot_vector
         self.cfsr = self.hfsr = 0
         self._enables = 0  # of SHCSR
         self.mpu.reset()
 
     @property
+    def vtor(self) -> int:
+        """Where the vector table lies."""
+        return self.values[VTOR]
+
+    @property
     def fpu_enabled(self) -> bool:
         """Whether CPACR lets FP instructions run."""
-        return self.values.get(CPACR, 0) & _FPU == _FPU
+        return self.values[CPACR] & _FPU == _FPU
 
     @property
     def traced(self) -> bool:
@@ -145,12 +155,12 @@ class SystemControl:
     @property
     def sleeps_on_exit(self) -> bool:
         """Whether the return to thread mode is as good as a WFI (SCR.SLEEPONEXIT)."""
-        return bool(self.values.get(SCR, 0) & SLEEPONEXIT)
+        return bool(self.values[SCR] & SLEEPONEXIT)
 
     @property
     def sends_on_pend(self) -> bool:
         """Whether anything that becomes pending ends a WFE (SCR.SEVONPEND)."""
-        return bool(self.values.get(SCR, 0) & SEVONPEND)
+        return bool(self.values[SCR] & SEVONPEND)
 
     def catches(self, number: int, internal: bool) -> bool:
         """Whether DEMCR halts a debugged core at this exception's handler."""
@@ -202,12 +212,11 @@ class SystemControl:
         return {DCRDR: self._dcrdr, DEMCR: self.demcr}.get(offset, 0)
 
     def _read_scb(self, offset: int) -> int:
-        data_cache = not self.values.get(CSSELR, 0) & 1
+        data_cache = not self.values[CSSELR] & 1
         caches = self._part.caches
         mvfr = dict(zip((MVFR0, MVFR0 + 4, MVFR0 + 8), self._part.mvfr, strict=True))
         fixed = {
             CPUID: self._part.cpuid,
-            VTOR: self.vtor,
             AIRCR: 0xFA050000 | self._nvic.group_shift << 8,
             CFSR: self.cfsr,
             HFSR: self.hfsr,
@@ -226,15 +235,15 @@ class SystemControl:
             return self.mpu.read(offset)
         if SHPR1 <= offset < SHCSR:
             return self._priority_word(4 + offset - SHPR1)
-        return fixed.get(offset, self.values.get(offset, 0))
+        return fixed.get(offset, self.values[offset])
 
     def _read_icsr(self) -> int:
         pending, active = self._nvic.pending, self._nvic.active
         bits = (1 << 31 if NMI in pending else 0) | (1 << 28 if PEND_SV in pending else 0)
         bits |= 1 << 26 if SYSTICK in pending else 0
         bits |= 1 << 22 if any(n >= FIRST_IRQ for n in pending) else 0
-        only = len(active) < 2
-        return bits | self._nvic.most_urgent << 12 | only << 11 | (active[-1] if active else 0)
+        bits |= self._nvic.announced << 12
+        return bits | (not set(active) - {self._nvic.now}) << 11 | self._nvic.now
 
     def _read_shcsr(self) -> int:
         active = sum(bit for n, bit in _ACTIVE.items() if n in self._nvic.active)
@@ -341,7 +350,7 @@ class SystemControl:
             self._control.request_reset(debugger)
 
     def _write_vtor(self, value: int) -> None:
-        self.vtor = value & 0xFFFFFF80
+        self.values[VTOR] = value & 0xFFFFFF80
 
     def _clear_cfsr(self, value: int) -> None:
         self.cfsr &= ~value

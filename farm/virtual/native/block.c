@@ -20,6 +20,12 @@ static int masks_changed(struct counters *c, void *uc)
     return 0;
 }
 
+static int due(struct counters *c, void *uc)
+{
+    return c->stop || c->attention || c->fuel <= 0 || c->cycles >= c->event ||
+           (c->watch && masks_changed(c, uc));
+}
+
 static struct edge *find(struct counters *c, u64 prev, u64 cur)
 {
     u64 h = cur * 0x9E3779B97F4A7C15ull ^ prev * 0xC2B2AE3D27D4EB4Full;
@@ -56,9 +62,12 @@ void block(void *uc, u64 address, u32 size, void *user)
     struct counters *c = user;
     if (c->off)
         return;
-    if (c->stop || c->fuel <= 0 || c->cycles >= c->event || (c->watch && masks_changed(c, uc))) {
-        end_slice(c, uc); /* before counting: the block starts again at the next slice */
-        return;
+    if (due(c, uc)) {
+        int elsewhere = attend(c, uc, (u32)address);
+        if (elsewhere < 0)
+            end_slice(c, uc); /* before counting: the block starts again at the next slice */
+        if (elsewhere)
+            return;
     }
     u64 cur = (address & 0xFFFFFFFFu) | (u64)size << 32;
     struct edge *edge = priced(c, c->prev, cur);

@@ -43,10 +43,14 @@ struct counters {
     int (*emu_stop)(void *uc);
     int (*reg_read)(void *uc, int id, void *value);
     int mask_ids[3];
+    u32 attention; /* an exception may have become ready: look before the next block */
     u32 sent; /* bytes waiting in sent_bytes */
     u32 sent_size;
     u8 *sent_bytes;
+    struct exceptions *exceptions; /* exceptions.h; 0: Python serves them */
 };
+
+int attend(struct counters *c, void *uc, u32 pc); /* exceptions.c */
 
 struct page {
     u32 regs[256];
