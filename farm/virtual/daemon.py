@@ -6,11 +6,9 @@ import mmap
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from farm.virtual import registry
 from farm.virtual.console import Console
@@ -44,6 +42,7 @@ class AlreadyRunningError(Exception):
 
 def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
     """Be the board until told to stop; AlreadyRunningError when another daemon is it."""
+    os.umask(0o077)
     code = registry.code_hash(settings.mcu)
     with ExitStack() as stack:
         stack.enter_context(_board_lock(settings.uid))
@@ -56,7 +55,7 @@ def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> No
         machine = Machine(part, flash, lambda data: console.write(faults.sent(data)))
         faults = FaultEngine(machine, line, probe, BEGIN)
         machine.host_baud = lambda: console.host_baud() / faults.drift
-        listener = stack.enter_context(_listening())
+        listener = stack.enter_context(_listening(settings.uid))
         record = registry.Record(
             uid=settings.uid,
             pid=os.getpid(),
@@ -125,14 +124,15 @@ def _flash_file(uid: str, part: Part) -> Iterator[mmap.mmap]:
 
 
 @contextmanager
-def _listening() -> Iterator[socket.socket]:
-    """A listening socket in a private directory of its own, short enough for sun_path."""
-    with (
-        tempfile.TemporaryDirectory(prefix=registry.SOCKET_PREFIX) as home,
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener,
-    ):
-        listener.bind(f"{home}/board")  # OSError if TMPDIR is longer than sun_path allows
-        Path(home, "board").chmod(0o600)
-        listener.listen()
-        listener.setblocking(False)
-        yield listener
+def _listening(uid: str) -> Iterator[socket.socket]:
+    """A listening socket in a private directory of its own."""
+    try:
+        path = registry.make_home(uid) / registry.SOCKET
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
+            listener.bind(str(path))  # OSError if TMPDIR is longer than sun_path allows
+            path.chmod(0o600)
+            listener.listen()
+            listener.setblocking(False)
+            yield listener
+    finally:
+        registry.remove_home(uid)

@@ -7,11 +7,15 @@ behind, so a record alone proves nothing: the daemon's `flock`, which the kernel
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
+import secrets
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +26,9 @@ from platformdirs import user_state_path
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TRY_EVERY_S = 0.02
 SOCKET_PREFIX = "tinyrack-"  # of the directory that holds a daemon's socket
+SOCKET = "board"
+_HOME_TRIES = 16
+_REWRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _CODE_SUFFIXES = frozenset({".py", ".c", ".h", ".yaml"})
 
 
@@ -47,16 +54,23 @@ def check_uid(uid: str) -> str:
 
 
 def state_dir() -> Path:
-    """The directory of everything below, made private to the user."""
+    """The directory of everything below, private to the user whatever the umask.
+
+    Raises PermissionError when it, or the one above it, belongs to another user.
+    """
     path: Path = user_state_path("tinyrack") / "virtual"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o700)
+    for each in (path.parent, path):
+        found = each.stat()
+        if found.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(each))
+        if found.st_mode & 0o077:
+            each.chmod(0o700)
     return path
 
 
 def state_file(uid: str, suffix: str) -> Path:
-    """The board's file of one kind: json, lock, flash, log or tty."""
+    """The board's file of one kind: json, lock, flash, log, home or tty."""
     return state_dir() / f"{check_uid(uid)}.{suffix}"
 
 
@@ -91,20 +105,44 @@ def remove_record(uid: str) -> None:
 
 def sweep(uid: str) -> None:
     """Remove what a daemon that was killed left behind; only for who holds the board's lock."""
-    if record := read_record(uid):
-        _remove_socket(Path(record.socket))
+    remove_home(uid)
     remove_record(uid)
     for draft in state_dir().glob("*.tmp"):  # of a record or link that was never finished
         if re.fullmatch(rf"{re.escape(uid)}\.[0-9]+\.tmp", draft.name):
             draft.unlink(missing_ok=True)
 
 
-def _remove_socket(socket: Path) -> None:
-    """The socket and its directory, if they still are what the daemon made."""
-    with contextlib.suppress(OSError):  # since a reboot they may be gone or somebody else's
-        if socket.is_socket() and socket.parent.name.startswith(SOCKET_PREFIX):
-            socket.unlink()
-            socket.parent.rmdir()
+def make_home(uid: str) -> Path:
+    """A new private directory for a daemon's socket, short enough for sun_path.
+
+    Where it will be is written down first, so that it is found whenever the daemon is killed.
+    What already has its name is somebody else's: another name is taken.
+    """
+    note = state_file(uid, "home")
+    for _ in range(_HOME_TRIES):
+        home = Path(tempfile.gettempdir(), SOCKET_PREFIX + secrets.token_hex(4))
+        with os.fdopen(os.open(note, _REWRITE, 0o600), "w", encoding="utf-8") as file:
+            file.write(str(home))
+        with contextlib.suppress(FileExistsError):
+            home.mkdir(mode=0o700)
+            return home
+    raise FileExistsError(errno.EEXIST, "somebody takes every name before it is used", str(home))
+
+
+def remove_home(uid: str) -> None:
+    """The directory that `make_home` made, if it still is that, and the word of it."""
+    note = state_file(uid, "home")
+    with contextlib.suppress(OSError, ValueError):  # gone with a reboot, or somebody else's since
+        home = Path(note.read_text(encoding="utf-8"))
+        if home.name.startswith(SOCKET_PREFIX) and _is_own_directory(home):
+            (home / SOCKET).unlink(missing_ok=True)
+            home.rmdir()
+    note.unlink(missing_ok=True)
+
+
+def _is_own_directory(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def records() -> Iterator[Record]:

@@ -6,6 +6,7 @@ endian. Payloads are bounded; whatever does not parse ends the connection.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
@@ -120,6 +121,13 @@ class Reply:
         return _REPLY.pack(MAGIC, self.status, self.value, len(self.payload)) + self.payload
 
 
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end of a unix socket, as the kernel tells."""
+    size = struct.calcsize("3i")
+    found = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return found[0], found[1]
+
+
 def take_request(buffer: bytearray) -> Request | None:
     """The first whole request of `buffer`, which it leaves; None while it is still incomplete.
 
@@ -178,6 +186,9 @@ class Client:
             raise BoardGoneError(
                 f"no daemon answers at {path}: {error.strerror or error}"
             ) from error
+        if peer_of(self._socket)[1] != os.getuid():
+            self._socket.close()
+            raise BoardGoneError(f"what answers at {path} belongs to another user")
 
     def __enter__(self) -> Client:
         return self
