@@ -7,6 +7,7 @@ from contextlib import suppress
 from farm.virtual.bus import BusFault
 from farm.virtual.execution import Runner
 from farm.virtual.hook import Edge, EdgeHook
+from farm.virtual.memory_timing import MemoryTiming
 from farm.virtual.parts import Part
 from farm.virtual.pricing import Pricer
 from farm.virtual.scs import SystemControl
@@ -24,9 +25,11 @@ class Code:
         traps: Traps,
         runner: Runner,
         scs: SystemControl,
+        memory: MemoryTiming,
     ) -> None:
         self._part, self.pricer, self._hook = part, pricer, hook
         self._traps, self._runner, self._scs = traps, runner, scs
+        self._memory = memory
         self.fpu_missing = False  # the block at the PC needs the FPU, which is off
 
     def price(self, edge: Edge) -> bool:
@@ -39,6 +42,7 @@ class Code:
             return False
         edge.cost = self.pricer.price(edge.prev, edge.cur)
         edge.instructions = len(block.instrs)
+        edge.plan = self._memory.plan(edge.cur, block)
         return True
 
     def prepare_step(self, pc: int) -> None:
@@ -61,12 +65,13 @@ class Code:
 
     def changes(self, address: int, size: int) -> None:
         """Bytes are about to change behind the core's back."""
-        if self.pricer.holds(address, size):
+        if self.pricer.holds(address, size) or self._memory.holds(address, size):
             self.forget()
 
     def forget(self) -> None:
         """Drop all that was derived."""
         self.pricer.forget()
         self._hook.forget()
+        self._memory.forget()
         self._traps.forget()
         self._runner.stale = True

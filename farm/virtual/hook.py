@@ -33,6 +33,7 @@ class Edge(ctypes.Structure):
         ("cur", ctypes.c_uint64),
         ("cost", ctypes.c_uint32),
         ("instructions", ctypes.c_uint32),
+        ("plan", ctypes.c_void_p),
     )
 
 
@@ -78,6 +79,7 @@ class EdgeHook:
         self._price = price
         self._on_sent = on_sent
         self.on_cut: Callable[[int], None] = lambda _pc: None  # a block ends before this address
+        self.stall: Callable[[Edge], int] = lambda _edge: 0  # what memory adds, without native code
         self._known: dict[tuple[int, int], Edge] = {}
         self.library = load_native() if native else None
         self._sent = (ctypes.c_uint8 * SENT_BYTES)()
@@ -165,7 +167,7 @@ class EdgeHook:
                 return
             self._known[c.prev, cur] = edge
         c.before, c.prev, c.cost = c.prev, cur, edge.cost
-        c.cycles += edge.cost
+        c.cycles += edge.cost + (self.stall(edge) if edge.plan else 0)
         c.instructions += edge.instructions
         c.blocks += 1
         c.fuel -= size >> 1

@@ -24,6 +24,7 @@ from farm.virtual.faults_core import CoreFaults
 from farm.virtual.fence import Fence
 from farm.virtual.hook import NEVER, Edge, EdgeHook
 from farm.virtual.line_rate import as_received
+from farm.virtual.memory_timing import MemoryTiming
 from farm.virtual.nvic import Nvic, SysTick
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
@@ -90,6 +91,8 @@ class Machine:
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
+        board = (part, self._core, self._hook, self._bus.fetch, self._peripherals, self._scs)
+        self.memory = MemoryTiming(model.table.get("memory"), *board)
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
         self._runner = Runner(self._core, self._hook, self._nvic.state, self._bus.fetch)
@@ -105,7 +108,7 @@ class Machine:
         event, control = self._sleep.send_event, self.protection_changes
         traps = Traps(self._core, self._runner, timed, event, control)
         pricer = Pricer(model, self._bus.fetch)
-        self._code = Code(part, pricer, self._hook, traps, self._runner, self._scs)
+        self._code = Code(part, pricer, self._hook, traps, self._runner, self._scs, self.memory)
         self._stops = Stops(
             self._core,
             self._hook,
@@ -126,7 +129,7 @@ class Machine:
         """Everything on the bus, and the bus in front of the core."""
         self._peripherals.put_on(self._bus)
         add_components(self._bus, self.part, self._scs, self._dwt, self._fpb)
-        self._bus.map(self._core.uc)
+        self._bus.map(self._core.uc, self._native.map_control)
         self._peripherals.attach(self._core.uc)
 
     # -- what the outside does -------------------------------------------------------------
@@ -170,12 +173,13 @@ class Machine:
         self._fpb.power_up()
         self._dwt.power_up()
         self._counters.cycles = self._counters.instructions = 0
+        self.memory.power_up()
         self.system_reset()
 
     def system_reset(self) -> None:
         """Core and peripherals as after reset; debug registers and RAM stay."""
         self._hook.flush_sent()
-        for part in (self._nvic, self._systick, self._scs, self._peripherals):
+        for part in (self._nvic, self._systick, self._scs, self._peripherals, self.memory):
             part.reset()
         self._reset_wanted = self._skip = self.faults.hung = False
         self._sleep.reset()
@@ -344,7 +348,8 @@ class Machine:
         self._counters.stop = 1
 
     def checks_change(self) -> None:
-        """CCR or SCR: other instructions are to be watched."""
+        """CCR or SCR: caches, or other instructions to be watched."""
+        self.memory.update()
         if self._code.watch_divisions(bool(self._scs.values[regs.CCR] & regs.DIV_0_TRP)):
             self._wake()
 

@@ -36,6 +36,15 @@ class Sector:
 
 
 @dataclass(frozen=True)
+class Accelerator:
+    """ST's cache between flash and core; `data_lines` 0: data shares the lines of code."""
+
+    code_lines: int
+    data_lines: int
+    line_bytes: int
+
+
+@dataclass(frozen=True)
 class Clock:
     """The enable bit of a peripheral: register offset in RCC and bit."""
 
@@ -122,6 +131,8 @@ class Part:
     flash_row_bytes: int  # what one access to the array reads
     flash_base: int
     flash_aliases: tuple[int, ...]
+    flash_buses: tuple[str, ...]  # the way to base and aliases: "accelerator" or "axi"
+    accelerator: Accelerator | None
     sectors: tuple[Sector, ...]
     flash_reset: Mapping[int, int]  # offset in the controller: value after reset
     rams: tuple[Ram, ...]
@@ -173,6 +184,8 @@ def _part(name: str, facts: dict[str, Any]) -> Part:
         flash_row_bytes=flash["row_bytes"],
         flash_base=flash["base"],
         flash_aliases=tuple(flash["aliases"]),
+        flash_buses=tuple(flash["buses"]),
+        accelerator=Accelerator(**flash["accelerator"]) if "accelerator" in flash else None,
         sectors=_sectors(flash["sectors"]),
         flash_reset=flash["reset"],
         rams=tuple(

@@ -54,6 +54,7 @@ class ClockControl(ABC):
         self.tree = part.clock
         self.internal_hz, self.external_hz = part.clock.internal_hz, part.clock.external_hz
         self.overrun: Overrun = ""
+        self.on_update: Callable[[], None] = lambda: None  # clocks or wait states may have changed
         self.kept: dict[int, int] = {}  # registers of PWR that a system reset leaves alone
         self._usart = part.usart
         self._gated = (*gated, self.power)
@@ -110,6 +111,7 @@ class ClockControl(ABC):
         if found != self.overrun:
             self.overrun = found
             self._on_change()
+        self.on_update()
 
     def pll_hz(self, source_hz: int, m: int, n: int) -> int:
         """The oscillator of a PLL; 0: it does not lock, as an input or output is out of range."""

@@ -1,7 +1,7 @@
 /* block(): called at the start of every translated block. Adds the cost of the edge
  * (previous block, this block) to the cycle count; asks Python once for an unknown edge.
  */
-#include "board.h"
+#include "memory.h"
 
 static void end_slice(struct counters *c, void *uc)
 {
@@ -43,7 +43,7 @@ static struct edge *priced(struct counters *c, u64 prev, u64 cur)
     struct edge *known = find(c, prev, cur);
     if (known->cur)
         return known;
-    struct edge new = {prev, cur, 0, 0};
+    struct edge new = {prev, cur, 0, 0, 0};
     if (!c->price(&new))
         return 0;
     if (c->used * 4 > c->slot_mask * 3) { /* full: forget all, Python remembers the prices */
@@ -78,7 +78,7 @@ void block(void *uc, u64 address, u32 size, void *user)
     c->before = c->prev;
     c->prev = cur;
     c->cost = edge->cost;
-    c->cycles += edge->cost;
+    c->cycles += edge->cost + (edge->plan ? memory_stall(c, uc, edge) : 0);
     c->instructions += edge->instructions;
     c->blocks++;
     c->fuel -= size >> 1;

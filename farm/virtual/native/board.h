@@ -18,6 +18,7 @@ struct edge {
     u64 prev, cur;    /* block = address | size << 32; cur 0: free */
     u32 cost;         /* cycles */
     u32 instructions; /* of cur */
+    struct plan *plan; /* of cur, by memory.h; 0: memory answers at once */
 };
 
 struct counters {
