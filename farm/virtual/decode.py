@@ -18,6 +18,7 @@ _ACCUMULATING = (
     *("mla", "mls", "smla", "smlad", "smlsd", "smmla", "smmls"),
     *("umlal", "smlal", "smlsl", "umaal"),
 )
+_FP_ACCUMULATING = ("vmla", "vmls", "vnmla", "vnmls", "vfma", "vfms", "vfnma", "vfnms")
 _STACK = ("push", "pop", "vpush", "vpop")
 _AT = 0x100000  # where single instructions are decoded: only offsets are kept
 _SEV = b"\x40\xbf"
@@ -51,6 +52,8 @@ class Instr:
     last: int = 0  # the last register operand: the divisor of a division
     dividend: int = 0  # the one before it
     special: str = ""  # "sev", or "control": a write of CONTROL
+    double: bool = False  # arithmetic in double precision
+    sets_flags: bool = False
     condition: int = 14  # in an IT block, by its number; 14: always
 
     @property
@@ -158,6 +161,8 @@ def _describe(engine: Any, found: Any) -> Instr:
         last=registers[-1] if registers else 0,
         dividend=registers[-2] if len(registers) > 1 else 0,
         special=_special(name, found),
+        double=role == "fp" and ".f64" in found.mnemonic,
+        sets_flags=found.update_flags or arm.ARM_REG_CPSR in writes,
     )
 
 
@@ -183,6 +188,8 @@ def _shifted(name: str, operands: list[Any]) -> frozenset[int]:
 
 
 def _accumulators(name: str, registers: list[int]) -> frozenset[int]:
+    if name in _FP_ACCUMULATING:
+        return frozenset(registers[:1])
     if len(registers) != 4 or not name.startswith(_ACCUMULATING):
         return frozenset()
     long = "lal" in name or "lsl" in name or name == "umaal"

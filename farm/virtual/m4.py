@@ -43,7 +43,7 @@ class CortexM4:
             return self._branch(instr)
         price = getattr(self, f"_{instr.role}", None)
         cycles: int = price(instr, before) if price else self._plain(instr)
-        return cycles + self._fp_stall(instr, before)
+        return cycles + self._fp_stall(instr, before) + self._address_stall(instr, before)
 
     def _plain(self, instr: Instr) -> int:
         return self._cycles.get(instr.name, int(self.table["default"]))
@@ -84,3 +84,9 @@ class CortexM4:
         if before is None or before.role != "fp" or instr.role != "fp":
             return 0
         return int(self.table["fp_dependent"]) if before.writes & instr.reads else 0
+
+    def _address_stall(self, instr: Instr, before: Instr | None) -> int:
+        """What an address costs that the data processing instruction before it has made."""
+        if before is None or before.role not in ("alu", "fp"):
+            return 0
+        return int(self.table.get("address_stall", 0)) if before.writes & instr.address else 0
