@@ -74,6 +74,12 @@ def fuzz(session: nox.Session) -> None:
     run(session, "python", "tests/engine/load/fuzz.py", *session.posargs)
 
 
+@nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Use 24 virtual boards for 30 minutes (--minutes, --boards) and look for leaks."""
+    run(session, "python", "-m", "farm.soak", *session.posargs)
+
+
 def run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run `program` of the shared environment, which is made or brought up to date first."""
     prepare(session)
