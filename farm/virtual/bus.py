@@ -71,8 +71,8 @@ class Bus:
         """Put a 4 KiB component on the private peripheral bus."""
         self._devices[base] = device
 
-    def map(self, uc: Any) -> None:
-        """Make all of it visible to the core."""
+    def map(self, uc: Any, serve: Callable[[Any, int, Device], bool]) -> None:
+        """Make all of it visible to the core; `serve(uc, base, device)`: is a device mapped so?"""
         for base, end, memory in self._memories:
             uc.mem_map_ptr(base, end - base, unicorn.UC_PROT_ALL, memory.pointer)
             if memory.store:
@@ -81,7 +81,8 @@ class Bus:
         for page in self._pages.values():
             page.map(uc)
         for base, device in self._devices.items():
-            uc.mmio_map(base, PPB_PAGE, _reader(device), None, _writer(device), None)
+            if not serve(uc, base, device):
+                uc.mmio_map(base, PPB_PAGE, _reader(device), None, _writer(device), None)
 
     def fetch(self, address: int, size: int) -> bytes:
         """Bytes of a memory; BusFault when they are not all in one."""

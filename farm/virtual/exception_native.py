@@ -10,10 +10,11 @@ import unicorn
 from unicorn import arm_const as reg
 from unicorn.unicorn_py3.unicorn import uclib
 
-from farm.virtual.bus import Memory
+from farm.virtual.bus import PPB_PAGE, Device, Memory
 from farm.virtual.exception_state import MEMORIES, ExceptionState
 from farm.virtual.hook import EdgeHook
 from farm.virtual.native import address_of
+from farm.virtual.ppb import SCS
 
 _IDS = (
     *(reg.UC_ARM_REG_R0, reg.UC_ARM_REG_R1, reg.UC_ARM_REG_R2, reg.UC_ARM_REG_R3),
@@ -25,6 +26,8 @@ _IDS = (
 )
 _CYCLES = ("entry", "exit", "tail_chain", "late_arrival", "extended_save", "extended_restore")
 _CODE_UNIT = 1 << 10
+_Load = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+_Store = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 _NOWHERE = 0xFFFFFFFF
 
 
@@ -34,7 +37,7 @@ class NativeExceptions:
     def __init__(
         self, state: ExceptionState, hook: EdgeHook, memories: Iterable[Memory], cycles: Any
     ) -> None:
-        self._state = state
+        self._state, self._library = state, hook.library
         self._writable: list[tuple[int, int]] = []
         self._set_cycles(cycles)
         self._set_memories(memories)
@@ -46,6 +49,22 @@ class NativeExceptions:
             hook.counters.exceptions = ctypes.addressof(state)
             where = ctypes.addressof(state)
             hook.add_native(unicorn.UC_HOOK_INTR, hook.library.interrupt, where)
+
+    def map_control(self, uc: Any, base: int, device: Device) -> bool:
+        """Serve the system control space natively, `device` the rest; whether that can be done."""
+        if self._library is None or base != SCS:
+            return False
+        self._calls = (
+            _Load(lambda offset, size: device.read(offset, size, debugger=False)),
+            _Store(lambda offset, size, value: device.write(offset, size, value, debugger=False)),
+        )
+        self._state.load, self._state.store = (address_of(call) for call in self._calls)
+        load, store = address_of(self._library.scs_load), address_of(self._library.scs_store)
+        me = ctypes.addressof(self._state)
+        status = uclib.uc_mmio_map(uc._uch, base, PPB_PAGE, load, me, store, me)
+        if status != unicorn.UC_ERR_OK:
+            raise unicorn.UcError(status)
+        return True
 
     def _set_cycles(self, cycles: Mapping[str, Any]) -> None:
         for name in _CYCLES:

@@ -129,7 +129,7 @@ class Machine:
         """Everything on the bus, and the bus in front of the core."""
         self._peripherals.put_on(self._bus)
         add_components(self._bus, self.part, self._scs, self._dwt, self._fpb)
-        self._bus.map(self._core.uc)
+        self._bus.map(self._core.uc, self._native.map_control)
         self._peripherals.attach(self._core.uc)
 
     # -- what the outside does -------------------------------------------------------------
