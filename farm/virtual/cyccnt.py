@@ -47,6 +47,7 @@ class CycleReader:
             for index, instr in enumerate(block.instrs):
                 if at == pc:
                     c.cycles -= c.cost - self._pricer.partial(c.before, c.prev, index)
+                    c.instructions -= len(block.instrs) - index
                 at += instr.size
         c.prev = c.before = 0
 

@@ -68,6 +68,8 @@ class Stops:
         self._counters.prev = self._counters.before = 0
         size = event.pc - before if 0 < event.pc - before <= 4 else 2
         self._counters.cycles += self._pricer.price(0, before | size << 32)
+        if event.stop not in _CUT_SHORT:
+            self._counters.instructions += 1  # an IT block too
         self._debug.retired = True
         self._handle(event)
         self._sleep.asleep = False
