@@ -13,28 +13,17 @@ from typing import Any
 import unicorn
 
 from farm.virtual.faults_flash import CellFaults
+from farm.virtual.flash_state import FlashState
 from farm.virtual.hook import EdgeHook
 from farm.virtual.native import address_of
-from farm.virtual.pages import READ_PLAIN, READ_STATUS, Page, PageState
+from farm.virtual.pages import READ_PLAIN, READ_STATUS, Page
 from farm.virtual.parts import Part
 
 ACR = 0x00
 KEYS = (0x45670123, 0xCDEF89AB)
 OPTION_KEYS = (0x08192A3B, 0x4C5D6E7F)
+_CODE_BYTES = 0x400  # prices of code are kept by pages of this size
 _Program = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
-
-
-class _NativeFlash(ctypes.Structure):
-    """`struct flash` of native/board.h."""
-
-    _fields_ = (
-        ("bytes", ctypes.c_void_p),
-        ("size", ctypes.c_uint32),
-        ("base_count", ctypes.c_uint32),
-        ("bases", ctypes.c_uint32 * 4),
-        ("controller", ctypes.c_void_p),
-        ("program", ctypes.c_void_p),
-    )
 
 
 class KeyLock:
@@ -66,7 +55,7 @@ class FlashController(ABC):
     latency_mask = 0xF
     busy: tuple[tuple[int, int], ...] = ()  # (status register, bit) of each bank's "busy"
     failed: tuple[tuple[int, int], ...] = ()  # the same of the error flag that a bad cell raises
-    native_stores = False  # whether flash_store() of native/flash.c knows this controller
+    native_take: str  # the function of native/flash.c that does the good case of `store`
 
     def __init__(
         self,
@@ -80,8 +69,10 @@ class FlashController(ABC):
         self.on_latency: Callable[[], None] = lambda: None
         self._part, self._hook, self._on_change = part, hook, on_change
         self.cells = CellFaults(flash)
-        self._native: _NativeFlash | None = None
-        self._locked = PageState()  # for the native code: it sends every store to Python
+        bases = (part.flash_base, *part.flash_aliases)
+        self._state = FlashState(size=part.flash_bytes, base_count=len(bases))
+        self._state.bases[: len(bases)] = bases
+        self.words = self._state.words
         self.page.on_write(ACR, self._write_latency)
 
     def reset(self) -> None:
@@ -89,6 +80,9 @@ class FlashController(ABC):
         self.page.clear()
         for offset, value in self._part.flash_reset.items():
             self.page[offset] = value
+        for word in self.words:
+            word.drop()
+        self._state.code_start = self._state.code_end = 0
         self._show_busy()
 
     @property
@@ -102,17 +96,29 @@ class FlashController(ABC):
 
     def attach(self, core: Any, cells_at: int) -> None:
         """Let the core's stores into flash, whose bytes lie at `cells_at`, reach the controller."""
-        if self._hook.library is None or not self.native_stores:
+        library = self._hook.library
+        if library is None:
             core.hook_add(unicorn.UC_HOOK_MEM_WRITE_PROT, self._stored)
             return
-        bases = (self._part.flash_base, *self._part.flash_aliases)
         self._callback = _Program(self._program)
-        self._native = _NativeFlash(cells_at, self._part.flash_bytes, len(bases))
-        self._native.bases[: len(bases)] = bases
-        self._native.controller = ctypes.addressof(self.page.state)
-        self._native.program = address_of(self._callback)
-        kind, at = unicorn.UC_HOOK_MEM_WRITE_PROT, ctypes.addressof(self._native)
-        self._hook.add_native(kind, self._hook.library.flash_store, at)
+        self._state.bytes = cells_at
+        self._state.controller = ctypes.addressof(self.page.state)
+        self._state.take = address_of(getattr(library, self.native_take))
+        self._state.program = address_of(self._callback)
+        kind, at = unicorn.UC_HOOK_MEM_WRITE_PROT, ctypes.addressof(self._state)
+        self._hook.add_native(kind, library.flash_store, at)
+
+    def executes(self, address: int) -> None:
+        """Code at the core's `address` has been looked at: stores near it are told of."""
+        for base in self._state.bases[: self._state.base_count]:
+            offset = address - base
+            if 0 <= offset < self._state.size:
+                self._note_code(offset & -_CODE_BYTES)
+
+    def _note_code(self, offset: int) -> None:
+        state, end = self._state, offset + 2 * _CODE_BYTES  # a block may reach into the next
+        state.code_start = min(offset, state.code_start) if state.code_end else offset
+        state.code_end = max(end, state.code_end)
 
     def clear_bits(self, offset: int, size: int, value: int) -> None:
         """Program cells: ones become zeros where `value` has zeros."""
@@ -138,9 +144,7 @@ class FlashController(ABC):
 
     def watch_cells(self, watched: bool) -> None:
         """Have every word that is programmed pass through `cells`, not only those with errors."""
-        if self._native is not None:
-            state = self._locked if watched or self.cells.busy else self.page.state
-            self._native.controller = ctypes.addressof(state)
+        self._state.watched = watched or self.cells.busy
 
     def _show_busy(self) -> None:
         """A core that polls a controller stuck for ever costs the host as little as one asleep."""

@@ -24,7 +24,7 @@ _ERRORS = 0xF0
 class F4Flash(FlashController):
     """One bank; the sectors are those of the part."""
 
-    native_stores = True
+    native_take = "take_f4"
     busy = ((SR, BSY),)
     failed = ((SR, WRPERR),)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from farm.virtual.flash_controller import FlashController, KeyLock
+from farm.virtual.flash_state import WORD_BYTES, FlashWord, lanes
 from farm.virtual.hook import EdgeHook
 from farm.virtual.parts import Part
 
@@ -21,8 +22,7 @@ LOCK, PG, SER, BER, FW, START = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 6, 1 << 7
 BSY, WBNE = 1, 1 << 1
 EOP, WRPERR, PGSERR, STRBERR, INCERR = 1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 21
 _CLEARABLE = 0x0FEF_0000
-WORD_BYTES = 32
-_ERASED = (1 << 8 * WORD_BYTES) - 1
+_FULL = lanes(0, WORD_BYTES)
 
 
 class _BankLock(KeyLock):
@@ -45,19 +45,14 @@ class _Bank:
 
     registers: int
     start: int  # of its cells
+    word: FlashWord
     lock: _BankLock = field(default_factory=_BankLock)
-    word: int | None = None
-    value: int = _ERASED
-    filled: int = 0  # a bit for each bit of the word that was written
-
-    def drop(self) -> None:
-        """Forget the unfinished word."""
-        self.word, self.value, self.filled = None, _ERASED, 0
 
 
 class H7Flash(FlashController):
     """Any store fills the write buffer; with its last byte, or FW, the word is programmed."""
 
+    native_take = "take_h7"
     busy = ((SR, BSY), (BANKS[1] + SR, BSY))
     failed = ((SR, WRPERR), (BANKS[1] + SR, WRPERR))
 
@@ -70,7 +65,9 @@ class H7Flash(FlashController):
     ) -> None:
         super().__init__(BASE, part, flash, hook, on_change)
         self._bank_bytes = part.flash_bytes // 2
-        self._banks = [_Bank(at, i * self._bank_bytes) for i, at in enumerate(BANKS)]
+        self._banks = [
+            _Bank(at, i * self._bank_bytes, self.words[i]) for i, at in enumerate(BANKS)
+        ]
         for bank in self._banks:
             self.page.on_write(bank.registers + KEYR, self._write_key)
             self.page.on_write(bank.registers + CR, self._write_control)
@@ -83,41 +80,45 @@ class H7Flash(FlashController):
         super().reset()
         for bank in self._banks:
             bank.lock.reset()
-            bank.drop()
 
     def store(self, offset: int, size: int, value: int) -> None:
         """Fills the write buffer of the bank, or raises an error bit."""
-        bank = self._banks[offset // self._bank_bytes]
-        control, word = self.page[bank.registers + CR], offset // WORD_BYTES
-        status = bank.registers + SR
-        if control & LOCK or not control & PG:
+        data = value.to_bytes(size, "little")
+        if offset % size:  # the bus carries it byte by byte
+            for at in range(size):
+                self._take(offset + at, data[at : at + 1])
+        else:
+            self._take(offset, data)
+
+    def _take(self, offset: int, data: bytes) -> None:
+        bank, at = self._banks[offset // self._bank_bytes], offset % WORD_BYTES
+        control, status = bank.registers + CR, bank.registers + SR
+        if self.page[control] & LOCK or not self.page[control] & PG:
             self.page[status] |= PGSERR
         elif self.page[status] & (PGSERR | INCERR):
             return  # neither may be pending when a word begins
-        elif bank.word not in (None, word):
+        elif bank.word.open and bank.word.offset != offset - at:
             self.page[status] |= INCERR
-            bank.drop()
+            bank.word.drop()
         else:
-            self._fill(bank, word, 8 * (offset % WORD_BYTES), 8 * size, value)
+            self._fill(bank, offset - at, at, data)
 
-    def _fill(self, bank: _Bank, word: int, shift: int, bits: int, value: int) -> None:
-        """Put `bits` bits into the buffer; the last ones of the word have it programmed."""
-        written = (1 << bits) - 1 << shift
-        if bank.filled & written:
-            self.page[bank.registers + SR] |= STRBERR
-        bank.word = word
-        bank.value = bank.value & ~written | value << shift & written
-        bank.filled |= written
-        if bank.filled == _ERASED:
+    def _fill(self, bank: _Bank, offset: int, at: int, data: bytes) -> None:
+        """Put bytes into the buffer; the last ones of the word have it programmed."""
+        status = bank.registers + SR
+        if bank.word.filled & lanes(at, len(data)):
+            self.page[status] |= STRBERR
+        bank.word.open, bank.word.offset = 1, offset
+        bank.word.fill(at, data)
+        self.page[status] |= WBNE
+        if bank.word.filled == _FULL:
             self._finish(bank)
-        else:
-            self.page[bank.registers + SR] |= WBNE
 
     def _finish(self, bank: _Bank) -> None:
         """Program the word; what was not filled stays as it is."""
-        if bank.word is not None:
-            self.clear_bits(bank.word * WORD_BYTES, WORD_BYTES, bank.value)
-        bank.drop()
+        if bank.word.open:
+            self.clear_bits(bank.word.offset, WORD_BYTES, bank.word.number(WORD_BYTES))
+        bank.word.drop()
         self.page[bank.registers + SR] &= ~WBNE
 
     def _bank_at(self, offset: int) -> _Bank:

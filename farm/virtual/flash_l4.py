@@ -24,6 +24,7 @@ _ERASED = b"\xff" * 8
 class L4Flash(FlashController):
     """Dual-bank mode, as the parts leave the factory; the halves of flash are the banks."""
 
+    native_take = "take_l4"
     busy = ((SR, BSY),)
     failed = ((SR, WRPERR),)
 
@@ -37,7 +38,6 @@ class L4Flash(FlashController):
         super().__init__(BASE, part, flash, hook, on_change)
         self._cells = flash
         self._lock = KeyLock()
-        self._first: tuple[int, int] | None = None  # offset and value of a first word
         self.page.on_write(KEYR, self._write_key)
         self.page.on_write(SR, self._write_status)
         self.page.on_write(CR, self._write_control)
@@ -47,22 +47,24 @@ class L4Flash(FlashController):
         """Registers as after a system reset."""
         super().reset()
         self._lock.reset()
-        self._first = None
 
     def store(self, offset: int, size: int, value: int) -> None:
         """Takes the first word of a doubleword, programs with the second, or raises an error."""
-        control, first = self.page[CR], self._first
-        self._first = None
+        control, word = self.page[CR], self.words[0]
+        first = word.offset if word.open else None
+        low = word.number(4)
+        word.drop()
         if control & LOCK or not control & PG or self.page[SR] & _ERRORS:
             self.page[SR] |= PGSERR
         elif size != 4:
             self.page[SR] |= SIZERR
         elif first is None and offset % 8 == 0:
-            self._first = offset, value
-        elif first is None or offset != first[0] + 4:
+            word.open, word.offset = 1, offset
+            word.fill(0, value.to_bytes(4, "little"))
+        elif first is None or offset != first + 4:
             self.page[SR] |= PGAERR
         else:
-            self._program_doubleword(first[0], first[1] | value << 32)
+            self._program_doubleword(first, low | value << 32)
 
     def _program_doubleword(self, offset: int, value: int) -> None:
         """Only into erased cells, but for zeros, which may always be programmed."""

@@ -367,6 +367,7 @@ class Machine:
 
     def _price(self, edge: Edge) -> bool:
         self._native.executes(edge.cur & 0xFFFFFFFF, edge.cur >> 32)
+        self.flash.executes(edge.cur & 0xFFFFFFFF)
         return self._code.price(edge)
 
     def _code_changes(self, address: int, size: int) -> None:

@@ -1,6 +1,6 @@
 /* What the native files share, and share with Python.
  *
- * Mirrored by farm/virtual/hook.py (Counters, Edge), pages.py (PageState) and flash_controller.py.
+ * Mirrored by farm/virtual/hook.py (Counters, Edge), pages.py (PageState) and flash_state.py.
  * No header is included: the files are built without a C library.
  */
 #ifndef BOARD_H
@@ -64,12 +64,23 @@ struct page {
     void (*write)(u32 offset, u32 value);
 };
 
+struct flash_word { /* what a controller has been given of a word that is not programmed yet */
+    u32 open;   /* there is such a word */
+    u32 offset; /* of its cells */
+    u32 filled; /* a bit a byte */
+    u8 value[32];
+};
+
 struct flash {
     u8 *bytes;
     u32 size, base_count;
     u32 bases[4]; /* where the core sees it */
     struct page *controller;
+    int (*take)(struct flash *f, u32 offset, u32 size, u32 value); /* the family's */
     u32 (*program)(u32 offset, u32 size, u32 value); /* the Python model: checks, errors */
+    u32 watched;              /* every store is Python's */
+    u32 code_start, code_end; /* offsets: a store among code that has run is Python's too */
+    struct flash_word words[2];
 };
 
 static inline u32 lane_mask(u32 size)
