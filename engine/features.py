@@ -32,25 +32,8 @@ class _Sizes:
         return self.out_h * self.out_w
 
 
-def pointwise(graph: Graph, op: Op) -> Features:
-    """tr_pointwise: pixels in pairs, each expanded once, then 2 x 2 tiles over the channels."""
-    size = _sizes(graph, op)
-    pairs, odd = divmod(size.pixels, 2)
-    tiles, steps = _channel_tiles(size), padded(size.in_c) // 4
-    return {
-        "calls": 1,
-        "pairs": pairs + odd,
-        "expand_steps": size.pixels * steps,
-        "tiles": pairs * tiles,
-        "tile_steps": pairs * tiles * steps,
-        "half_tiles": odd * tiles,
-        "half_steps": odd * tiles * steps,
-        "clamped": _clamped(op, size),
-    }
-
-
 def conv2d(graph: Graph, op: Op) -> Features:
-    """tr_conv2d: each patch is gathered, expanded, then multiplied as above.
+    """tr_conv2d_pairs: each patch is gathered, expanded, then multiplied in 2 x 2 tiles.
 
     A row of a patch is one piece, or one a tap where taps are apart.
     """
@@ -151,6 +134,19 @@ def plain(graph: Graph, op: Op) -> Features:
     outputs = size.pixels * size.out_c
     taps = op_macs(graph, op) or outputs * op.kernel[0] * op.kernel[1]
     return {"calls": 1, "outputs": outputs, "rows": outputs * op.kernel[0], "taps": taps}
+
+
+def clamped_bytes(graph: Graph, op: Op) -> int:
+    """Bytes that tr_clamp visits: none where the clamp is all of int8."""
+    return _clamped(op, _sizes(graph, op))
+
+
+def whole_windows(graph: Graph, op: Op) -> int:
+    """Windows of which no tap lies outside of the input."""
+    size = _sizes(graph, op)
+    tops = [y * op.stride[0] - op.padding.top for y in range(size.out_h)]
+    rows = sum(_taps(top, op.kernel[0], op.dilation[0], size.in_h) == op.kernel[0] for top in tops)
+    return rows * sum(taps == op.kernel[1] for taps in _row_taps(op, size))
 
 
 def _sizes(graph: Graph, op: Op) -> _Sizes:

@@ -84,8 +84,13 @@ def windows(graph: Graph, op: Op) -> Windows:
 
 
 def pixel_pairs(graph: Graph, op: Op) -> int | None:
-    """For kernels that read two windows, then write all channels of both: tr_conv2d."""
-    return _pixel_pairs(windows(graph, op))
+    """For kernels that read two windows, then write all channels of both: tr_conv2d_pairs."""
+    return _by_pixels(windows(graph, op), 2)
+
+
+def pixel_fours(graph: Graph, op: Op) -> int | None:
+    """For kernels that read four windows, then write all their channels: tr_conv2d."""
+    return _by_pixels(windows(graph, op), 4)
 
 
 def every_channel(graph: Graph, op: Op) -> int | None:
@@ -118,14 +123,14 @@ def quads(graph: Graph, op: Op) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _pixel_pairs(slide: Windows) -> int | None:
+def _by_pixels(slide: Windows, count: int) -> int | None:
+    """A step is `count` pixels."""
     if slide.pixels > MAX_PIXELS:
         return None
-    first = slide.first_bytes()
-    if len(first) % 2:
-        first = np.append(first, NOTHING)
-    pairs = np.arange(1, len(first) // 2 + 1)
-    return lead(first.reshape(-1, 2).min(axis=1), 2 * slide.output[2] * pairs)
+    missing = -slide.pixels % count
+    first = np.pad(slide.first_bytes(), (0, missing), constant_values=NOTHING)
+    ends = np.arange(1, len(first) // count + 1) * count * slide.output[2]
+    return lead(first.reshape(-1, count).min(axis=1), ends)
 
 
 @lru_cache(maxsize=1024)

@@ -75,7 +75,7 @@ class Fit:
 @lru_cache(maxsize=512)  # asked for while an operator is chosen, planned for, and described
 def one_shift(graph: Graph, op: Op, shifts: Sequence[int] = SHIFTS) -> OneShift | None:
     """The three-instruction form of an operator with weights; None where a channel has no proof."""
-    reached, outputs, ends = reach(graph, op), _bounds(graph)[op.output], channels(graph, op)
+    reached, outputs, ends = reach(graph, op), output_range(graph, op), channels(graph, op)
     zero = graph.tensor(op.output).quant.zero_point
     constant = outputs.points
     live = ~constant
@@ -105,6 +105,11 @@ def reach(graph: Graph, op: Op) -> Interval:
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.output)
     bias = op.bias
     return sums(op, _bounds(graph)[op.inputs[0]], source, output).each(lambda end: end + bias)
+
+
+def output_range(graph: Graph, op: Op) -> Interval:
+    """The least and greatest output of each channel, int64 [C]."""
+    return _bounds(graph)[op.output]
 
 
 def fit(steps: Staircase, shift: int) -> Fit:

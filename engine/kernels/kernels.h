@@ -33,6 +33,19 @@ typedef struct {
     const tr_channel *channels;
 } tr_conv;
 
+/* All outputs of four pixels whose inputs stand in x, see tile.h. */
+typedef struct tr_slots tr_slots;
+typedef void tr_tiles(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_slots *slots);
+
+/* A convolution in tiles of four pixels by two channels; conv has no weights and channels. */
+typedef struct {
+    tr_conv conv;
+    tr_tiles *tile;
+    int32_t groups; /* of four inputs of a window, the last filled up */
+    int32_t odd;    /* words of `pairs` before the last two channels of an odd number, or 0 */
+    const int32_t *pairs;
+} tr_tiled;
+
 typedef struct {
     int32_t in_h, in_w, channels;
     int32_t out_h, out_w;
@@ -124,10 +137,12 @@ typedef struct {
 /* Scratch is 4-aligned; how much each needs is said at its definition. `out` may lie over an input
  * that nobody reads afterwards, so far below it that no byte is stored before its last load: the
  * planner knows how far that is for each kernel and shape. */
-void tr_conv2d(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
+void tr_conv2d_pairs(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_conv2d_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
-void tr_pointwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_pointwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
+void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
+void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
+tr_tiles tr_tile_any, tr_tile_9, tr_tile_12;
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_fully_connected(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);

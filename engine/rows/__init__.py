@@ -1,9 +1,10 @@
 """The table of kernels, one file a family of operators."""
 
 from engine.kernel_row import KernelRow
-from engine.rows import binary, conv, lookup, mean, movement, pool, softmax
+from engine.rows import binary, conv, lookup, mean, movement, pool, softmax, tiled
 
 ROWS: tuple[KernelRow, ...] = (
+    *tiled.ROWS,
     *conv.ROWS,
     *pool.ROWS,
     *binary.ROWS,

@@ -17,6 +17,7 @@ from engine.tables import (
 
 CONV_BYTES = 80  # tr_conv in kernels.h
 MATMUL = ("matmul.h", "matmul.c")
+PATCHES = (*MATMUL, "patch.h")
 
 
 def describe(graph: Graph, op: Op) -> Description:
@@ -29,10 +30,11 @@ def describe(graph: Graph, op: Op) -> Description:
         lambda name: c_text.channel_table(name, channel_columns(graph, op)),
         CHANNEL_BYTES * channel_count(op),
     )
-    return Description("tr_conv", _fields(graph, op), CONV_BYTES, (weights, ends))
+    return Description("tr_conv", conv_fields(graph, op), CONV_BYTES, (weights, ends))
 
 
-def _fields(graph: Graph, op: Op) -> dict[str, int | str]:
+def conv_fields(graph: Graph, op: Op) -> dict[str, int | str]:
+    """The members of tr_conv but its tables."""
     source, output = graph.tensor(op.inputs[0]), graph.tensor(op.output)
     in_h, in_w, in_c = (1, 1, source.size) if op.kind == "fully_connected" else source.shape
     sizes = {"in_h": in_h, "in_w": in_w, "in_c": in_c}
@@ -45,21 +47,14 @@ def _is_fast(graph: Graph, op: Op) -> bool:
     return channels(graph, op).fast
 
 
-def _is_pointwise(_graph: Graph, op: Op) -> bool:
+def is_pointwise(_graph: Graph, op: Op) -> bool:
+    """Whether the windows are the pixels of the input."""
     return op.kernel == (1, 1) and op.stride == (1, 1) and op.padding == Padding()
-
-
-def _is_fast_pointwise(graph: Graph, op: Op) -> bool:
-    return _is_pointwise(graph, op) and _is_fast(graph, op)
 
 
 def _is_fast_depthwise(graph: Graph, op: Op) -> bool:
     shapes = (graph.tensor(name).shape for name in (op.inputs[0], op.output))
     return len({channels for _, _, channels in shapes}) == 1 and _is_fast(graph, op)
-
-
-def _pointwise_scratch(graph: Graph, op: Op) -> int:
-    return 4 * padded(graph.tensor(op.inputs[0]).shape[2])
 
 
 def _conv2d_scratch(graph: Graph, op: Op) -> int:
@@ -72,21 +67,19 @@ def _depthwise_scratch(graph: Graph, op: Op) -> int:
 
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
-    KernelRow("tr_pointwise", "conv2d", "pointwise.c", _is_fast_pointwise, features.pointwise,
-              describe, _pointwise_scratch, lead.pixel_pairs, takes_scratch=True, headers=MATMUL),
-    KernelRow("tr_conv2d", "conv2d", "conv2d.c", _is_fast, features.conv2d,
-              describe, _conv2d_scratch, lead.pixel_pairs, takes_scratch=True, headers=MATMUL),
+    KernelRow("tr_conv2d_pairs", "conv2d", "conv2d.c", _is_fast, features.conv2d,
+              describe, _conv2d_scratch, lead.pixel_pairs, takes_scratch=True, headers=PATCHES),
     KernelRow("tr_depthwise", "depthwise_conv2d", "depthwise.c", _is_fast_depthwise,
               features.depthwise, describe, _depthwise_scratch, lead.quads, lead_is_exact=True,
               takes_scratch=True),
     KernelRow("tr_fully_connected", "fully_connected", "fully_connected.c", _is_fast,
               features.fully_connected, describe, takes_scratch=True, headers=("matmul.h",)),
-    KernelRow("tr_pointwise_plain", "conv2d", "pointwise.c", _is_pointwise, features.plain,
+    KernelRow("tr_pointwise_plain", "conv2d", "pointwise.c", is_pointwise, features.plain,
               describe, lead_bytes=lead.every_channel, takes_scratch=True, plain=True,
-              headers=MATMUL),
+              headers=("matmul.h",)),
     KernelRow("tr_conv2d_plain", "conv2d", "conv2d.c", always, features.plain,
               describe, lead_bytes=lead.every_channel, takes_scratch=True, plain=True,
-              headers=MATMUL),
+              headers=PATCHES),
     KernelRow("tr_depthwise_plain", "depthwise_conv2d", "depthwise.c", always, features.plain,
               describe, lead_bytes=lead.own_channel, takes_scratch=True, plain=True),
     KernelRow("tr_fully_connected_plain", "fully_connected", "fully_connected.c", always,

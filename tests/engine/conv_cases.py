@@ -8,8 +8,11 @@ from engine.shapes import output_shape
 SOURCE, OUTPUT = Quant(0.03, -7), Quant(0.06, 5)
 
 
-def one(kind, shape, filters=0, scale=2e-3, seed=1, **attributes):
-    """A graph of one operator from "in" to "out"; filters: output channels, or a multiplier."""
+def one(kind, shape, filters=0, scale=2e-3, seed=1, zero=OUTPUT.zero_point, **attributes):
+    """A graph of one operator from "in" to "out"; filters: output channels, or a multiplier.
+
+    zero: the zero point of the output.
+    """
     rng = np.random.default_rng(seed)
     kernel = attributes.get("kernel", (1, 1))
     inputs = shape[2]
@@ -26,7 +29,7 @@ def one(kind, shape, filters=0, scale=2e-3, seed=1, **attributes):
         bias=rng.integers(-2000, 2000, channels).astype(np.int32),
     )  # fmt: skip
     source = Tensor("in", shape, SOURCE)
-    output = Tensor("out", output_shape(op, [source]), OUTPUT)
+    output = Tensor("out", output_shape(op, [source]), Quant(OUTPUT.scale, zero))
     return Graph("net", (source, output), (op,), ("in",), ("out",))
 
 

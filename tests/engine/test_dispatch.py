@@ -38,24 +38,32 @@ def test_layers_are_those_of_the_emitted_model(graph):
 
 
 @pytest.mark.parametrize(
-    ("scale", "fast"),
+    ("scale", "kinds"),  # that have a fast kernel
     [
-        (2e-3, True),
-        (2.2, False),  # a factor over 1/2: no right shift
-        (1e-8, False),  # a shift over 22
+        (2e-3, {"conv2d", "depthwise_conv2d", "fully_connected"}),
+        (2.2, set()),  # a factor over 1/2: no right shift
+        (1e-8, {"conv2d"}),  # a shift over 22: every output is constant
     ],
 )
 @pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d", "fully_connected"])
-def test_fast_kernels_run_what_they_round_exactly(kind, scale, fast):
+def test_fast_kernels_run_what_they_round_exactly(kind, scale, kinds):
     graph = one(kind, (8, 8, 5), 0 if kind == "depthwise_conv2d" else 6, scale=scale)
-    assert choose(graph, graph.ops[0]).plain is not fast
+    assert choose(graph, graph.ops[0]).plain is (kind not in kinds)
 
 
-@pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d", "fully_connected"])
+@pytest.mark.parametrize("kind", ["depthwise_conv2d", "fully_connected"])
 def test_a_large_bias_goes_to_the_plain_kernel(kind):
     graph = one(kind, (8, 8, 5), 0 if kind == "depthwise_conv2d" else 6)
     large = with_op(graph, bias=np.full_like(graph.ops[0].bias, 1 << 30))
     assert choose(large, large.ops[0]).plain
+
+
+def test_constant_channels_do_not_count():
+    """A large bias, or hardly any scale: the output is always the same."""
+    graph = one("conv2d", (8, 8, 5), 6)
+    large = with_op(graph, bias=np.full_like(graph.ops[0].bias, 1 << 30))
+    for constant in (large, one("conv2d", (8, 8, 5), 6, scale=1e-8)):
+        assert not choose(constant, constant.ops[0]).plain
 
 
 @pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d"])
