@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 STAMP = ENVIRONMENT / "installed.sha256"
+QEMU_PACKAGE = "qemu-system-arm"
 
 
 @nox.session
@@ -78,6 +80,18 @@ def fuzz(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Use 24 virtual boards for 30 minutes (--minutes, --boards) and look for leaks."""
     run(session, "python", "-m", "farm.soak", *session.posargs)
+
+
+@nox.session(default=False)
+def qemu(session: nox.Session) -> None:
+    """Count instructions by QEMU and by the virtual boards, which must agree to the instruction."""
+    if shutil.which("qemu-system-arm") is None and shutil.which("apt-get") and os.geteuid() == 0:
+        for arguments in (("update",), ("install", "-y", "--no-install-recommends", QEMU_PACKAGE)):
+            command = ("apt-get", "-q", *arguments)
+            session.run(*command, external=True, silent=True, success_codes=range(256))
+    if shutil.which("qemu-system-arm") is None:
+        session.skip(f"no QEMU here: as root, `apt-get install {QEMU_PACKAGE}`")
+    run(session, "python", "tests/virtual/qemu/run.py", *session.posargs)
 
 
 def run(session: nox.Session, program: str, *arguments: str) -> None:
