@@ -37,7 +37,8 @@ class Code:
         block = self.pricer.block(edge.cur)
         if self._traps.find(block):
             return False
-        if not self._scs.fpu_enabled and any(i.floating for i in block.instrs):
+        edge.floating = any(i.floating for i in block.instrs)
+        if edge.floating and not self._scs.fpu_enabled:
             self.fpu_missing = True
             return False
         edge.cost = self.pricer.price(edge.prev, edge.cur)
@@ -45,10 +46,16 @@ class Code:
         edge.plan = self._memory.plan(edge.cur, block)
         return True
 
-    def prepare_step(self, pc: int) -> None:
-        """Hook what the instruction at `pc` needs: a single step prices nothing beforehand."""
+    def prepare_step(self, pc: int) -> bool:
+        """Hook what the instruction at `pc` needs: a single step prices nothing beforehand.
+
+        Whether it is one before which FP registers are to be saved.
+        """
         with suppress(BusFault):  # nothing to run there: the step will tell
-            self._traps.find(self.pricer.block(pc | 4 << 32))
+            block = self.pricer.block(pc | 4 << 32)
+            self._traps.find(block)
+            return bool(block.instrs) and block.instrs[0].floating and self._hook.postponed()
+        return False
 
     def watch_divisions(self, watched: bool) -> bool:
         """Stop at divisions by zero, or do not; whether that is a change."""

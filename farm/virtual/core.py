@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import unicorn
 from unicorn import arm_const as reg
@@ -37,6 +38,14 @@ THUMB = 1 << 24
 NPRIV, SPSEL, FPCA = 1, 2, 4
 _BASIC, _EXTENDED = 0x20, 0x68
 _ALIGNED = 1 << 9  # in the stacked xPSR: the frame was moved to a multiple of 8
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """What came of stacking: the fault, and where the frame's FP registers lie."""
+
+    failed: BusFaultError | None
+    fp_address: int
 
 
 class FrameError(Exception):
@@ -146,21 +155,23 @@ class Core:
             self.uc.reg_write(mask, value >> shift & 0xFF)
         self.uc.reg_write(reg.UC_ARM_REG_CONTROL, value >> 24 & 7)
 
-    def enter(self, number: int, return_to: int, fpu: bool) -> BusFaultError | None:
-        """Stack a frame and switch to handler mode; the caller sets the PC. The fault of stacking.
+    @property
+    def uses_fpu(self) -> bool:
+        """Whether what runs now has values in the FP registers (CONTROL.FPCA)."""
+        return bool(self.uc.reg_read(reg.UC_ARM_REG_CONTROL) & FPCA)
 
-        A failed frame changes nothing else: the pointer has moved, the handler can run.
+    def enter(self, number: int, return_to: int, extended: bool, lazy: bool) -> Stacked:
+        """Stack a frame and switch to handler mode; the caller sets the PC.
+
+        An `extended` frame has room for the FP registers; `lazy`: they are not stored yet. A frame
+        that failed changes nothing else: the pointer has moved, the handler can run.
         """
         read, write = self.uc.reg_read, self.uc.reg_write
         xpsr, control = read(reg.UC_ARM_REG_XPSR), read(reg.UC_ARM_REG_CONTROL)
-        extended = bool(control & FPCA) and fpu
         frame = read(reg.UC_ARM_REG_SP) - (_EXTENDED if extended else _BASIC)
         words = [*(read(r) for r in _STACKED), return_to & ~1, xpsr | (frame & 4) << 7]
-        if extended:
-            words += [*(read(reg.UC_ARM_REG_S0 + i) for i in range(16))]
-            words += [read(reg.UC_ARM_REG_FPSCR), 0]
         frame = frame & 0xFFFFFFF8
-        failed = self._push(frame, words)
+        failed = self._push(frame, words + (self._fp_words() if extended and not lazy else []))
         process = not xpsr & 0x1FF and control & SPSEL
         link = (0xFFFFFFF1 if xpsr & 0x1FF else 0xFFFFFFFD if process else 0xFFFFFFF9)  # fmt: skip
         write(reg.UC_ARM_REG_XPSR, xpsr & 0xF80F0000 | THUMB | number)  # privileged from here on
@@ -168,7 +179,16 @@ class Core:
         write(reg.UC_ARM_REG_CONTROL, control & ~(SPSEL | FPCA))
         write(reg.UC_ARM_REG_SP, read(reg.UC_ARM_REG_MSP))
         write(reg.UC_ARM_REG_LR, link & ~0x10 if extended else link)
-        return failed
+        return Stacked(failed, frame + _BASIC)
+
+    def save_fp(self, address: int, privileged: bool) -> None:
+        """Store S0 to S15 and FPSCR of code that an exception has interrupted; a bus fault."""
+        words = self._fp_words()
+        self.write_frame(address, struct.pack(f"<{len(words)}I", *words), privileged)
+
+    def _fp_words(self) -> list[int]:
+        singles = [int(self.uc.reg_read(reg.UC_ARM_REG_S0 + i)) for i in range(16)]
+        return [*singles, int(self.uc.reg_read(reg.UC_ARM_REG_FPSCR))]
 
     def _push(self, frame: int, words: list[int]) -> BusFaultError | None:
         try:
@@ -179,17 +199,21 @@ class Core:
 
     def switch_to_handler(self, number: int, link: int | None = None) -> None:
         """Handler mode without a frame; `link` is what the handler finds in LR."""
+        control = self.uc.reg_read(reg.UC_ARM_REG_CONTROL)
         xpsr = self.uc.reg_read(reg.UC_ARM_REG_XPSR)
         self.uc.reg_write(reg.UC_ARM_REG_XPSR, xpsr & 0xF80F0000 | THUMB | number)
         if link is not None:
+            self.uc.reg_write(reg.UC_ARM_REG_CONTROL, control & ~FPCA)
             self.uc.reg_write(reg.UC_ARM_REG_LR, link)
 
     def clear_faultmask(self) -> None:
         """What every exception return but that of NMI does."""
         self.uc.reg_write(reg.UC_ARM_REG_FAULTMASK, 0)
 
-    def leave(self, link: int) -> int:
+    def leave(self, link: int, saved: bool) -> int:
         """Unstack by the EXC_RETURN value `link`; where to go on.
+
+        `saved`: the FP registers of an extended frame are in it, not still in their places.
 
         Raises a bus fault, or FrameError for a frame of the other mode; nothing is changed then.
         """
@@ -200,7 +224,8 @@ class Core:
         size = _EXTENDED if extended else _BASIC
         control = read(reg.UC_ARM_REG_CONTROL) & ~(SPSEL | FPCA)
         privileged = not link & 8 or not control & NPRIV
-        words = struct.unpack(f"<{size // 4}I", self.read_frame(frame, size, privileged))
+        stacked = size if extended and saved else _BASIC
+        words = struct.unpack(f"<{stacked // 4}I", self.read_frame(frame, stacked, privileged))
         xpsr = words[7]
         if bool(link & 8) is bool(xpsr & 0x1FF):
             raise FrameError
@@ -213,7 +238,7 @@ class Core:
         write(reg.UC_ARM_REG_SP, after)
         for register, value in zip(_STACKED, words[:6], strict=True):
             write(register, value)
-        if extended:
+        if extended and saved:
             for single in range(16):
                 write(reg.UC_ARM_REG_S0 + single, words[8 + single])
             write(reg.UC_ARM_REG_FPSCR, words[24])

@@ -11,10 +11,11 @@ from unicorn import arm_const as reg
 from unicorn.unicorn_py3.unicorn import uclib
 
 from farm.virtual.bus import PPB_PAGE, Device, Memory
-from farm.virtual.exception_state import MEMORIES, ExceptionState
+from farm.virtual.exception_state import CYCLES, MEMORIES, ExceptionState
 from farm.virtual.hook import EdgeHook
 from farm.virtual.native import address_of
 from farm.virtual.ppb import SCS
+from farm.virtual.scs import FPCCR, LSPACT
 
 _IDS = (
     *(reg.UC_ARM_REG_R0, reg.UC_ARM_REG_R1, reg.UC_ARM_REG_R2, reg.UC_ARM_REG_R3),
@@ -24,7 +25,6 @@ _IDS = (
     reg.UC_ARM_REG_FPSCR,
     *(reg.UC_ARM_REG_D0 + n for n in range(8)),
 )
-_CYCLES = ("entry", "exit", "tail_chain", "late_arrival", "extended_save", "extended_restore")
 _CODE_UNIT = 1 << 10
 _Load = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 _Store = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
@@ -42,6 +42,7 @@ class NativeExceptions:
         self._set_cycles(cycles)
         self._set_memories(memories)
         self.forget()
+        hook.postponed = self._postponed
         state.ids[: len(_IDS)] = _IDS
         state.counters = ctypes.addressof(hook.counters)
         state.reg_write = address_of(uclib.uc_reg_write)
@@ -66,8 +67,14 @@ class NativeExceptions:
             raise unicorn.UcError(status)
         return True
 
+    def _postponed(self) -> bool:
+        """Whether FP registers wait to be saved; then they are, once the core has stopped."""
+        waiting = bool(self._state.words[FPCCR >> 2] & LSPACT)
+        self._state.unsaved = waiting
+        return waiting
+
     def _set_cycles(self, cycles: Mapping[str, Any]) -> None:
-        for name in _CYCLES:
+        for name in CYCLES:
             setattr(self._state, name, cycles.get(name, 0))
 
     def _set_memories(self, memories: Iterable[Memory]) -> None:

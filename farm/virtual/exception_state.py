@@ -12,7 +12,8 @@ MEMORIES = 12
 IDS = 24
 _Set = ctypes.c_uint32 * SET_WORDS
 _SETS = ("pending", "active", "enabled", "lines")
-_CYCLES = ("entry", "exit", "tail_chain", "late_arrival", "extended_save", "extended_restore")
+_FLAGS = ("event", "slow", "intr", "unsaved", "code_first", "code_end")
+CYCLES = ("entry", "exit", "tail_chain", "late_arrival", "extended_save", "extended_restore")
 
 
 class MemoryState(ctypes.Structure):
@@ -40,8 +41,7 @@ class ExceptionState(ctypes.Structure):
         ("start", ctypes.c_uint64),
         ("seen", ctypes.c_int64),
         ("alarm", ctypes.c_uint64),
-        *((name, ctypes.c_uint32) for name in ("event", "slow", "intr", "code_first", "code_end")),
-        *((name, ctypes.c_uint32) for name in _CYCLES),
+        *((name, ctypes.c_uint32) for name in (*_FLAGS, *CYCLES)),
         ("ids", ctypes.c_int * IDS),
         ("memories", ctypes.c_uint32),
         ("memory", MemoryState * MEMORIES),

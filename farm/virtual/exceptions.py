@@ -8,9 +8,19 @@ from typing import Any
 from farm.virtual import scs as regs
 from farm.virtual.bus import BusFault
 from farm.virtual.core import Core, FrameError
+from farm.virtual.fp_context import FpContext
 from farm.virtual.hook import EdgeHook
 from farm.virtual.mpu import ProtectionFaultError
-from farm.virtual.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, NMI, USAGE_FAULT, Nvic
+from farm.virtual.nvic import (
+    BUS_FAULT,
+    HARD_FAULT,
+    MEM_MANAGE,
+    NMI,
+    SYSTICK,
+    USAGE_FAULT,
+    Nvic,
+    SysTick,
+)
 from farm.virtual.scs import SystemControl
 
 _RETURN_ANYWHERE = 1  # CCR.NONBASETHRDENA
@@ -30,18 +40,22 @@ class Exceptions:
         self,
         core: Core,
         nvic: Nvic,
+        systick: SysTick,
         scs: SystemControl,
         hook: EdgeHook,
         read_word: Callable[[int], int],
         cycles: Mapping[str, Any],
     ) -> None:
-        self._core, self._nvic, self._scs = core, nvic, scs
+        self._core, self._nvic, self._systick, self._scs = core, nvic, systick, scs
+        self._state, self._fp = nvic.state, FpContext(scs, nvic)
         self._counters, self._read_word, self._cycles = hook.counters, read_word, cycles
         self.on_lockup: Callable[[], None] = lambda: None
         self.on_entry: Callable[[int, bool], None] = lambda _number, _internal: None
 
     def take_pending(self) -> bool:
         """Enter the most urgent pending exception, if one may run now."""
+        if self._state.unsaved:
+            self.preserve()
         masks = self._core.masks
         number = self._nvic.next(masks)
         if number:
@@ -56,15 +70,55 @@ class Exceptions:
     def enter(self, number: int, return_to: int) -> None:
         """Stack, and go to the handler of `number`, or to that of a fault in stacking."""
         before = self._nvic.running(self._core.masks)
-        failed = self._core.enter(number, return_to, self._scs.fpu_enabled)
+        thread, user = not self._core.ipsr, not self._core.privileged
+        extended = self._core.uses_fpu and self._fp.stacked
+        lazy = extended and self._fp.lazy
+        stacked = self._core.enter(number, return_to, extended, lazy)
+        cost = self._cycles["entry"]
+        if lazy:
+            self._fp.postpone(stacked.fp_address, before, thread, user)
+        elif extended:
+            cost += self._cycles.get("extended_save", 0)
         taken = number
-        if failed:
-            taken = self._late_arrival(number, failed, before)
+        if stacked.failed:
+            taken = self._derived(number, stacked.failed, before)
+        else:
+            taken, cost = self._arrives(number, cost)
+        if taken != number:
             self._core.switch_to_handler(taken)
         self._nvic.activate(taken)
-        self._jump(taken, bool(failed))
+        self._jump(taken, cost, bool(stacked.failed))
 
-    def _late_arrival(self, number: int, failed: BusFault, before: int) -> int:
+    def _arrives(self, number: int, cost: int) -> tuple[int, int]:
+        """What runs once a frame is stacked, and the cycles until then.
+
+        A timer that is more urgent and ends meanwhile takes the place of `number` (late arrival).
+        """
+        begun, due = int(self._counters.cycles), self._systick.next_event
+        late = self._cycles.get("late_arrival", 0)
+        urgent = self._nvic.group(SYSTICK) < self._nvic.group(number)
+        if not late or not urgent or not begun < due <= begun + cost:
+            return number, cost
+        self._nvic.pend(number)
+        self._systick.tick(due)
+        return SYSTICK, max(cost, due + late - begun)
+
+    def preserve(self) -> None:
+        """Save the FP registers that exception entry has left in their places (FPCCR.LSPACT)."""
+        self._state.unsaved = 0
+        if not self._fp.postponed:
+            return
+        try:
+            self._core.save_fp(self._fp.address, self._fp.privileged)
+        except ProtectionFaultError:
+            self.fault(MEM_MANAGE, regs.MLSPERR, self._core.pc)
+        except BusFault:
+            self.fault(BUS_FAULT, regs.LSPERR, self._core.pc)
+        else:
+            self._fp.settle()
+            self._counters.cycles += self._cycles.get("extended_save", 0)
+
+    def _derived(self, number: int, failed: BusFault, before: int) -> int:
         """What is entered after all when the frame of `number` could not be stacked.
 
         A fault that is not more urgent waits: the handler runs though its frame is lost
@@ -84,9 +138,9 @@ class Exceptions:
             self._nvic.pend(fault)
         return number
 
-    def _jump(self, number: int, internal: bool = False) -> None:
+    def _jump(self, number: int, cost: int, internal: bool = False) -> None:
         self._counters.prev = self._counters.before = 0
-        self._counters.cycles += self._cycles["entry"]
+        self._counters.cycles += cost
         try:
             target = self._read_word(self._scs.vtor + 4 * number)
         except BusFault:
@@ -110,7 +164,7 @@ class Exceptions:
         self._nvic.pend(number)
         self._core.switch_to_handler(HARD_FAULT)
         self._nvic.activate(HARD_FAULT)
-        self._jump(HARD_FAULT, internal=True)
+        self._jump(HARD_FAULT, self._cycles["entry"], internal=True)
 
     def leave(self, link: int) -> bool:
         """Return from the running handler by EXC_RETURN; whether thread mode goes on."""
@@ -122,8 +176,11 @@ class Exceptions:
             return False
         if number != NMI:
             self._core.clear_faultmask()
+        if self._chains(link):
+            return False
+        in_frame = not link & 0x10 and not self._fp.postponed
         try:
-            self._core.pc = self._core.leave(link)
+            self._core.pc = self._core.leave(link, in_frame)
         except ProtectionFaultError:
             self._refuse(MEM_MANAGE, regs.MUNSTKERR, link)
         except BusFault:
@@ -133,8 +190,24 @@ class Exceptions:
         else:
             self._counters.prev = self._counters.before = 0
             self._counters.cycles += self._cycles["exit"]
+            self._counters.cycles += self._cycles.get("extended_restore", 0) if in_frame else 0
+            if not link & 0x10:
+                self._fp.settle()
             return bool(link & 8)
         return False
+
+    def _chains(self, link: int) -> bool:
+        """Tail-chaining: the next handler on the frame that is there; whether one waits."""
+        cost = self._cycles.get("tail_chain", 0)
+        if not cost:
+            return False
+        self._systick.tick(int(self._counters.cycles))
+        number = self._nvic.next(self._core.masks)
+        if number:
+            self._core.switch_to_handler(number, link)
+            self._nvic.activate(number)
+            self._jump(number, cost)
+        return bool(number)
 
     def _valid(self, link: int) -> bool:
         """Whether an exception return may use `link` (DDI 0403E, ExceptionReturn)."""
@@ -156,7 +229,7 @@ class Exceptions:
             self._scs.hfsr |= regs.FORCED
         self._core.switch_to_handler(taken, link)
         self._nvic.activate(taken)
-        self._jump(taken, internal=True)
+        self._jump(taken, self._cycles["entry"], internal=True)
 
     def fault(self, number: int, bits: int, return_to: int, address: int | None = None) -> None:
         """A fault at `return_to`: its own handler if enabled and more urgent, else HardFault."""

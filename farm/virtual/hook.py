@@ -34,6 +34,7 @@ class Edge(ctypes.Structure):
         ("cost", ctypes.c_uint32),
         ("instructions", ctypes.c_uint32),
         ("plan", ctypes.c_void_p),
+        ("floating", ctypes.c_uint64),
     )
 
 
@@ -79,6 +80,7 @@ class EdgeHook:
         self._price = price
         self._on_sent = on_sent
         self.on_cut: Callable[[int], None] = lambda _pc: None  # a block ends before this address
+        self.postponed: Callable[[], bool] = lambda: False  # FP registers are to be saved first
         self.stall: Callable[[Edge], int] = lambda _edge: 0  # what memory adds, without native code
         self._known: dict[tuple[int, int], Edge] = {}
         self.library = load_native() if native else None
@@ -166,6 +168,10 @@ class EdgeHook:
                 core.emu_stop()
                 return
             self._known[c.prev, cur] = edge
+        if edge.floating and self.postponed():
+            c.stopped = 1
+            core.emu_stop()
+            return
         c.before, c.prev, c.cost = c.prev, cur, edge.cost
         c.cycles += edge.cost + (self.stall(edge) if edge.plan else 0)
         c.instructions += edge.instructions

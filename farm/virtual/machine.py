@@ -79,8 +79,9 @@ class Machine:
         self._nvic = Nvic(part.irq_count, self._hook, self._core)
         self._systick = SysTick(self._hook, self._nvic)
         self._scs = regs.SystemControl(part, self._nvic, self._systick, self)
+        cycles = model.table["exception"]
         self._exceptions = Exceptions(
-            self._core, self._nvic, self._scs, self._hook, self._word, model.table["exception"]
+            self._core, self._nvic, self._systick, self._scs, self._hook, self._word, cycles
         )
         self._sleep = Sleep(self._core, self._nvic, self._scs)
         self._debug = DebugControl(self._core, self._scs, self._exceptions, self._sleep, self._hook)
@@ -96,7 +97,6 @@ class Machine:
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
         self._runner = Runner(self._core, self._hook, self._nvic.state, self._bus.fetch)
-        cycles = model.table["exception"]
         self._native = NativeExceptions(
             self._nvic.state, self._hook, self._peripherals.memories, cycles
         )
@@ -241,7 +241,7 @@ class Machine:
             self._protect = False
             self._protection.apply()
             self._fence.apply()
-        self._systick.tick()
+        self._systick.tick(self.cycles)
         if self._exceptions.take_pending():
             self._sleep.asleep = False
         if self.state != "running":

@@ -171,18 +171,13 @@ class SysTick:
             return NEVER
         return int(self._state.start) + self._period
 
-    def tick(self) -> None:
-        """Pend the exception if its time has come."""
-        if self._counters.cycles < self.next_event:
+    def tick(self, cycles: int) -> None:
+        """Pend the exception if its time has come at this cycle."""
+        if cycles < self.next_event:
             return
-        self._state.start += self._periods * self._period
+        self._state.start += (cycles - self._state.start) // self._period * self._period
         self._state.seen = -1
         self._nvic.pend(SYSTICK)
-
-    @property
-    def _periods(self) -> int:
-        """How often the counter has passed 0 since `start`."""
-        return int(self._counters.cycles - self._state.start) // self._period
 
     def read(self, offset: int) -> int:
         """CSR, RVR, CVR or CALIB at offset 0, 4, 8, 12."""
@@ -216,6 +211,7 @@ class SysTick:
     def _take_flag(self) -> int:
         if not self._counts:
             return 0
-        flag = CSR_COUNTFLAG if self._periods != self._state.seen else 0
-        self._state.seen = self._periods
+        periods = int(self._counters.cycles - self._state.start) // self._period
+        flag = CSR_COUNTFLAG if periods != self._state.seen else 0
+        self._state.seen = periods
         return flag

@@ -41,6 +41,7 @@ DFSR_HALTED, DFSR_BKPT, DFSR_DWT, DFSR_VCATCH, DFSR_EXTERNAL = 1, 2, 4, 8, 16
 IACCVIOL, DACCVIOL, MUNSTKERR, MSTKERR, MMARVALID = 1, 2, 1 << 3, 1 << 4, 1 << 7
 IBUSERR, PRECISERR, BFARVALID = 1 << 8, 1 << 9, 1 << 15
 UNSTKERR, STKERR = 1 << 11, 1 << 12
+MLSPERR, LSPERR = 1 << 5, 1 << 13
 UNDEFINSTR, INVSTATE, INVPC, NOCP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 UNALIGNED, DIVBYZERO = 1 << 24, 1 << 25
 UNALIGN_TRP, DIV_0_TRP, STKALIGN = 1 << 3, 1 << 4, 1 << 9  # of CCR
@@ -134,7 +135,6 @@ class SystemControl:
         self.values[CCR], self.values[FPCCR] = STKALIGN, ASPEN | LSPEN
         self.values[VTOR] = self._part.boot_vector
         self.cfsr = self.hfsr = 0
-        self._enables = 0  # of SHCSR
         self.mpu.reset()
 
     @property
@@ -171,7 +171,7 @@ class SystemControl:
 
     def fault_enabled(self, number: int) -> bool:
         """Whether the exception has a handler of its own: faults need their bit in SHCSR."""
-        return number not in _ENABLES or bool(self._enables & _ENABLES[number])
+        return number not in _ENABLES or bool(self.values[SHCSR] & _ENABLES[number])
 
     def report(self, number: int, bits: int, address: int | None) -> None:
         """A fault in CFSR and, with its address, in MMFAR or BFAR."""
@@ -248,10 +248,10 @@ class SystemControl:
     def _read_shcsr(self) -> int:
         active = sum(bit for n, bit in _ACTIVE.items() if n in self._nvic.active)
         pending = sum(bit for n, bit in _PENDED.items() if n in self._nvic.pending)
-        return self._enables | active | pending
+        return self.values[SHCSR] | active | pending
 
     def _write_shcsr(self, value: int) -> None:
-        self._enables = value & sum(_ENABLES.values())
+        self.values[SHCSR] = value & sum(_ENABLES.values())
         for number, bit in _PENDED.items():
             if not value & bit:
                 self._nvic.pending.discard(number)

@@ -63,7 +63,8 @@ class Stops:
     def step(self) -> None:
         """One instruction; its cycles are those of the instruction alone."""
         before = self._core.pc
-        self._code.prepare_step(before)
+        if self._code.prepare_step(before):
+            self._exceptions.preserve()
         event = self._runner.step()
         self._counters.prev = self._counters.before = 0
         size = event.pc - before if 0 < event.pc - before <= 4 else 2

@@ -43,7 +43,7 @@ static struct edge *priced(struct counters *c, u64 prev, u64 cur)
     struct edge *known = find(c, prev, cur);
     if (known->cur)
         return known;
-    struct edge new = {prev, cur, 0, 0, 0};
+    struct edge new = {prev, cur, 0, 0, 0, 0};
     if (!c->price(&new))
         return 0;
     if (c->used * 4 > c->slot_mask * 3) { /* full: forget all, Python remembers the prices */
@@ -73,6 +73,13 @@ void block(void *uc, u64 address, u32 size, void *user)
     struct edge *edge = priced(c, c->prev, cur);
     if (!edge) {
         end_slice(c, uc);
+        return;
+    }
+    if (edge->floating && postponed(c)) {
+        if (preserve(c, uc))
+            block(uc, address, size, user); /* afresh: time has passed */
+        else
+            end_slice(c, uc);
         return;
     }
     c->before = c->prev;

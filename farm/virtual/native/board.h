@@ -19,6 +19,7 @@ struct edge {
     u32 cost;         /* cycles */
     u32 instructions; /* of cur */
     struct plan *plan; /* of cur, by memory.h; 0: memory answers at once */
+    u64 floating; /* cur holds a floating-point instruction */
 };
 
 struct counters {
@@ -52,6 +53,8 @@ struct counters {
 };
 
 int attend(struct counters *c, void *uc, u32 pc); /* exceptions.c */
+int postponed(struct counters *c);
+int preserve(struct counters *c, void *uc);
 
 struct page {
     u32 regs[256];

@@ -8,7 +8,7 @@
 #include "exceptions.h"
 
 enum { NPRIV = 1, SPSEL = 2, FPCA = 4, THUMB = 1 << 24, ALIGNED = 1 << 9, MODE = 0x1FF };
-enum { BASIC_WORDS = 8, EXTENDED_WORDS = 26, KEPT = 0xF80F0000 };
+enum { BASIC_WORDS = 8, FP_WORDS = 17, EXTENDED_WORDS = 26, KEPT = 0xF80F0000 };
 enum { INTR_SVC = 2, INTR_FETCH = 3, INTR_RETURN = 8 };
 enum { SLEEPONEXIT = 2, NONBASETHRDENA = 1, STATUS_SYSTEM = 0xE0000000 };
 static const int STACKED[6] = {ID_R0, ID_R1, ID_R2, ID_R3, ID_R12, ID_LR};
@@ -66,34 +66,91 @@ static void move_fp(struct exceptions *x, void *uc, u32 *words, int saving)
     move(uc, x->ids[ID_FPSCR], words + 16);
 }
 
-/* The handler starts: cycles, mode and flags. */
-static void start(struct exceptions *x, void *uc, u32 number, u32 target, u32 cycles)
+/* The handler starts: it is active, and the pipeline is empty. */
+static void start(struct exceptions *x, void *uc, u32 number, u32 target)
 {
     struct counters *c = x->counters;
     discard(x->pending, number);
     add(x->active, number);
     c->prev = c->before = 0;
-    c->cycles += cycles;
     c->attention = 1;
     x->event = 1;
     set(x, uc, ID_PC, target);
 }
 
+/* FPCCR and FPCAR when the FP registers stay where they are (DDI 0403E, UpdateFPCCR). */
+static void postpone(struct exceptions *x, void *uc, u32 at, int thread, int user)
+{
+    struct masks m = masks_of(x, uc);
+    int level = running(x, &m);
+    u32 enabled = x->words[SHCSR], flags = LSPACT | (user ? FP_USER : 0) | (thread ? FP_THREAD : 0);
+    flags |= level > -1 ? HFRDY : 0;
+    flags |= enabled & BUSFAULTENA && level > group(x, BUS_FAULT) ? BFRDY : 0;
+    flags |= enabled & MEMFAULTENA && level > group(x, MEM_MANAGE) ? MMRDY : 0;
+    x->words[FPCCR] = (x->words[FPCCR] & (ASPEN | LSPEN)) | flags;
+    x->words[FPCAR] = at;
+}
+
+/* Whether the FP registers of other code still wait to be saved. */
+int postponed(struct counters *c)
+{
+    return c->exceptions && c->exceptions->words[FPCCR] & LSPACT;
+}
+
+/* Saves them, before the first floating-point instruction of a handler; 0: Python is to do it. */
+int preserve(struct counters *c, void *uc)
+{
+    struct exceptions *x = c->exceptions;
+    u32 *at = plain(x, x->words[FPCAR], FP_WORDS, 1);
+    if (x->slow || !at) {
+        x->unsaved = 1;
+        return 0;
+    }
+    move_fp(x, uc, at, 1);
+    x->words[FPCCR] &= ~(u32)LSPACT;
+    c->cycles += x->extended_save;
+    c->attention = 1;
+    return 1;
+}
+
+/* Stacking of `cycles` begins: what runs at its end, and from when on. A timer that is more urgent
+ * and ends meanwhile takes the place of `number` (late arrival).
+ */
+static u32 arrives(struct exceptions *x, u32 number, u32 cycles, u64 *from)
+{
+    u64 begun = x->counters->cycles, due = next_tick(x);
+    *from = begun + cycles;
+    if (!x->late_arrival || due <= begun || due > *from || group(x, SYSTICK) >= group(x, number))
+        return number;
+    *from = due + x->late_arrival > *from ? due + x->late_arrival : *from;
+    return SYSTICK;
+}
+
 static int enter(struct exceptions *x, void *uc, u32 number, u32 return_to)
 {
-    u32 xpsr = get(x, uc, ID_XPSR), control = get(x, uc, ID_CONTROL), target = handler(x, number);
-    int extended = control & FPCA && fpu_on(x), process = !(xpsr & MODE) && control & SPSEL;
+    u32 xpsr = get(x, uc, ID_XPSR), control = get(x, uc, ID_CONTROL), thread = !(xpsr & MODE);
+    int extended = control & FPCA && x->words[FPCCR] & ASPEN && fpu_on(x);
+    int lazy = extended && x->words[FPCCR] & LSPEN, process = thread && control & SPSEL;
     u32 words = extended ? EXTENDED_WORDS : BASIC_WORDS, sp = get(x, uc, ID_SP) - 4 * words;
     u32 *frame = plain(x, sp & ~7u, words, 1);
+    u64 from;
+    u32 taken = arrives(x, number, x->entry + (extended && !lazy ? x->extended_save : 0), &from);
+    u32 target = handler(x, taken);
     if (!target || !frame)
         return 0;
     for (int i = 0; i < 6; i++)
         frame[i] = get(x, uc, STACKED[i]);
     frame[6] = return_to & ~1u;
     frame[7] = xpsr | (sp & 4) << 7;
-    if (extended) {
+    if (lazy)
+        postpone(x, uc, (sp & ~7u) + 4 * BASIC_WORDS, (int)thread, thread && control & NPRIV);
+    else if (extended)
         move_fp(x, uc, frame + BASIC_WORDS, 1);
-        frame[EXTENDED_WORDS - 1] = 0;
+    x->counters->cycles = from;
+    if (taken != number) {
+        pend(x, number);
+        tick(x, next_tick(x));
+        number = taken;
     }
     u32 link = xpsr & MODE ? 0xFFFFFFF1 : process ? 0xFFFFFFFD : 0xFFFFFFF9;
     set(x, uc, ID_XPSR, (xpsr & KEPT) | THUMB | number); /* privileged from here on */
@@ -101,7 +158,7 @@ static int enter(struct exceptions *x, void *uc, u32 number, u32 return_to)
     set(x, uc, ID_CONTROL, control & ~(u32)(SPSEL | FPCA));
     set(x, uc, ID_SP, get(x, uc, ID_MSP));
     set(x, uc, ID_LR, extended ? link & ~0x10u : link);
-    start(x, uc, number, target, x->entry);
+    start(x, uc, number, target);
     return 1;
 }
 
@@ -113,15 +170,13 @@ static int nested(const struct exceptions *x)
     return count > 1;
 }
 
-/* Whether an exception return may use `link` (DDI 0403E, ExceptionReturn), and nothing sleeps. */
+/* Whether an exception return may use `link` (DDI 0403E, ExceptionReturn). */
 static int usual(const struct exceptions *x, u32 number, u32 link)
 {
     u32 kind = link & 0xF, thread = link & 8;
     if (!has(x->active, number) || (link | 1) < 0xFFFFFFE1)
         return 0;
     if (kind != 1 && kind != 9 && kind != 0xD)
-        return 0;
-    if (thread && x->words[SCR] & SLEEPONEXIT)
         return 0;
     return nested(x) != !!thread || (thread && x->words[CCR] & NONBASETHRDENA);
 }
@@ -137,35 +192,74 @@ static void unstack(struct exceptions *x, void *uc, u32 link, u32 *frame, u32 sp
     set(x, uc, ID_CONTROL, control & ~(u32)NPRIV);
     set(x, uc, process ? ID_PSP : ID_MSP, after);
     set(x, uc, ID_SP, after);
+    int saved = extended && !(x->words[FPCCR] & LSPACT);
     for (int i = 0; i < 6; i++)
         set(x, uc, STACKED[i], frame[i]);
-    if (extended)
+    if (saved)
         move_fp(x, uc, frame + BASIC_WORDS, 0);
+    if (extended)
+        x->words[FPCCR] &= ~(u32)LSPACT;
+    x->counters->cycles += x->exit + (saved ? x->extended_restore : 0);
     if (control & NPRIV)
         set(x, uc, ID_CONTROL, control);
 }
 
-static int leave(struct exceptions *x, void *uc, u32 link)
+/* The next handler without unstacking in between; 1 done, 0 none waits, -1 Python is needed. */
+static int chain(struct exceptions *x, void *uc, u32 link)
+{
+    if (!x->tail_chain)
+        return 0;
+    tick(x, x->counters->cycles);
+    struct masks m = {get(x, uc, ID_PRIMASK), get(x, uc, ID_BASEPRI), 0};
+    u32 number = next(x, &m), target = number >= SVC ? handler(x, number) : 0;
+    if (!number || !target)
+        return number ? -1 : 0;
+    set(x, uc, ID_XPSR, (get(x, uc, ID_XPSR) & KEPT) | THUMB | number);
+    set(x, uc, ID_CONTROL, get(x, uc, ID_CONTROL) & ~(u32)FPCA);
+    set(x, uc, ID_LR, link);
+    x->counters->cycles += x->tail_chain;
+    start(x, uc, number, target);
+    return 1;
+}
+
+static int go_back(struct exceptions *x, void *uc, u32 link)
 {
     struct counters *c = x->counters;
-    u32 number = get(x, uc, ID_XPSR) & MODE;
+    int in_frame = !(link & 0x10) && !(x->words[FPCCR] & LSPACT);
     u32 sp = get(x, uc, (link & 0xF) == 0xD ? ID_PSP : ID_MSP);
-    u32 *frame = plain(x, sp, link & 0x10 ? BASIC_WORDS : EXTENDED_WORDS, 0);
-    if (!usual(x, number, link) || !frame || !(link & 8) == !(frame[7] & MODE))
+    u32 *frame = plain(x, sp, in_frame ? EXTENDED_WORDS : BASIC_WORDS, 0);
+    if (!frame || !(link & 8) == !(frame[7] & MODE) || (link & 8 && x->words[SCR] & SLEEPONEXIT))
         return 0;
-    discard(x->active, number);
-    if (has(x->lines, number))
-        add(x->pending, number);
-    if (number != NMI)
-        set(x, uc, ID_FAULTMASK, 0);
     u32 go_on = frame[6];
+    set(x, uc, ID_FAULTMASK, 0);
     unstack(x, uc, link, frame, sp);
     c->prev = c->before = 0;
-    c->cycles += x->exit;
     c->attention = 1;
     x->event = 1;
     set(x, uc, ID_PC, go_on | 1);
     return 1;
+}
+
+static int leave(struct exceptions *x, void *uc, u32 link)
+{
+    u32 number = get(x, uc, ID_XPSR) & MODE;
+    if (number <= HARD_FAULT || !usual(x, number, link))
+        return 0;
+    u32 again = has(x->lines, number) && !has(x->pending, number);
+    discard(x->active, number);
+    if (again)
+        add(x->pending, number);
+    int chained = chain(x, uc, link);
+    if (chained > 0) {
+        set(x, uc, ID_FAULTMASK, 0);
+        return 1;
+    }
+    if (chained == 0 && go_back(x, uc, link))
+        return 1;
+    add(x->active, number); /* as if nothing had happened */
+    if (again)
+        discard(x->pending, number);
+    return 0;
 }
 
 /* Before a block, when something may have changed: -1 Python is needed, 1 the core goes elsewhere,
@@ -175,7 +269,7 @@ int attend(struct counters *c, void *uc, u32 pc)
     struct exceptions *x = c->exceptions;
     if (c->stop || c->fuel <= 0 || !x || x->slow || c->cycles >= x->alarm)
         return -1;
-    tick(x);
+    tick(x, x->counters->cycles);
     struct masks none = {0, 0, 0}, m = masks_of(x, uc);
     u32 number = next(x, &m);
     if (number)

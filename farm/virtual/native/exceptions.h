@@ -4,7 +4,7 @@
 
 #include "board.h"
 
-enum { NONE = 0, NMI = 2, HARD_FAULT = 3, SVC = 11, PEND_SV = 14, SYSTICK = 15, FIRST_IRQ = 16 };
+enum { NONE = 0, NMI = 2, HARD_FAULT = 3, MEM_MANAGE = 4, BUS_FAULT = 5, SVC = 11, PEND_SV = 14, SYSTICK = 15, FIRST_IRQ = 16 };
 enum { SET_WORDS = 16, EXCEPTIONS = 32 * SET_WORDS, MEMORIES = 12 };
 
 /* Which entry of ids[] is the Unicorn number of which register. */
@@ -33,6 +33,7 @@ struct exceptions {
     u32 event;           /* of WFE */
     u32 slow;            /* Python does all of it */
     u32 intr;            /* Unicorn's exception that Python is to see; 0: none */
+    u32 unsaved;         /* Python is to save the FP registers, as FPCAR says */
     u32 code_first, code_end; /* no frame is written here: code was executed */
     u32 entry, exit;          /* cycles */
     u32 tail_chain;           /* cycles; 0: it does not exist */
@@ -47,9 +48,11 @@ struct exceptions {
     void (*store)(u32 offset, u32 size, u32 value);
 };
 
+enum { SHCSR = 0xD24 / 4, MEMFAULTENA = 1 << 16, BUSFAULTENA = 1 << 17 };
 enum { VTOR = 0xD08 / 4, SCR = 0xD10 / 4, CCR = 0xD14 / 4, CPACR = 0xD88 / 4 };
 enum { FPCCR = 0xF34 / 4, FPCAR = 0xF38 / 4 };
-enum { ASPEN = 1u << 31, LSPEN = 1u << 30, LSPACT = 1 };
+enum { ASPEN = 1u << 31, LSPEN = 1u << 30, LSPACT = 1, FP_USER = 2, FP_THREAD = 1 << 3 };
+enum { HFRDY = 1 << 4, MMRDY = 1 << 5, BFRDY = 1 << 6 };
 
 static inline int has(const u32 *set, u32 n)
 {
@@ -75,6 +78,6 @@ int running(const struct exceptions *x, const struct masks *masks);
 u32 next(const struct exceptions *x, const struct masks *masks);
 void pend(struct exceptions *x, u32 number);
 u64 next_tick(const struct exceptions *x);
-void tick(struct exceptions *x);
+void tick(struct exceptions *x, u64 now);
 
 #endif

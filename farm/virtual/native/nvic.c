@@ -74,9 +74,8 @@ u64 next_tick(const struct exceptions *x)
     return on ? x->start + period(x) : NEVER;
 }
 
-void tick(struct exceptions *x)
+void tick(struct exceptions *x, u64 now)
 {
-    u64 now = x->counters->cycles;
     if (now < next_tick(x))
         return;
     x->start += (now - x->start) / period(x) * period(x);

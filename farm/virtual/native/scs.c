@@ -6,7 +6,7 @@
 
 enum { NPRIV = 1, CSR_ENABLE = 1, CSR_CLKSOURCE = 4, COUNTFLAG = 1 << 16 };
 enum { STK_CTRL = 0x010, STK_LOAD = 0x014, STK_VAL = 0x018, NVIC_SETS = 0x100, NVIC_ACTIVE = 0x300 };
-enum { NVIC_IPR = 0x400, NVIC_END = 0x600, ICSR = 0xD04, SHPR1 = 0xD18, SHCSR = 0xD24, STIR = 0xF00 };
+enum { NVIC_IPR = 0x400, NVIC_END = 0x600, ICSR = 0xD04, SHPR1 = 0xD18, STIR = 0xF00 };
 enum { SET_ENABLE = 2, CLEAR_ENABLE, SET_PENDING, CLEAR_PENDING }; /* by bits 9..7 of the offset */
 enum { PRIORITY_BITS = 0xF0 };
 
@@ -93,7 +93,7 @@ static u32 prioritised(u32 offset)
 {
     if (offset >= NVIC_IPR && offset < NVIC_END)
         return FIRST_IRQ + offset - NVIC_IPR;
-    return offset >= SHPR1 && offset < SHCSR ? 4 + offset - SHPR1 : 0;
+    return offset >= SHPR1 && offset < 4 * SHCSR ? 4 + offset - SHPR1 : 0;
 }
 
 static int unprivileged(struct exceptions *x, void *uc)
