@@ -4,4 +4,4 @@ from pathlib import Path
 HERE = Path(__file__).parent
 for folder in (HERE, HERE.parents[1] / "engine"):
     if str(folder) not in sys.path:
-        sys.path.append(str(folder))  # for build and emulators, and for engine_nets
+        sys.path.append(str(folder))  # for what is imported here, and engine_nets

@@ -13,8 +13,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parents[1] / "engine"))  # for the networks of the engine's tests
 
-from build import CORES, PROGRAMS, built  # noqa: E402
-from emulators import QEMU, by_board, by_qemu  # noqa: E402
+from bare_counts import QEMU, by_board, by_qemu  # noqa: E402
+from bare_programs import CORES, PROGRAMS, built  # noqa: E402
 
 ROW = "{:<17}{:<11}{:>12}{:>12}{:>12}  {}\n"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import unicorn
-from build import Program, built
-from emulators import DCRDR, DCRSR, DEBUG, DHCSR, PC, by_board, loaded, run_to_breakpoint
+from bare_counts import DCRDR, DCRSR, DEBUG, DHCSR, PC, by_board, loaded, run_to_breakpoint
+from bare_programs import Program, built
 from unicorn import arm_const
 
 LR, WRITE, HALT = 14, 1 << 16, 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from build import Program
+from bare_programs import Program
 
 from farm.virtual.machine import Machine
 from farm.virtual.parts import load_part
