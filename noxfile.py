@@ -83,6 +83,13 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def rtos(session: nox.Session) -> None:
+    """Switch the tasks of a small real-time system for a million ticks, on an M4 and an M7."""
+    program = "tests/virtual/machine/rtos_million.py"
+    run(session, "python", "-m", "pytest", "-s", program, *session.posargs)
+
+
+@nox.session(default=False)
 def qemu(session: nox.Session) -> None:
     """Count instructions by QEMU and by the virtual boards, which must agree to the instruction."""
     if shutil.which("qemu-system-arm") is None and shutil.which("apt-get") and os.geteuid() == 0:
