@@ -31,6 +31,7 @@ class _Case:
     kernel: int = 1
     stride: int = 1
     dilation: int = 1
+    rectified: bool = False
 
     @property
     def reach(self) -> int:
@@ -61,6 +62,16 @@ LATER_CASES = (
     _Case("max pool 2x2 at 24x24x32", "max_pool2d", (24, 24, 32), kernel=2, stride=2),
 )
 """Behind all others, so that the random weights of those stay what they were."""
+LATEST_CASES = (
+    _Case("pointwise 8-16 at 48x48, ReLU", "conv2d", (48, 48, 8), 16, rectified=True),
+    _Case("pointwise 16-32 at 24x24, ReLU", "conv2d", (24, 24, 16), 32, rectified=True),
+    _Case("pointwise 64-64 at 12x12, ReLU", "conv2d", (12, 12, 64), 64, rectified=True),
+    _Case("pointwise 31-22 at 3x3, ReLU", "conv2d", (3, 3, 31), 22, rectified=True),
+    _Case("conv 3x3 s2 3-8, ReLU", "conv2d", (96, 96, 3), 8, kernel=3, stride=2, rectified=True),
+    _Case("conv 3x3 16-16 at 32x32, ReLU", "conv2d", (32, 32, 16), 16, kernel=3, rectified=True),
+    _Case("conv 3x3 128-32 at 6x6", "conv2d", (6, 6, 128), 32, kernel=3),
+)
+"""Behind those again; outputs after a ReLU have their zero point at the end of int8."""
 
 MAP = (24, 24, 32)  # of cases with several inputs
 
@@ -75,12 +86,15 @@ def kernel_suite() -> tuple[Graph, ...]:
     rng = np.random.default_rng(SEED)
     first = (*(_network(case, rng) for case in CASES), _sum("add", rng), _add_to_itself())
     later = (*(_network(case, rng) for case in LATER_CASES), _sum("sub", rng))
-    return (*first, *later, _gate(), _mean())
+    latest = (_network(case, rng) for case in LATEST_CASES)
+    return (*first, *later, _gate(), _mean(), *latest)
 
 
 def _network(case: _Case, rng: np.random.Generator) -> Graph:
     source = Tensor("in", case.shape, Quant(0.03, -128))
-    quant = source.quant if case.kind.endswith("_pool2d") else Quant(0.04, -5)
+    quant = Quant(0.04, -128 if case.rectified else -5)
+    if case.kind.endswith("_pool2d"):
+        quant = source.quant
     op = _operator(case, "out", quant.scale / source.quant.scale, rng)
     output = Tensor("out", output_shape(op, [source]), quant)
     return Graph(case.name, (source, output), (op,), ("in",), ("out",))
@@ -139,9 +153,16 @@ def _operator(case: _Case, output: str, ratio: float, rng: np.random.Generator) 
     channels = case.channels or inputs
     typical_sum = SPREAD**2 * np.sqrt(weights.size / channels)
     scales = rng.uniform(0.7, 1.4, channels) * ratio * OUTPUT_STEPS / typical_sum
-    bias = rng.integers(-2000, 2001, channels).astype(np.int32)
+    bias = rng.integers(-2000, 2001, channels)
+    if case.rectified:  # as many outputs are seen as without
+        bias += np.rint(128 * ratio / scales).astype(np.int64)
     return Op(
-        *common, _same(case), dilation=apart, weights=weights, weight_scales=scales, bias=bias
+        *common,
+        _same(case),
+        dilation=apart,
+        weights=weights,
+        weight_scales=scales,
+        bias=bias.astype(np.int32),
     )
 
 

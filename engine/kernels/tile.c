@@ -179,6 +179,11 @@ TR_NAKED void tr_tile_9(TR_ARGUMENTS)
     __asm__ volatile(TILE(END_ONE("9")));
 }
 
+TR_NAKED void tr_tile_15(TR_ARGUMENTS)
+{
+    __asm__ volatile(TILE(END_ONE("15")));
+}
+
 TR_NAKED void tr_tile_any(TR_ARGUMENTS)
 {
     __asm__ volatile(TILE(END_ANY));
@@ -285,6 +290,11 @@ void tr_tile_12(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_sl
 void tr_tile_9(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_slots *slots)
 {
     tr_tile_one(x, pairs, out, slots, 9);
+}
+
+void tr_tile_15(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_slots *slots)
+{
+    tr_tile_one(x, pairs, out, slots, 15);
 }
 
 /* As tr_output in scale.h, of twice the sum. */
