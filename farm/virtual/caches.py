@@ -121,12 +121,9 @@ class Cache:
         return next((s for s in slots if self._tags[s] == line + 1), None)
 
     def _replace(self, line: int) -> int:
-        """Give a line an empty slot, or that of the line unused for longest."""
+        """Give a line the slot that is unused for longest; an empty one has the stamp 0."""
         first = (line & self.state.set_mask) * self.state.ways
-        slots = range(first, first + self.state.ways)
-        slot = next((s for s in slots if not self._tags[s]), None)
-        if slot is None:
-            slot = min(slots, key=lambda s: self._stamps[s])
+        slot = min(range(first, first + self.state.ways), key=lambda s: self._stamps[s])
         self._empty(slot)
         if self._where is not None:
             self._where[line] = slot + 1
@@ -136,4 +133,4 @@ class Cache:
     def _empty(self, slot: int) -> None:
         if self._where is not None and self._tags[slot]:
             self._where[self._tags[slot] - 1] = 0
-        self._tags[slot] = self._filled[slot] = 0
+        self._tags[slot] = self._filled[slot] = self._stamps[slot] = 0

@@ -29,7 +29,7 @@ class Code:
     ) -> None:
         self._part, self.pricer, self._hook = part, pricer, hook
         self._traps, self._runner, self._scs = traps, runner, scs
-        self._memory = memory
+        self._memory, hook.stall = memory, memory.stall
         self.fpu_missing = False  # the block at the PC needs the FPU, which is off
 
     def price(self, edge: Edge) -> bool:
@@ -73,6 +73,11 @@ class Code:
     def changes(self, address: int, size: int) -> None:
         """Bytes are about to change behind the core's back."""
         if self.pricer.holds(address, size) or self._memory.holds(address, size):
+            self.forget()
+
+    def follow_protection(self) -> None:
+        """The MPU may have changed what is cached."""
+        if self._memory.follow_protection():
             self.forget()
 
     def forget(self) -> None:

@@ -92,8 +92,7 @@ class Machine:
             part, flash, self._hook, self._nvic, self._flash_changes, self._wake
         )
         self.flash, self.clocks = self._peripherals.flash, self._peripherals.clocks
-        board = (part, self._core, self._hook, self._bus.fetch, self._peripherals, self._scs)
-        self.memory = MemoryTiming(model.table.get("memory"), *board)
+        self.memory = MemoryTiming(model, part, self._core, self._bus, self._peripherals, self._scs)
         self._fpb = BreakpointUnit(part, self._breakpoints_change)
         self._dwt = Dwt(part, self._now, lambda: self._scs.traced, self._breakpoints_change)
         self._runner = Runner(self._core, self._hook, self._nvic.state, self._bus.fetch)
@@ -146,7 +145,7 @@ class Machine:
 
     @property
     def instructions(self) -> int:
-        """Instructions of all blocks entered since power-up; whole ones, single steps apart."""
+        """Instructions retired since power-up, those that an IT block skips included."""
         return int(self._counters.instructions)
 
     @property
@@ -240,6 +239,7 @@ class Machine:
         if self._protect:
             self._protect = False
             self._protection.apply()
+            self._code.follow_protection()
             self._fence.apply()
         self._systick.tick(self.cycles)
         if self._exceptions.take_pending():

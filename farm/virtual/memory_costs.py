@@ -7,11 +7,13 @@ for the caches of a Cortex-M7, parts/<name>.yaml for ST's accelerators.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from farm.virtual.caches import Cache, CacheState, Geometry
 from farm.virtual.memory_plan import Region
+from farm.virtual.mpu import Mpu
 from farm.virtual.parts import Part
 from farm.virtual.rcc import Clocks
 
@@ -19,6 +21,9 @@ PRFTEN, ICEN, DCEN, ICRST, DCRST = 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12  # 
 DC, IC = 1 << 16, 1 << 17  # of CCR
 ACCELERATOR, TCM = "accelerator", "tcm"
 _WRITE_BACK = 0x20000000  # from here on the default map lets stores allocate (DDI 0403E, B3.1)
+_SHARED, _INNER_AND_OUTER, _BACK = 1 << 18, 4, 3  # of RASR: S, TEX from which on both, C and B
+_ICIALLU, _ICIMVAU = 0xF50, 0xF58  # in the system control space
+_BY_ADDRESS, _BY_SET_AND_WAY = (0xF5C, 0xF70), (0xF60, 0xF74)  # they drop; cleaning changes nothing
 _FETCH_BYTES = 8  # what a Cortex-M7 without its cache fetches at once
 
 
@@ -30,6 +35,8 @@ class _Place:
     bytes: int
     bus: str
     wait_states: int | None
+    cached: bool = True
+    allocates: bool = False
 
 
 def geometry(ccsidr: int) -> Geometry:
@@ -46,11 +53,41 @@ class Costs:
 
     def __init__(self, part: Part, latency: Mapping[str, int]) -> None:
         self._part, self._latency = part, latency
-        self._places = _places(part, latency) if latency else ()
+        self._whole = _places(part, latency) if latency else ()
         self.caches = _caches(part)
         self._by_address = {ctypes.addressof(c.state): c for c in self.caches.values()}
-        self.code = (Region * len(self._places))(*map(_region, self._places))
-        self.data = (Region * len(self._places))(*map(_region, self._places))
+        self._put_places(self._whole)
+
+    def _put_places(self, places: tuple[_Place, ...]) -> None:
+        self._places = places
+        self.code = (Region * len(places))(*map(_region, places))
+        self.data = (Region * len(places))(*map(_region, places))
+
+    def split(self, mpu: Mpu) -> bool:
+        """Cut memory where the MPU's regions begin or end to change caching; whether it did."""
+        edges = {s.first for s in mpu.spans} if mpu.enabled else set()
+        places = tuple(part for place in self._whole for part in _cut(place, edges, mpu))
+        if places == self._places:
+            return False
+        self._put_places(places)
+        return True
+
+    def maintain(self, offset: int, value: int) -> None:
+        """A cache maintenance operation of a Cortex-M7 (DDI 0403E, B2.2.7 and B3.2.2)."""
+        if "data" not in self.caches:
+            return
+        code, data = self.caches["code"], self.caches["data"]
+        shift = 32 - (data.geometry.ways - 1).bit_length()
+        if offset == _ICIALLU:
+            code.clear()
+            self.caches["fetch"].clear()
+        elif offset == _ICIMVAU:
+            code.drop_line(value)
+        elif offset in _BY_ADDRESS:
+            data.drop_line(value)
+        elif offset in _BY_SET_AND_WAY:
+            line = data.geometry.line_bytes
+            data.drop((value & (1 << shift) - 1) // line, value >> shift)
 
     @property
     def row_bytes(self) -> int:
@@ -93,9 +130,9 @@ class Costs:
                 name = "accelerator_data" if split else "accelerator"
                 self._put(data, name if acr & (DCEN if split else ICEN) else "")
             else:
-                self._put(code, "code" if control & IC else "fetch")
-                self._put(data, "data" if control & DC else "")
-                data.allocates = place.base >= _WRITE_BACK
+                self._put(code, "code" if control & IC and place.cached else "fetch")
+                self._put(data, "data" if control & DC and place.cached else "")
+                data.allocates = place.allocates
 
     def _put(self, region: Region, name: str) -> None:
         """Put a cache before a region; none where nothing has to be waited for."""
@@ -110,12 +147,46 @@ def _places(part: Part, latency: Mapping[str, int]) -> tuple[_Place, ...]:
         for base, bus in zip(bases, part.flash_buses, strict=True)
     ]
     rams = [
-        _Place(base, ram.bytes, ram.bus, ram.wait_states)
+        _Place(base, ram.bytes, ram.bus, ram.wait_states, allocates=base >= _WRITE_BACK)
         for ram in part.rams
         for base in (ram.base, *ram.aliases)
         if latency[ram.bus] + ram.wait_states
     ]
     return (*flash, *rams)
+
+
+def _cut(place: _Place, edges: set[int], mpu: Mpu) -> Iterator[_Place]:
+    """The place in parts that are cached alike; neighbours are joined."""
+    inside = [e for e in edges if place.base < e < place.base + place.bytes]
+    found: list[_Place] = []
+    for first, end in pairwise(sorted({place.base, *inside, place.base + place.bytes})):
+        part = replace(place, base=first, bytes=end - first)
+        attributes = mpu.attributes(first) if place.bus != ACCELERATOR else None
+        if attributes is not None:
+            part = replace(part, cached=cacheable(attributes), allocates=allocating(attributes))
+        if found and replace(found[-1], base=first, bytes=part.bytes) == part:
+            part = replace(part, base=found[-1].base, bytes=found.pop().bytes + part.bytes)
+        found.append(part)
+    yield from found
+
+
+def cacheable(attributes: int) -> bool:
+    """Whether a Cortex-M7 caches memory with this RASR (DDI 0403E, table B3-13).
+
+    Shared memory is not cached (DDI 0489F, 5.9).
+    """
+    kind, policy = attributes >> 19 & 7, attributes >> 16 & 3
+    if attributes & _SHARED:
+        return False
+    return (
+        bool(policy) if kind >= _INNER_AND_OUTER else policy == _BACK or (kind == 0 and policy > 1)
+    )
+
+
+def allocating(attributes: int) -> bool:
+    """Whether stores to memory with this RASR allocate a line."""
+    kind, policy = attributes >> 19 & 7, attributes >> 16 & 3
+    return policy == 1 if kind >= _INNER_AND_OUTER else kind == 1 and policy == _BACK
 
 
 def _region(place: _Place) -> Region:

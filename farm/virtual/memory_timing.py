@@ -13,23 +13,23 @@ costs are in timing/, with what is an estimate marked as one.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from unicorn import arm_const as reg
 
 from farm.virtual.accesses import accesses
 from farm.virtual.affine import PC
-from farm.virtual.bus import BusFault
+from farm.virtual.bus import Bus, BusFault
 from farm.virtual.core import Core
 from farm.virtual.decode import Block
 from farm.virtual.flash_controller import ACR
-from farm.virtual.hook import Edge, EdgeHook
+from farm.virtual.hook import Edge
 from farm.virtual.memory_costs import Costs
 from farm.virtual.memory_plan import NO_REGISTER, Group, Planned, Region, Rules, planned
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
+from farm.virtual.pricing import Model
 from farm.virtual.scs import CCR, SystemControl
 
 _REGISTERS = (
@@ -71,19 +71,19 @@ class Stalls:
 
 
 class MemoryTiming:
-    """The waiting of one core; `table` is the `memory` of a timing table, None: it never waits."""
+    """The waiting of one core; one whose table has no `memory` never waits."""
 
     def __init__(
         self,
-        table: Mapping[str, Any] | None,
+        model: Model,
         part: Part,
         core: Core,
-        hook: EdgeHook,
-        fetch: Callable[[int, int], bytes],
+        bus: Bus,
         peripherals: Peripherals,
         scs: SystemControl,
     ) -> None:
-        self._core, self._fetch, self._scs = core, fetch, scs
+        table = model.table.get("memory")
+        self._core, self._fetch, self._scs = core, bus.fetch, scs
         self._clocks, self._flash = peripherals.clocks, peripherals.flash
         self._timed = table is not None
         self._costs = Costs(part, table["latency"] if table else {})
@@ -91,12 +91,9 @@ class MemoryTiming:
         self._rules = Rules(cached, cached, self._costs.row_bytes, beat_bytes)
         self._planned: dict[int, Planned] = {}
         self._pages: set[int] = set()  # KiB in which literals lie
-        data = self._costs.data
-        self._state = _Memory(region_count=len(data))
-        self._state.regions = ctypes.cast(data, ctypes.POINTER(Region))
+        self._state = _Memory()
         self._state.register_ids[:] = _REGISTERS
-        self._clocks.on_update = self.update
-        hook.stall = self.stall
+        self._clocks.on_update, scs.on_maintenance = self.update, self._costs.maintain
 
     @property
     def stalls(self) -> Stalls:
@@ -124,7 +121,17 @@ class MemoryTiming:
         """Caches empty, and costs by the registers after reset."""
         for cache in self._costs.caches.values():
             cache.clear()
+        self.follow_protection()
         self.update()
+
+    def follow_protection(self) -> bool:
+        """Take over what the MPU says of caching; whether the plans made so far are void."""
+        changed = self._costs.split(self._scs.mpu)
+        self._state.region_count = len(self._costs.data)
+        self._state.regions = ctypes.cast(self._costs.data, ctypes.POINTER(Region))
+        if changed:
+            self.update()
+        return changed
 
     def update(self) -> None:
         """A register that decides about costs was written: clocks, FLASH_ACR or CCR."""

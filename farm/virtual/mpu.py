@@ -1,7 +1,7 @@
 """The memory protection unit of Armv7-M (PMSAv7): regions, and what they allow.
 
 Registers and rules after the Armv7-M Architecture Reference Manual (DDI 0403E), section B3.5.
-Memory types and cache attributes are remembered and change nothing.
+Memory types and cache attributes only count for timing (`memory_costs.py`).
 """
 
 from __future__ import annotations
@@ -127,6 +127,14 @@ class Mpu:
         """Whether a byte may be accessed; for an enabled unit."""
         span = next(s for s in self.spans if s.first <= address & 0xFFFFFFFF < s.end)
         return bool((span.privileged if privileged else span.unprivileged) & access)
+
+    def attributes(self, address: int) -> int | None:
+        """RASR of the region that speaks for an address; None: the default map does."""
+        for pair in reversed(self._regions if self.enabled else []):
+            region = _region(*pair)
+            if region and region.holds(address):
+                return pair[1]
+        return None
 
     def read(self, offset: int) -> int:
         """A register."""

@@ -32,6 +32,7 @@ CLIDR, CTR = 0xD78, 0xD7C
 CCSIDR, CSSELR, CPACR = 0xD80, 0xD84, 0xD88
 DHCSR, DCRSR, DCRDR, DEMCR, STIR, MVFR0 = 0xDF0, 0xDF4, 0xDF8, 0xDFC, 0xF00, 0xF40
 FPCCR, FPCAR, FPDSCR = 0xF34, 0xF38, 0xF3C
+ICIALLU, BPIALL = 0xF50, 0xF78  # cache maintenance lies between
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
 VC_CORERESET, TRCENA = 1, 1 << 24
 VC_MMERR, VC_NOCPERR, VC_CHKERR, VC_STATERR = 1 << 4, 1 << 5, 1 << 6, 1 << 7
@@ -118,6 +119,7 @@ class SystemControl:
         self.dfsr = 0
         self._dcrdr = 0
         self.mpu = Mpu(part.mpu_type, control.protection_changes)
+        self.on_maintenance: Callable[[int, int], None] = lambda _offset, _value: None  # of caches
         self._writers: dict[int, Callable[[int], None]] = {
             ICSR: self._write_icsr,
             SHCSR: self._write_shcsr,
@@ -337,6 +339,8 @@ class SystemControl:
             self._writers[offset](value)
         elif MPU_TYPE <= offset <= MPU_LAST:
             self.mpu.write(offset, value)
+        elif ICIALLU <= offset <= BPIALL:
+            self.on_maintenance(offset, value)
         elif offset in _PLAIN or any(low <= offset < high for low, high in _PLAIN_RANGES):
             self.values[offset] = value
             if offset in (CCR, SCR):

@@ -18,9 +18,9 @@ from farm.virtual import rack
 
 ROOT = Path(__file__).parents[2]
 PARTS = {
-    "nucleo-h743zi": "m7-v1",
-    "nucleo-l4r5zi": "m4-v1",
-    "stm32f746g-disco": "m7-v1",
+    "nucleo-h743zi": "m7-v2",
+    "nucleo-l4r5zi": "m4-v2",
+    "stm32f746g-disco": "m7-v2",
 }
 FAMILIES = {"stm32f7": "cortex-m7", "stm32h7": "cortex-m7", "stm32l4r": "cortex-m4"}
 

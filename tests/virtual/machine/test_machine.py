@@ -191,7 +191,8 @@ void run(void) { n = 0; for (int i = 0; i < 3; i++) tick(); }
     assert machine.read(0xE000ED30, 4) & 2
     rig.run()
     assert rig.word("n") == 3
-    assert machine.cycles == pytest.approx(reference, abs=12)
+    # What was fetched behind each breakpoint is fetched again.
+    assert machine.cycles == pytest.approx(reference, abs=36)
 
 
 def test_stepping_follows_the_same_path_as_running(build) -> None:
