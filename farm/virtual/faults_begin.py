@@ -96,8 +96,12 @@ def _drift(engine: FaultEngine, active: Active) -> Facts:
 
 def _lost_source(engine: FaultEngine, active: Active) -> Facts:
     clocks = engine.machine.clocks
-    clocks.external_hz = 0
-    active.undo = lambda: setattr(clocks, "external_hz", clocks.tree.external_hz)
+    if active.fault["lost"] == "pll":
+        clocks.pll_locks = False
+        active.undo = lambda: setattr(clocks, "pll_locks", True)
+    else:
+        clocks.external_hz = 0
+        active.undo = lambda: setattr(clocks, "external_hz", clocks.tree.external_hz)
     return {}
 
 
@@ -105,6 +109,7 @@ def _brown_out(engine: FaultEngine, active: Active) -> Facts:
     def dip() -> None:
         engine.cut_power()
         engine.give_power()
+        engine.machine.clocks.came_from("brown-out")
 
     engine.arm(active, lambda: engine.lose_power(active), dip)
     return {}

@@ -17,6 +17,11 @@ class Draw:
         digest = hashlib.sha256(f"{self._text} {self._count}".encode()).digest()
         return int.from_bytes(digest[:16]) % limit
 
+    def noise(self, size: int) -> bytes:
+        """The next so many bytes."""
+        self._count += 1
+        return hashlib.shake_128(f"{self._text} {self._count}".encode()).digest(size)
+
     def happens(self, chance: float) -> bool:
         """Whether something of this probability (0..1) happens the next time."""
         return self.below(1 << 53) < chance * (1 << 53)

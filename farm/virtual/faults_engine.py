@@ -55,6 +55,7 @@ class FaultEngine:
         self._power_at_s: float | None = None
         self._counted_cycles = 0
         machine.flash.cells.on_word = lambda: self._triggers.tick("words")
+        machine.flash.cells.on_erase = lambda: self._triggers.tick("erases")
         machine.faults.on_alarm = self._count_cycles
 
     # -- what the operator does --------------------------------------------------------------
@@ -166,10 +167,10 @@ class FaultEngine:
         self._silent = active.fault["count"] == "sent"
 
     def lose_power(self, active: Active) -> None:
-        """As `fall_silent`, and flash keeps what it has; the word being programmed is torn."""
+        """As `fall_silent`, and flash keeps what it has; what is being written is torn."""
         self.fall_silent(active)
         cells = self.machine.flash.cells
-        if active.fault["count"] == "words" and active.fault["after"]:
+        if active.fault["count"] in ("words", "erases") and active.fault["after"]:
             cells.tear = Draw(str(active.fault))
         else:
             cells.unpowered = True

@@ -36,12 +36,13 @@ class CellFaults:
     def __init__(self, cells: memoryview) -> None:
         self._cells = cells
         self.on_word: Callable[[], None] = lambda: None  # before each word that is programmed
+        self.on_erase: Callable[[], None] = lambda: None  # before each sector or bank, or all
         self._programs: list[_Weak] = []
         self._erases: list[_Weak] = []
         self._stuck: dict[tuple[int, int], int] = {}
         self.busy = False  # the controller never finishes
         self.unpowered = False  # nothing changes any more
-        self.tear: Draw | None = None  # the power fails within the next word
+        self.tear: Draw | None = None  # the power fails within what is written next
 
     @property
     def broken(self) -> bool:
@@ -81,8 +82,7 @@ class CellFaults:
         old = int.from_bytes(self._cells[offset : offset + size], "little")
         self.on_word()
         if self.tear:  # the power failed in the middle: some of the bits are programmed
-            value |= self.tear.below(1 << 8 * size)
-            self.tear, self.unpowered = None, True
+            value |= int.from_bytes(self._fails(size), "little")
         self._cells[offset : offset + size] = (old & value).to_bytes(size, "little")
         self._hold(offset, size)
         return True
@@ -94,9 +94,17 @@ class CellFaults:
         for weak in self._erases:
             if offset <= weak.offset < offset + size and weak.fails():
                 return not weak.noticed
-        self._cells[offset : offset + size] = b"\xff" * size
+        self.on_erase()
+        # Cut off half-way, cells may hold anything (RM0090, 3.6.3).
+        self._cells[offset : offset + size] = self._fails(size) if self.tear else b"\xff" * size
         self._hold(offset, size)
         return True
+
+    def _fails(self, size: int) -> bytes:
+        """The power fails now; noise for what was being written."""
+        noise = self.tear.noise(size) if self.tear else b""
+        self.tear, self.unpowered = None, True
+        return noise
 
     def rot(self, fault: Fault, offset: int, size: int) -> list[int]:
         """Let seeded programmed bits of the range read 1; the offsets of their bytes.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Value = int | float | str
 Survival = Literal["event", "reset ends it", "power cycle ends it", "until cleared"]
-COUNTS = ("cycles", "sent", "received", "words", "requests")
+COUNTS = ("cycles", "sent", "received", "words", "erases", "requests")
 SEED_LIMIT = 2**32 - 1
 
 
@@ -147,11 +147,19 @@ KINDS: Mapping[str, Kind] = {
             "until cleared",
             (Parameter("percent", 2.0, "how far", low=-10.0, high=10.0),),
         ),
-        Kind("clock-source", "the external oscillator never gets ready", "until cleared"),
+        Kind(
+            "clock-source",
+            "a source of the core's clock never gets ready",
+            "until cleared",
+            (
+                Parameter("lost", "external", "the external oscillator, or the PLL with it",
+                          choices=("external", "pll")),
+            ),
+        ),
         Kind("brown-out", "the supply dips: reset, and RAM is lost", "event", _after("cycles")),
         Kind(
             "power-cut",
-            "the power fails; the word being programmed is torn",
+            "the power fails; the word or sector being written is torn",
             "event",
             (*_after("words"), _OFF),
         ),

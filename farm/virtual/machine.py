@@ -190,7 +190,7 @@ class Machine:
 
     def hold_reset(self, asserted: bool) -> None:
         """Drive nRST: while asserted nothing runs; released, the board starts."""
-        self._in_reset = asserted
+        self._in_reset, self.clocks.reset_by = asserted, "pin"
         self.system_reset()
 
     def uart_in(self, data: bytes) -> int:

@@ -108,6 +108,7 @@ class Peripherals:
     def fill_rams(self, seed: str) -> None:
         """Noise, as after power-up; the same seed gives the same noise."""
         self.clocks.kept.clear()
+        self.clocks.reset_by = "power-on"
         for index, ram in enumerate(self._rams):
             noise = hashlib.shake_128(f"{seed} {index}".encode())
             ram.data[:] = noise.digest(len(ram.data))

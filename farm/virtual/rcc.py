@@ -14,6 +14,7 @@ from typing import Literal
 from farm.virtual.hook import EdgeHook
 from farm.virtual.pages import Page
 from farm.virtual.parts import Part
+from farm.virtual.reset_cause import Cause, ResetCause
 
 Overrun = Literal["", "flash", "core"]
 
@@ -53,6 +54,9 @@ class ClockControl(ABC):
         self.rcc, self.power = Page(rcc, hook), power
         self.tree = part.clock
         self.internal_hz, self.external_hz = part.clock.internal_hz, part.clock.external_hz
+        self.pll_locks = True
+        self.reset_by: Cause = "software"  # where the next reset comes from
+        self.resets = ResetCause(part.clock.family)
         self.overrun: Overrun = ""
         self.on_update: Callable[[], None] = lambda: None  # clocks or wait states may have changed
         self.kept: dict[int, int] = {}  # registers of PWR that a system reset leaves alone
@@ -61,6 +65,7 @@ class ClockControl(ABC):
         self._wait_states, self._on_change = wait_states, on_change
         for offset in self.enables:
             self.rcc.on_write(offset, self._write_enable)
+        self.rcc.on_write(self.resets.register, self._write_flags)
 
     @property
     def pages(self) -> tuple[Page, ...]:
@@ -75,8 +80,15 @@ class ClockControl(ABC):
                 page[offset] = value
         for offset, value in self.kept.items():
             self.power[offset] = value
+        self.came_from(self.reset_by)
+        self.reset_by = "software"
         self._gate()
         self.update()
+
+    def came_from(self, cause: Cause) -> None:
+        """Show where a reset came from."""
+        self.resets.happened(cause)
+        self._show_flags()
 
     def _reset_values(self) -> tuple[tuple[Page, Mapping[int, int]], ...]:
         return (self.rcc, self.tree.rcc_reset), (self.power, self.tree.power_reset)
@@ -116,7 +128,7 @@ class ClockControl(ABC):
     def pll_hz(self, source_hz: int, m: int, n: int) -> int:
         """The oscillator of a PLL; 0: it does not lock, as an input or output is out of range."""
         low, high = self.tree.pll_input_hz
-        if not m or not low <= source_hz / m <= high:
+        if not m or not self.pll_locks or not low <= source_hz / m <= high:
             return 0
         vco = source_hz * n // m
         low, high = self.tree.vco_hz
@@ -140,6 +152,17 @@ class ClockControl(ABC):
         """The number of the source in use."""
         offset, shift = self.selector
         return self.rcc[offset] >> shift + self.selector_bits & (1 << self.selector_bits) - 1
+
+    def _show_flags(self) -> None:
+        at = self.resets.register
+        self.rcc[at] = self.resets.shown(self.rcc[at])
+
+    def _write_flags(self, offset: int, value: int) -> None:
+        self.rcc[offset] = self.resets.written(offset, value)
+
+    def _write_low_speed(self, offset: int, value: int) -> None:
+        """An oscillator of 32 kHz is ready at once."""
+        self._write_flags(offset, value | 2 if value & 1 else value & ~2)
 
     def _write_enable(self, offset: int, value: int) -> None:
         self.rcc[offset] = value

@@ -92,9 +92,6 @@ class F4Clocks(ClockControl):
         self.rcc[CFGR] = self.follow_switch(value)
         self.update()
 
-    def _write_low_speed(self, offset: int, value: int) -> None:
-        self.rcc[offset] = value | 2 if value & 1 else value & ~2
-
     def _write_power(self, _offset: int, value: int) -> None:
         """VOS takes a new setting only while the PLL is off (unverified)."""
         if self.rcc[CR] & PLLON:

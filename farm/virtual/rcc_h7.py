@@ -131,9 +131,6 @@ class H7Clocks(ClockControl):
         if not self.rcc[CR] & PLLON:
             self.rcc[offset] = value
 
-    def _write_low_speed(self, offset: int, value: int) -> None:
-        self.rcc[offset] = value | 2 if value & 1 else value & ~2
-
     def _write_supply(self, offset: int, value: int) -> None:
         """The supply is chosen once after power-up (HAL); then SCUEN is 0."""
         old = self.power[offset]

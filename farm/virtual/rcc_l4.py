@@ -118,9 +118,6 @@ class L4Clocks(ClockControl):
         self._jumped |= switched and after.core > _STEP_LIMIT_HZ >= before.core
         self.update()
 
-    def _write_low_speed(self, offset: int, value: int) -> None:
-        self.rcc[offset] = value | 2 if value & 1 else value & ~2
-
     def _write_power(self, offset: int, value: int) -> None:
         self.power[offset] = value
         self.update()

@@ -1,21 +1,35 @@
 """Faults of a virtual board as the bench sees them: one sentence or a result that is right."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from toy_model import INPUT, OUTPUT, toy
 
+from farm import probe as farm_probe
 from farm.bench import measure_on_board
 from farm.errors import BenchError
 from farm.image import Image, build_image
 from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.probe import open_probe
 from farm.virtual import faults, rack
 from farm.virtual.faults import Fault, fault
 
+
+@dataclass(frozen=True)
+class Blank:
+    """Something to flash in place of the image."""
+
+    name: str = "blank"
+
+    def segments(self) -> list[tuple[int, bytes]]:
+        return [(MCU.flash.base, bytes(16))]
+
+
+BLANK = Blank()
 BOARD = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-BAD-4")
 MCU = load_mcu("stm32f412zg")
 
@@ -99,6 +113,35 @@ def test_board_that_fails_in_mid_run_is_one_sentence_and_measures_again(
     assert measure(image).status == "ok"
 
 
+def test_board_that_fails_before_it_runs_is_one_sentence_that_names_the_stage(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other on one board: each attempt shows that the one before left it usable."""
+    for name in farm_probe.FLASH_DEADLINES_S:
+        monkeypatch.setitem(farm_probe.FLASH_DEADLINES_S, name, 0.3)
+    at = MCU.flash.base
+    with open_probe(BOARD, MCU) as probe:  # or there is nothing to be flashed
+        probe.flash(BLANK)
+    for stage, what, said in (
+        ("connect", fault("probe-refuse", times=1), "connect: .*the probe cannot be opened"),
+        ("flash", fault("probe-drop", after=20), "flash: .*its probe is unplugged"),
+        ("flash", fault("flash-erase", at=at, times=1), "flash: .*flash erase sector failure"),
+        ("flash", fault("flash-program", at=at, times=1), "flash: .*flash program page failure"),
+        ("flash", fault("flash-busy"), "flash: .*flashing failed: flash .*time"),
+        ("flash", fault("brown-out", after=1, count="erases"), "flash: .*no acknowledge"),
+        ("flash", fault("power-cut", after=9), "flash: .*no acknowledge on the wire"),
+        ("verify", fault("flash-rot", at=at, bytes=512), "verify: .*flash at 0x0800.* holds"),
+        ("verify", fault("flash-cell", at=at + 1, bit=3, value=1), "verify: .*at 0x08000001 hold"),
+        ("clock", fault("daemon-kill"), "clock: .*the console"),
+    ):
+        with pytest.raises(BenchError, match=rf"^m4: in stage {said}"):
+            measure(image, at_stage(stage, what), deadline_s=3.0)
+        rack.ensure_up(BOARD)
+        faults.clear(BOARD)
+        rack.power(BOARD, "cycle")
+    assert measure(image).status == "ok"
+
+
 @pytest.mark.parametrize("percent", [2.0, -3.0])
 def test_clock_that_is_off_is_refused_and_one_that_is_nearly_right_is_not(
     percent: float, image: Image
@@ -127,6 +170,15 @@ def test_board_without_its_external_clock_says_so(image: Image) -> None:
     assert found.provenance["clock_source"] == "internal"
     faults.clear(BOARD)
     assert measure(image).provenance["clock_source"] == "external"
+
+
+def test_board_whose_pll_does_not_lock_is_not_measured(image: Image) -> None:
+    faults.inject(BOARD, fault("clock-source", lost="pll"))
+    said = "in stage banner: m4: its clock recipe failed: it runs at 16000000 Hz, not 100000000"
+    with pytest.raises(BenchError, match=said):
+        measure(image)
+    faults.clear(BOARD)
+    assert measure(image).status == "ok"
 
 
 def test_fault_of_another_board_says_nothing_of_this_one(image: Image) -> None:

@@ -371,6 +371,10 @@ def test_every_kind_and_parameter_is_documented() -> None:
         for parameter in kind.parameters:
             assert f"`{parameter.name}`" in rows[name], f"{name} {parameter.name}"
         assert kind.survives in rows[name], name
+    _, _, seen = text.partition("## What is seen")
+    told = "\n".join(line.split("|")[1] for line in seen.splitlines() if line.count("|") == 5)
+    for name in faults.KINDS:
+        assert name in told, name
 
 
 def wait_until(true: Callable[[], bool], limit_s: float = 5.0) -> None:
