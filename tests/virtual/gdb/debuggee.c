@@ -1,8 +1,13 @@
-/* What a debugger is tried on: calls, a supervisor call, and a fault. */
+/* What a debugger is tried on: calls, and a supervisor call and a fault in a task, which has a stack
+ * of its own and uses the FPU. */
 typedef unsigned int u32;
 #define NOINLINE __attribute__((noinline))
 
+#define R(address) (*(volatile u32 *)(address))
+
 volatile u32 rounds, sum, wanted;
+volatile float product;
+static unsigned long long task_stack[128];
 
 NOINLINE u32 twice(u32 value) { return 2 * value; }
 
@@ -24,6 +29,7 @@ void on_svc(void)
 
 NOINLINE void interrupted(void)
 {
+    product = product * 0.5f + 1.0f;
     __asm volatile("mov r7, r7\n\tsvc 0\n\t.global behind_svc\nbehind_svc: mov r7, r7" ::: "memory");
 }
 
@@ -45,11 +51,16 @@ NOINLINE void run(void)
     }
 }
 
-void Reset_Handler(void)
+__attribute__((used)) void start(void)
 {
     rounds = sum = wanted = 0;
-    run();
+    product = 0;
+    R(0xE000ED88) = 0xF << 20; /* the FPU */
+    __asm volatile("dsb\n\tmsr psp, %0\n\tmsr control, %1\n\tisb\n\tbl run\n\tb ."
+                   ::"r"(task_stack + 128), "r"(2));
 }
+
+__attribute__((naked)) void Reset_Handler(void) { __asm volatile("b start"); }
 
 typedef void (*handler)(void);
 __attribute__((section(".vectors"), used)) const handler vectors[16] = {

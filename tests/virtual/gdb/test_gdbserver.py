@@ -15,7 +15,7 @@ from gdb_remote import Remote, escaped, unescaped
 
 SECTOR_BYTES = 16384
 INTERRUPT, TRAP, SEGV = 2, 5, 11
-TO_THREAD_MAIN = 0xFFFFFFF9  # EXC_RETURN: thread mode, main stack, no FP registers
+TO_TASK = 0xFFFFFFED  # EXC_RETURN: thread mode, process stack, FP registers in the frame
 SVC, HARD_FAULT = 11, 3
 NOWHERE = 0x60000000  # external memory that the board does not have
 HERE = Path(__file__).parent
@@ -157,8 +157,8 @@ def test_frame_in_a_handler_names_what_it_interrupted(server, remote: Remote) ->
     symbols, holds = server.program.symbols, server.program.holds
     run_to(remote, symbols["on_svc"])
     assert remote.register("xpsr") & 0x1FF == SVC
-    assert remote.register("lr") == TO_THREAD_MAIN
-    frame = remote.words(remote.register("sp"), 8)
+    assert remote.register("lr") == TO_TASK
+    frame = remote.words(remote.register("psp"), 8)
     assert frame[6] == symbols["behind_svc"] & ~1
     assert holds("interrupted", frame[6])
     assert holds("run", frame[5] & ~1)  # the caller of what was interrupted
@@ -173,7 +173,7 @@ def test_fault_is_caught_at_its_handler_and_leads_to_its_cause(server, remote: R
     stop = remote.go()
     assert (stop.signal, stop.pc) == (SEGV, symbols["on_hard_fault"] & ~1)
     assert remote.register("xpsr") & 0x1FF == HARD_FAULT
-    frame = remote.words(remote.register("sp"), 8)
+    frame = remote.words(remote.register("psp"), 8)
     assert frame[0] == NOWHERE
     assert holds("faulty", frame[6])
     assert remote.words(0xE000ED38) == (NOWHERE,)  # BFAR
@@ -181,6 +181,7 @@ def test_fault_is_caught_at_its_handler_and_leads_to_its_cause(server, remote: R
 
 SCRIPT = """
 set pagination off
+set mem inaccessible-by-default off
 directory {sources}
 target extended-remote :{port}
 monitor reset halt
