@@ -10,7 +10,8 @@ from farm.virtual.hook import Edge, EdgeHook
 from farm.virtual.memory_timing import MemoryTiming
 from farm.virtual.parts import Part
 from farm.virtual.pricing import Pricer
-from farm.virtual.scs import SystemControl
+from farm.virtual.scs import DIV_0_TRP, UNALIGN_TRP, SystemControl
+from farm.virtual.strict import Strict
 from farm.virtual.traps import Traps
 
 
@@ -23,19 +24,26 @@ class Code:
         pricer: Pricer,
         hook: EdgeHook,
         traps: Traps,
+        strict: Strict,
         runner: Runner,
         scs: SystemControl,
         memory: MemoryTiming,
     ) -> None:
         self._part, self.pricer, self._hook = part, pricer, hook
-        self._traps, self._runner, self._scs = traps, runner, scs
+        self._traps, self._strict, self._runner, self._scs = traps, strict, runner, scs
         self._memory, hook.stall = memory, memory.stall
         self.fpu_missing = False  # the block at the PC needs the FPU, which is off
 
     def price(self, edge: Edge) -> bool:
-        """Fill in a new edge; False stops the core before a block that needs a hook or an FPU."""
+        """Fill in a new edge; False stops the core before a block that needs a hook or an FPU.
+
+        A known edge comes again when its block is entered with an address that is not aligned.
+        """
+        if edge.strict:
+            self._distrust(edge.cur)
+            return False
         block = self.pricer.block(edge.cur)
-        if self._traps.find(block):
+        if self._traps.find(block) | self._strict.find(edge.cur):
             return False
         edge.floating = any(i.floating for i in block.instrs)
         if edge.floating and not self._scs.fpu_enabled:
@@ -44,6 +52,7 @@ class Code:
         edge.cost = self.pricer.price(edge.prev, edge.cur)
         edge.instructions = len(block.instrs)
         edge.plan = self._memory.plan(edge.cur, block)
+        edge.strict = self._strict.forms(edge.prev, edge.cur)
         return True
 
     def prepare_step(self, pc: int) -> bool:
@@ -54,14 +63,23 @@ class Code:
         with suppress(BusFault):  # nothing to run there: the step will tell
             block = self.pricer.block(pc | 4 << 32)
             self._traps.find(block)
+            self._strict.watch(pc | 4 << 32)
             return bool(block.instrs) and block.instrs[0].floating and self._hook.postponed()
         return False
 
-    def watch_divisions(self, watched: bool) -> bool:
-        """Stop at divisions by zero, or do not; whether that is a change."""
-        if watched is self._traps.divisions:
+    def _distrust(self, block: int) -> None:
+        c = self._hook.counters
+        prev, before = c.prev, c.before
+        self.forget()
+        self._strict.distrust(block)
+        c.prev, c.before = prev, before
+
+    def follow(self, control: int) -> bool:
+        """Watch divisions by zero and all unaligned words as CCR says; whether that is new."""
+        divisions, words = bool(control & DIV_0_TRP), bool(control & UNALIGN_TRP)
+        if (divisions, words) == (self._traps.divisions, self._strict.all_words):
             return False
-        self._traps.divisions = watched
+        self._traps.divisions, self._strict.all_words = divisions, words
         self.forget()
         return True
 
@@ -86,4 +104,5 @@ class Code:
         self._hook.forget()
         self._memory.forget()
         self._traps.forget()
+        self._strict.forget()
         self._runner.stale = True

@@ -70,6 +70,7 @@ class Runner:
         self._skip: int | None = None
         self._remembers = False  # Unicorn has the rights of a page that may change its mind
         self._trap: tuple[Stop, int] | None = None
+        self._undo: Callable[[], object] | None = None
         self._breakpoints: dict[int, Any] = {}
         self.stale = False  # translated code may be out of date
         self.active = False  # inside Unicorn
@@ -89,10 +90,13 @@ class Runner:
             self._breakpoints[address] = handle
             self.stale = True
 
-    def trap(self, stop: Stop, address: int = 0) -> None:
-        """For hooks: end the run at the instruction that runs now, as if it had not started."""
+    def trap(self, stop: Stop, address: int = 0, undo: Callable[[], object] | None = None) -> None:
+        """For hooks: end the run at the instruction that runs now, as if it had not started.
+
+        `undo()` is called once the core has stopped.
+        """
         if self._trap is None:
-            self._trap = (stop, address)
+            self._trap, self._undo = (stop, address), undo
         self._core.uc.emu_stop()
 
     def forget_pages(self) -> None:
@@ -138,6 +142,9 @@ class Runner:
             error = caught.errno
         finally:
             self.active = False
+        if self._undo:
+            self._undo()
+            self._undo = None
         return self._classify(error, core.pc, count)
 
     def _classify(self, error: int | None, pc: int, count: int) -> Event:

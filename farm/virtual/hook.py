@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import unicorn
@@ -20,6 +21,11 @@ _MASKS = (
     arm_const.UC_ARM_REG_BASEPRI,
     arm_const.UC_ARM_REG_FAULTMASK,
 )
+GENERAL = (
+    *range(arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R0 + 13),
+    arm_const.UC_ARM_REG_SP,
+    arm_const.UC_ARM_REG_LR,
+)
 _TOTALS = ("cycles", "blocks", "instructions", "prev", "before", "cost", "event")
 _FLAGS_32 = ("stop", "stopped", "off", "watch")
 _READS = ("idle_reads", "idle_limit", "status_bit", "used", "slot_mask")
@@ -34,7 +40,8 @@ class Edge(ctypes.Structure):
         ("cost", ctypes.c_uint32),
         ("instructions", ctypes.c_uint32),
         ("plan", ctypes.c_void_p),
-        ("floating", ctypes.c_uint64),
+        ("floating", ctypes.c_uint32),
+        ("strict", ctypes.c_uint32),
     )
 
 
@@ -54,6 +61,9 @@ class Counters(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("price", "emu_stop", "reg_read")),
         ("mask_ids", ctypes.c_int * 3),
         ("attention", ctypes.c_uint32),
+        ("general_ids", ctypes.c_int * 15),
+        ("forms", ctypes.POINTER(ctypes.c_uint64)),
+        ("mem_read", ctypes.c_void_p),
         ("sent", ctypes.c_uint32),
         ("sent_size", ctypes.c_uint32),
         ("sent_bytes", ctypes.c_void_p),
@@ -105,6 +115,8 @@ class EdgeHook:
         c.price = address_of(self._callback)
         c.emu_stop, c.reg_read = address_of(uclib.uc_emu_stop), address_of(uclib.uc_reg_read)
         c.mask_ids[:] = _MASKS
+        c.general_ids[:] = GENERAL
+        c.mem_read = address_of(uclib.uc_mem_read)
         self.add_native(unicorn.UC_HOOK_BLOCK, library.block, ctypes.addressof(c))
 
     def forget(self) -> None:
@@ -168,7 +180,8 @@ class EdgeHook:
                 core.emu_stop()
                 return
             self._known[c.prev, cur] = edge
-        if edge.floating and self.postponed():
+        look = edge.strict and self._misaligned(edge.strict) and not self._price(edge)
+        if look or (edge.floating and self.postponed()):
             c.stopped = 1
             core.emu_stop()
             return
@@ -177,3 +190,21 @@ class EdgeHook:
         c.instructions += edge.instructions
         c.blocks += 1
         c.fuel -= size >> 1
+
+    def _misaligned(self, first: int) -> bool:
+        """What misaligned() of native/strict.c does, in Python."""
+        words = (int(self.counters.forms[i]) for i in count(first))
+        return any(form_value(self._core, form, words) for form in iter(words.__next__, 0))
+
+
+def form_value(core: Any, form: int, offsets: Iterator[int]) -> int:
+    """A form of alignment.py, modulo 4; `offsets` gives those from SP of the words in it."""
+    factors = ((register, form >> 2 * n & 3) for n, register in enumerate(GENERAL))
+    total = (form >> 30) + sum(f * int(core.reg_read(r)) for r, f in factors if f)
+    stack = core.reg_read(arm_const.UC_ARM_REG_SP)
+    for lane in range(32, form.bit_length(), 2):
+        factor = form >> lane & 3
+        if factor:
+            read = core.mem_read(stack + next(offsets), 4)
+            total += factor * int.from_bytes(read, "little")
+    return int(total & 3)

@@ -33,6 +33,7 @@ from farm.virtual.pricing import Pricer, load_model
 from farm.virtual.protection import Protection
 from farm.virtual.sleep import Sleep
 from farm.virtual.stops import Stops
+from farm.virtual.strict import Strict
 from farm.virtual.traps import Traps
 from farm.virtual.watchpoints import Watchpoints
 
@@ -107,17 +108,12 @@ class Machine:
         event, control = self._sleep.send_event, self.protection_changes
         traps = Traps(self._core, self._runner, timed, event, control)
         pricer = Pricer(model, self._bus.fetch)
-        self._code = Code(part, pricer, self._hook, traps, self._runner, self._scs, self.memory)
-        self._stops = Stops(
-            self._core,
-            self._hook,
-            self._runner,
-            self._code,
-            self._exceptions,
-            self._protection,
-            self._watchpoints,
-            self._debug,
+        strict = Strict(self._core, self._hook, self._runner, pricer, self._bus.fetch)
+        self._code = Code(
+            part, pricer, self._hook, traps, strict, self._runner, self._scs, self.memory
         )
+        parts = (self._core, self._hook, self._runner, self._code, self._exceptions)
+        self._stops = Stops(*parts, self._protection, self._watchpoints, self._debug)
         self._fence = Fence(self._core.uc, self._bus, self._runner)
         self._fence.add(self._protection)
         self._fence.add(self._watchpoints)
@@ -184,6 +180,7 @@ class Machine:
         self._sleep.reset()
         self._protection.reset()
         self._protect = True
+        self._code.follow(self._scs.values[regs.CCR])
         self._code.forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
         self._debug.reset()
@@ -350,7 +347,7 @@ class Machine:
     def checks_change(self) -> None:
         """CCR or SCR: caches, or other instructions to be watched."""
         self.memory.update()
-        if self._code.watch_divisions(bool(self._scs.values[regs.CCR] & regs.DIV_0_TRP)):
+        if self._code.follow(self._scs.values[regs.CCR]):
             self._wake()
 
     def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:

@@ -71,6 +71,8 @@ void block(void *uc, u64 address, u32 size, void *user)
     }
     u64 cur = (address & 0xFFFFFFFFu) | (u64)size << 32;
     struct edge *edge = priced(c, c->prev, cur);
+    if (edge && edge->strict && misaligned(c, uc, edge->strict))
+        edge = c->price(edge) ? edge : 0; /* known and priced again: Python looks closer */
     if (!edge) {
         end_slice(c, uc);
         return;

@@ -19,7 +19,8 @@ struct edge {
     u32 cost;         /* cycles */
     u32 instructions; /* of cur */
     struct plan *plan; /* of cur, by memory.h; 0: memory answers at once */
-    u64 floating; /* cur holds a floating-point instruction */
+    u32 floating; /* cur holds a floating-point instruction */
+    u32 strict;   /* index of the first of its forms; 0: none */
 };
 
 struct counters {
@@ -46,6 +47,9 @@ struct counters {
     int (*reg_read)(void *uc, int id, void *value);
     int mask_ids[3];
     u32 attention; /* an exception may have become ready: look before the next block */
+    int general_ids[15];
+    const u64 *forms; /* what must be 0 modulo 4: lists that end with 0 */
+    int (*mem_read)(void *uc, u64 address, void *bytes, u64 size);
     u32 sent; /* bytes waiting in sent_bytes */
     u32 sent_size;
     u8 *sent_bytes;
@@ -55,6 +59,7 @@ struct counters {
 int attend(struct counters *c, void *uc, u32 pc); /* exceptions.c */
 int postponed(struct counters *c);
 int preserve(struct counters *c, void *uc);
+int misaligned(struct counters *c, void *uc, u32 first); /* strict.c */
 
 struct page {
     u32 regs[256];
