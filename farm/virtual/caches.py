@@ -11,19 +11,20 @@ import ctypes
 from dataclasses import dataclass
 
 _WORD = ctypes.c_uint32
-_SEARCHED_WAYS = 8  # more are found through a table by line
+_SEARCHED_WAYS = 4  # more are found through a table by line
 
 
 class CacheState(ctypes.Structure):
     """`struct cache` of native/memory.h."""
 
     _fields_ = (
-        *((name, ctypes.c_uint64) for name in ("clock", "hits", "misses")),
+        *((name, ctypes.c_uint64) for name in ("clock", "hits", "misses", "losses")),
         *((name, _WORD) for name in ("line_shift", "row_shift", "set_mask", "ways")),
         ("tags", ctypes.POINTER(_WORD)),
         ("filled", ctypes.POINTER(_WORD)),
         ("stamps", ctypes.POINTER(ctypes.c_uint64)),
         ("where", ctypes.POINTER(ctypes.c_uint8)),
+        ("late", ctypes.c_void_p),
     )
 
 
@@ -65,20 +66,18 @@ class Cache:
         for array in (self._tags, self._filled, self._stamps, self._where):
             if array is not None:
                 ctypes.memset(array, 0, ctypes.sizeof(array))
-        self.state.clock += 1
+        self.state.losses += 1
 
     def drop(self, set_index: int, way: int) -> None:
         """Empty one slot, if there is such a one."""
         if set_index <= self.state.set_mask and way < self.state.ways:
             self._empty(set_index * self.state.ways + way)
-            self.state.clock += 1
 
     def drop_line(self, address: int) -> None:
         """Empty the line that holds an address, if it is there."""
         slot = self._slot_of(address >> self.state.line_shift)
         if slot is not None:
             self._empty(slot)
-            self.state.clock += 1
 
     def look_up(self, start: int, last: int) -> tuple[int, int]:
         """(missing rows, a bit for each missing row of the first line), which are there now.
@@ -131,6 +130,7 @@ class Cache:
         return slot
 
     def _empty(self, slot: int) -> None:
+        self.state.losses += self._tags[slot] != 0
         if self._where is not None and self._tags[slot]:
             self._where[self._tags[slot] - 1] = 0
         self._tags[slot] = self._filled[slot] = self._stamps[slot] = 0

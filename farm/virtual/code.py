@@ -31,7 +31,8 @@ class Code:
     ) -> None:
         self._part, self.pricer, self._hook = part, pricer, hook
         self._traps, self._strict, self._runner, self._scs = traps, strict, runner, scs
-        self._memory, hook.stall = memory, memory.stall
+        self._memory = memory
+        memory.attach(hook)
         self.fpu_missing = False  # the block at the PC needs the FPU, which is off
 
     def price(self, edge: Edge) -> bool:

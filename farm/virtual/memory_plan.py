@@ -37,6 +37,7 @@ class Group(ctypes.Structure):
         ("shifts", ctypes.c_uint8 * 2),
         ("store", ctypes.c_uint16),
         ("beats", ctypes.c_uint16),
+        ("slot", _WORD),
     )
 
 
@@ -47,9 +48,12 @@ class Plan(ctypes.Structure):
         ("memory", ctypes.c_void_p),
         ("code", ctypes.POINTER(Region)),
         ("seen", ctypes.c_void_p),
-        ("stamp", ctypes.c_uint64),
+        ("losses", ctypes.c_uint64),
+        ("touched", ctypes.c_uint64),
+        ("next", ctypes.c_void_p),
         ("groups", ctypes.POINTER(Group)),
-        *((name, _WORD) for name in ("start", "last", "lines", "group_count", "register_count")),
+        *((name, _WORD) for name in ("start", "last", "lines", "late")),
+        *((name, _WORD) for name in ("group_count", "register_count")),
         *((name, _WORD) for name in ("known", "unknown")),
         ("registers", ctypes.c_uint8 * 16),
     )

@@ -24,7 +24,7 @@ from farm.virtual.bus import Bus, BusFault
 from farm.virtual.core import Core
 from farm.virtual.decode import Block
 from farm.virtual.flash_controller import ACR
-from farm.virtual.hook import Edge
+from farm.virtual.hook import Edge, EdgeHook
 from farm.virtual.memory_costs import Costs
 from farm.virtual.memory_plan import NO_REGISTER, Group, Planned, Region, Rules, planned
 from farm.virtual.parts import Part
@@ -90,6 +90,7 @@ class MemoryTiming:
         cached, beat_bytes = part.core == "cortex-m7", table["beat_bytes"] if table else 0
         self._rules = Rules(cached, cached, self._costs.row_bytes, beat_bytes)
         self._planned: dict[int, Planned] = {}
+        self._library: ctypes.CDLL | None = None
         self._pages: set[int] = set()  # KiB in which literals lie
         self._state = _Memory()
         self._state.register_ids[:] = _REGISTERS
@@ -135,6 +136,7 @@ class MemoryTiming:
 
     def update(self) -> None:
         """A register that decides about costs was written: clocks, FLASH_ACR or CCR."""
+        self._settle()
         acr, control = self._flash.page[ACR], self._scs.values[CCR]
         self._costs.update(self._clocks.clocks(), acr, self._flash.wait_states, control)
 
@@ -157,10 +159,21 @@ class MemoryTiming:
         """Whether a word that was taken for constant may lie in these bytes."""
         return any(p in self._pages for p in range(address >> 10, (address + size - 1 >> 10) + 1))
 
+    def attach(self, hook: EdgeHook) -> None:
+        """Let the hook count with it."""
+        self._library, hook.stall = hook.library, self.stall
+
     def forget(self) -> None:
         """Drop what was derived from code; the edges with its plans are gone already."""
+        self._settle()
         self._planned.clear()
         self._pages.clear()
+
+    def _settle(self) -> None:
+        """Have the native code write what it has put off: it may keep no plan beyond this."""
+        if self._library:
+            for cache in self._costs.caches.values():
+                self._library.settle(ctypes.byref(cache.state))
 
     def stall(self, edge: Edge) -> int:
         """Cycles that the block of an edge waits: memory_stall() of native/memory.c in Python."""

@@ -12,9 +12,25 @@ static u32 slot_of(struct cache *c, u32 line)
     return ~0u;
 }
 
+/* Write the stamps of lines that were found without looking: before anything depends on them. */
+void settle(struct cache *c)
+{
+    for (struct plan *p = c->late; p; p = p->next) {
+        p->late = 0;
+        for (u32 i = 0; i < p->lines; i++) {
+            u32 slot = slot_of(c, (p->start >> c->line_shift) + i);
+            u64 stamp = p->touched + i + 1;
+            if (slot != ~0u && c->stamps[slot] < stamp)
+                c->stamps[slot] = stamp;
+        }
+    }
+    c->late = 0;
+}
+
 /* Give a line the slot that is unused for longest; an empty one has the stamp 0. */
 static u32 replace(struct cache *c, u32 line)
 {
+    settle(c);
     u32 first = (line & c->set_mask) * c->ways, slot = first;
     u64 oldest = c->stamps[first];
     for (u32 way = first + 1; way < first + c->ways; way++) { /* without a branch to mispredict */
@@ -22,6 +38,7 @@ static u32 replace(struct cache *c, u32 line)
         slot = stamp < oldest ? way : slot;
         oldest = stamp < oldest ? stamp : oldest;
     }
+    c->losses += c->tags[slot] != 0;
     if (c->where) {
         if (c->tags[slot])
             c->where[c->tags[slot] - 1] = 0;
@@ -72,15 +89,19 @@ static u32 fetch(struct plan *p, const struct edge *e)
     struct cache *c = r->cache;
     if (!c)
         return 0;
-    if (p->seen == c && p->stamp == c->clock) { /* nothing else was looked up since */
+    if (p->seen == c && p->losses == c->losses) {
+        p->touched = c->clock;
+        c->clock += p->lines;
         c->hits += p->lines;
+        if (!p->late)
+            p->late = 1, p->next = c->late, c->late = p;
         return 0;
     }
     u64 before = c->clock;
     u32 first, missing = look_up_all(c, p->start, p->last, &first), stall = 0;
     p->lines = (u32)(c->clock - before);
     p->seen = missing ? 0 : c;
-    p->stamp = c->clock;
+    p->losses = c->losses;
     if (!missing || !r->row_cycles)
         return missing * r->stall;
     u32 row = (p->start & ((1u << c->line_shift) - 1)) >> c->row_shift;
@@ -93,10 +114,9 @@ static u32 fetch(struct plan *p, const struct edge *e)
     return stall + (r->row_cycles > runs ? missing * (r->row_cycles - runs) : 0);
 }
 
-static u32 transfer(struct memory *m, const struct region *r, const struct group *g, u32 at)
+static u32 transfer(struct memory *m, const struct region *r, struct group *g, u32 at)
 {
     struct cache *c = r->cache;
-    u32 first;
     if (!c) {
         m->uncached += g->beats;
         return g->store ? 0 : g->beats * r->stall;
@@ -104,7 +124,16 @@ static u32 transfer(struct memory *m, const struct region *r, const struct group
     if (g->store && !r->allocates)
         return 0;
     at = at - r->base + r->origin;
+    u32 first, line = at >> c->line_shift;
+    if (g->slot < (c->set_mask + 1) * c->ways && c->tags[g->slot] == line + 1 && (at + g->last) >> c->line_shift == line &&
+        c->row_shift == c->line_shift) { /* as a stream mostly does */
+        c->hits++;
+        c->stamps[g->slot] = ++c->clock;
+        return 0;
+    }
     u32 missing = look_up_all(c, at, at + g->last, &first);
+    u32 slot = slot_of(c, line);
+    g->slot = slot == ~0u ? 0 : slot;
     return g->store ? 0 : missing * r->stall;
 }
 
