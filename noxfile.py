@@ -101,6 +101,13 @@ def qemu(session: nox.Session) -> None:
     run(session, "python", "tests/virtual/qemu/run.py", *session.posargs)
 
 
+@nox.session(default=False)
+def timing(session: nox.Session) -> None:
+    """Put the virtual boards' cycles beside published silicon, into docs/timing-figures.md."""
+    with rack(session):
+        run(session, "python", "-m", "tests.virtual.workloads.figures", *session.posargs)
+
+
 def run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run `program` of the shared environment, which is made or brought up to date first."""
     prepare(session)
