@@ -141,14 +141,6 @@ def clamped_bytes(graph: Graph, op: Op) -> int:
     return _clamped(op, _sizes(graph, op))
 
 
-def whole_windows(graph: Graph, op: Op) -> int:
-    """Windows of which no tap lies outside of the input."""
-    size = _sizes(graph, op)
-    tops = [y * op.stride[0] - op.padding.top for y in range(size.out_h)]
-    rows = sum(_taps(top, op.kernel[0], op.dilation[0], size.in_h) == op.kernel[0] for top in tops)
-    return rows * sum(taps == op.kernel[1] for taps in _row_taps(op, size))
-
-
 def _sizes(graph: Graph, op: Op) -> _Sizes:
     return _Sizes(*graph.tensor(op.inputs[0]).shape, *graph.tensor(op.output).shape)
 

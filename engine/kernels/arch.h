@@ -16,12 +16,15 @@ typedef int32_t __attribute__((may_alias)) tr_word;
 #define TR_NO_INLINE __attribute__((noinline))
 
 /* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap.
- * TR_UNROLL stands before a loop whose count, at most 8, is known to the compiler. */
+ * TR_UNROLL stands before a loop whose count, at most 8, is known to the compiler, TR_ROLLED before
+ * one that runs a few times and shall stay short. */
 #if defined(__clang__)
 #define TR_NO_LIBRARY __attribute__((no_builtin))
+#define TR_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
 #define TR_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define TR_UNROLL _Pragma("GCC unroll 8")
+#define TR_ROLLED _Pragma("GCC unroll 1")
 #define TR_NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))
 #endif
 

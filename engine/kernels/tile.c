@@ -20,35 +20,44 @@
 
 /* r0: x; r1: pairs; r2, r3: pairs of inputs; r4: a weight word, r5: its low bytes
  * r6 to r9: sums of c0 of the four pixels; r10, r11, r12, lr: those of 256 * c1 + c0
- * sp + 0: out, 4: stride, 8: last, 12: x, 16: its end, 20: where the loop over groups is entered */
+ * sp + 0: out, 4: stride, 8: last, 12: x, 16: its end, 20: groups of a last round,
+ * or where they begin */
 
 #if TR_CORTEX_M7
 
-/* What a step needs first was loaded by the one before it: r4 the weights, r2 the first pixel. */
-#define FIRST_LOADS "ldr r4, [r1], #4 \n ldr r2, [r0] \n"
-#define STEP(at, next)                                                                            \
-    "sxtb16 r5, r4              \n ldr r3, [r0, #" at " + 4]   \n"                                 \
-    "smlad r10, r2, r4, r10     \n"                                                               \
-    "smlad r6, r2, r5, r6       \n ldr r2, [r0, #" at " + 8]   \n"                                 \
-    "smlad r11, r3, r4, r11     \n"                                                               \
-    "smlad r7, r3, r5, r7       \n ldr r3, [r0, #" at " + 12]  \n"                                 \
-    "smlad r12, r2, r4, r12     \n"                                                               \
-    "smlad r8, r2, r5, r8       \n ldr r2, [r0, #" at " + 16]" next "\n"                           \
-    "smlad lr, r3, r4, lr       \n ldr r4, [r1], #4            \n"                                 \
-    "smlad r9, r3, r5, r9       \n"
+/* A step is eight cycles, a product in each and a load or a widening beside most of them; a load
+ * is used two cycles later. What a step needs first was loaded by the one before it: r4 the weights,
+ * r2 and r3 two pixels. */
+#define FIRST_LOADS "ldr r4, [r1], #4 \n ldr r2, [r0] \n ldr r3, [r0, #4] \n"
+#define STEP(at, next, behind)                                                                    \
+    "sxtb16 r5, r4         \n smlad r10, r2, r4, r10 \n"                                          \
+    "smlad r11, r3, r4, r11 \n"                                                                   \
+    "smlad r6, r2, r5, r6   \n ldr r2, [r0, #" at " + 8]  \n"                                      \
+    "smlad r7, r3, r5, r7   \n ldr r3, [r0, #" at " + 12] \n"                                      \
+    "smlad r12, r2, r4, r12 \n"                                                                   \
+    "smlad lr, r3, r4, lr   \n ldr r4, [r1], #4           \n"                                      \
+    "smlad r8, r2, r5, r8   \n ldr r2, [r0, #" next "     \n"                                      \
+    "smlad r9, r3, r5, r9   \n ldr r3, [r0, #" behind "]  \n"
 /* The first step of all: no sums yet, the bias of c1 in lr. */
 #define FIRST_STEP                                                                                \
-    "sxtb16 r5, r4              \n ldr r3, [r0, #4]            \n"                                 \
-    "smlad r10, r2, r4, lr      \n"                                                               \
-    "smuad r6, r2, r5           \n ldr r2, [r0, #8]            \n"                                 \
-    "smlad r11, r3, r4, lr      \n"                                                               \
-    "smuad r7, r3, r5           \n ldr r3, [r0, #12]           \n"                                 \
-    "smlad r12, r2, r4, lr      \n"                                                               \
-    "smuad r8, r2, r5           \n ldr r2, [r0, #16]           \n"                                 \
-    "smlad lr, r3, r4, lr       \n ldr r4, [r1], #4            \n"                                 \
-    "smuad r9, r3, r5           \n"
-#define FIRST_GROUP FIRST_STEP STEP("16", "!")
-#define GROUP STEP("0", "") STEP("16", "!")
+    "sxtb16 r5, r4         \n smlad r10, r2, r4, lr \n"                                           \
+    "smlad r11, r3, r4, lr  \n"                                                                   \
+    "smuad r6, r2, r5       \n ldr r2, [r0, #8]           \n"                                      \
+    "smuad r7, r3, r5       \n ldr r3, [r0, #12]          \n"                                      \
+    "smlad r12, r2, r4, lr  \n"                                                                   \
+    "smlad lr, r3, r4, lr   \n ldr r4, [r1], #4           \n"                                      \
+    "smuad r8, r2, r5       \n ldr r2, [r0, #16]          \n"                                      \
+    "smuad r9, r3, r5       \n ldr r3, [r0, #20]          \n"
+#define LAST_STEP STEP("16", "32]!", "4")
+#define FIRST_GROUP FIRST_STEP LAST_STEP
+#define GROUP STEP("0", "16]", "20") LAST_STEP
+/* Groups of a last round first, by the bits of their number: a jump that nobody foresees is dear. */
+#define PLACE "str r5, [sp, #20] \n"
+#define ROUNDS                                                                                    \
+    "ldr r5, [sp, #20]      \n lsls r5, r5, #31           \n"                                      \
+    "bpl.w 2f               \n" GROUP "2: bcc.w 3f \n" GROUP GROUP                                \
+    "3: b.w 5f              \n 4:          \n" GROUP GROUP GROUP GROUP "5: \n"
+
 /* The word behind the weights is in r4 already; the two behind it come to r2 and r3. */
 #define END_LOADS "ldrd r2, r3, [r1], #8 \n"
 #define END_0 "r4"
@@ -78,6 +87,11 @@
     "smuad r8, r2, r5       \n smuad r9, r3, r5       \n"
 #define FIRST_GROUP FIRST_STEP STEP
 #define GROUP STEP STEP
+/* Rounds of four groups, entered so late that they end with the last. */
+#define PLACE                                                                                     \
+    "adr.w r6, 5f      \n adr.w r7, 3f      \n subs r7, r6, r7    @ bytes of a group \n"           \
+    "mls r6, r5, r7, r6 \n orr r6, r6, #1    \n str r6, [sp, #20]  \n"
+#define ROUNDS "ldr pc, [sp, #20] \n 4: \n" GROUP GROUP GROUP "3: \n" GROUP "5: \n"
 #define END_LOADS "ldm r1!, {r2, r3, r4} \n"
 #define END_0 "r2"
 #define END_1 "r3"
@@ -89,8 +103,8 @@
 
 #endif
 
-/* Sums: groups of four inputs, the first apart, then rounds of four that are entered so late that
- * they end with the last. All groups are of one length in bytes. */
+/* Sums: groups of four inputs, the first apart, then rounds of four and what is left of them. All
+ * groups are of one length in bytes. */
 #define TILE(end)                                                                                 \
     ".syntax unified                                    \n"                                       \
     "push {r4-r11, lr}                                  \n"                                       \
@@ -100,22 +114,12 @@
     "add r6, r0, r5, lsl #5                             \n"                                       \
     "strd r0, r6, [sp, #12]                             \n"                                       \
     "sub r5, r5, #1                                     \n"                                       \
-    "and r5, r5, #3             @ groups of a last round \n"                                      \
-    "adr.w r6, 4f                                       \n"                                       \
-    "adr.w r7, 3f                                       \n"                                       \
-    "subs r7, r6, r7            @ bytes of a group       \n"                                      \
-    "mls r6, r5, r7, r6                                 \n"                                       \
-    "orr r6, r6, #1                                     \n"                                       \
-    "str r6, [sp, #20]                                  \n"                                       \
+    "and r5, r5, #3             @ groups of a last round \n" PLACE                                \
     "ldr lr, [r1], #4                                   \n"                                       \
-    "1:                         @ two channels           \n" FIRST_LOADS FIRST_GROUP              \
-    "ldr pc, [sp, #20]                                  \n"                                       \
-    "2:                                                 \n" GROUP GROUP GROUP                     \
-    "3:                                                 \n" GROUP                                 \
-    "4:                                                 \n"                                       \
+    "1:                         @ two channels           \n" FIRST_LOADS FIRST_GROUP ROUNDS       \
     "ldr r5, [sp, #16]                                  \n"                                       \
     "cmp r0, r5                                         \n"                                       \
-    "bne.w 2b                                           \n" end                                   \
+    "bne.w 4b                                           \n" end                                   \
     "str r0, [sp]                                       \n"                                       \
     "ldr lr, [r1], #4                                   \n"                                       \
     "ldr r0, [sp, #12]                                  \n"                                       \
@@ -124,44 +128,42 @@
     "add sp, sp, #24                                    \n"                                       \
     "pop {r4-r11, pc}                                   \n"
 
-/* 256 * c1 alone. */
-#define PART_C1                                                                                   \
-    "sub r10, r10, r6 \n sub r11, r11, r7 \n sub r12, r12, r8 \n sub lr, lr, r9 \n"
-
 /* Bytes of c0 and c1, side by side, to the four pixels; r0: out, s: stride, l: last. */
 #define STORE(s, l)                                                                               \
-    "bfi r7, r11, #8, #8 \n strh r7, [r0, " s "]         \n"                                       \
-    "bfi r8, r12, #8, #8 \n strh r8, [r0, " s ", lsl #1] \n"                                       \
-    "bfi r9, lr, #8, #8  \n strh r9, [r0, " l "]         \n"                                       \
-    "bfi r6, r10, #8, #8 \n strh r6, [r0], #2            \n"
+    "bfi r7, r11, #8, #8           \n bfi r8, r12, #8, #8 \n strh r7, [r0, " s "] \n"              \
+    "bfi r9, lr, #8, #8            \n strh r8, [r0, " s ", lsl #1]                \n"              \
+    "bfi r6, r10, #8, #8           \n strh r9, [r0, " l "]                        \n"              \
+    "strh r6, [r0], #2             \n"
 
 /* Ends with bias of c0, factor of c0, factor of c1: see engine/requantise.py. */
-#define ROUND_ONE(a, b, shift)                                                                    \
-    "smmul " a ", " a ", " END_1 " \n smmul " b ", " b ", " END_2 "          \n"                   \
-    "ssat " a ", #8, " a ", asr #" shift " \n ssat " b ", #8, " b ", asr #" shift "\n"
-#define BIAS_C0(a) "add " a ", " END_0 ", " a ", lsl #8 \n"
+#define PART(c0, c1)                                                                              \
+    "sub " c1 ", " c1 ", " c0 " \n add " c0 ", " END_0 ", " c0 ", lsl #8 \n"
+#define SCALE_C0(a) "smmul " a ", " a ", " END_1 " \n"
+#define SCALE_C1(a) "smmul " a ", " a ", " END_2 " \n"
 #define END_ONE(shift)                                                                            \
-    END_LOADS PART_C1                                                                             \
-    BIAS_C0("r6") BIAS_C0("r7") BIAS_C0("r8") BIAS_C0("r9")                                       \
+    END_LOADS PART("r6", "r10") PART("r7", "r11") PART("r8", "r12") PART("r9", "lr")              \
     "ldm sp, {r0, " END_0 ", r5} \n"                                                              \
-    ROUND_ONE("r7", "r11", shift) ROUND_ONE("r8", "r12", shift)                                   \
-    ROUND_ONE("r9", "lr", shift) ROUND_ONE("r6", "r10", shift) STORE(END_0, "r5")
+    SCALE_C0("r7") SCALE_C1("r11") SCALE_C0("r8") SCALE_C1("r12")                                 \
+    SAT("r7", shift) SCALE_C0("r9") SAT("r11", shift) SCALE_C1("lr")                              \
+    SAT("r8", shift) SCALE_C0("r6") SAT("r12", shift) SCALE_C1("r10")                             \
+    SAT("r9", shift) SAT("lr", shift) SAT("r6", shift) SAT("r10", shift) STORE(END_0, "r5")
+#define SAT(a, shift) "ssat " a ", #8, " a ", asr #" shift " \n"
 
 /* Ends with multiplier, addend, shift of c1, bias of c0, the same three of c0: tr_output. */
-#define TWICE_C1(a) "asr " a ", " a ", #7 \n"
-#define TWICE_C0(a) "add " a ", r5, " a ", lsl #1 \n"
-#define ROUND_TWICE(a, m, k, e)                                                                   \
-    "smmlar r5, " a ", " m ", " k " \n add r5, r5, " a ", asr #31 \n"                              \
-    "asr r5, r5, " e "              \n ssat " a ", #8, r5         \n"
+#define TWICE_C1(c0, c1) "sub " c1 ", " c1 ", " c0 " \n asr " c1 ", " c1 ", #7 \n"
+#define TWICE_C0(c0) "add " c0 ", r5, " c0 ", lsl #1 \n"
+#define ROUND_TWICE(a, b, m, k, e)                                                                \
+    "smmlar r5, " a ", " m ", " k " \n smmlar r0, " b ", " m ", " k " \n"                          \
+    "add r5, r5, " a ", asr #31     \n add r0, r0, " b ", asr #31     \n"                          \
+    "asr r5, r5, " e "              \n asr r0, r0, " e "              \n"                          \
+    "ssat " a ", #8, r5             \n ssat " b ", #8, r0             \n"
 #define END_ANY                                                                                   \
-    END_LOADS PART_C1                                                                             \
-    TWICE_C1("r10") TWICE_C1("r11") TWICE_C1("r12") TWICE_C1("lr")                                \
-    ROUND_TWICE("r10", END_0, END_1, END_2) ROUND_TWICE("r11", END_0, END_1, END_2)               \
-    ROUND_TWICE("r12", END_0, END_1, END_2) ROUND_TWICE("lr", END_0, END_1, END_2)                \
-    "ldr r5, [r1], #4 \n"                                                                         \
-    TWICE_C0("r6") TWICE_C0("r7") TWICE_C0("r8") TWICE_C0("r9") END_MORE                          \
-    ROUND_TWICE("r6", MORE_0, MORE_1, MORE_2) ROUND_TWICE("r7", MORE_0, MORE_1, MORE_2)           \
-    ROUND_TWICE("r8", MORE_0, MORE_1, MORE_2) ROUND_TWICE("r9", MORE_0, MORE_1, MORE_2)           \
+    END_LOADS TWICE_C1("r6", "r10") TWICE_C1("r7", "r11")                                         \
+    TWICE_C1("r8", "r12") TWICE_C1("r9", "lr")                                                    \
+    ROUND_TWICE("r10", "r11", END_0, END_1, END_2) ROUND_TWICE("r12", "lr", END_0, END_1, END_2)  \
+    "ldr r5, [r1], #4 \n" END_MORE                                                                \
+    TWICE_C0("r6") TWICE_C0("r7") TWICE_C0("r8") TWICE_C0("r9")                                   \
+    ROUND_TWICE("r6", "r7", MORE_0, MORE_1, MORE_2) ROUND_TWICE("r8", "r9", MORE_0, MORE_1, MORE_2) \
     "ldm sp, {r0, r2, r3} \n" STORE("r2", "r3")
 
 #define TR_NAKED __attribute__((naked, noinline))
@@ -189,14 +191,17 @@ TR_NAKED void tr_tile_any(TR_ARGUMENTS)
     __asm__ volatile(TILE(END_ANY));
 }
 
-/* r0 to r3: arguments; r4 to r7: words of the four pixels, then their odd bytes; r8 to r11: even;
- * r12: pixel_bytes behind the first, lr: behind the second pixel, in r1 of the third. */
+/* r0, r12, lr, r1: where the four pixels are; r2: words left in a row; r3: x
+ * r4 to r7: words of the pixels, then their odd bytes; r8 to r11: even bytes
+ * sp + 0: words of a row, 40: rows left, 44: skip */
 TR_NAKED void tr_widen4(__attribute__((unused)) const int8_t *from,
-                         __attribute__((unused)) int32_t pixel_bytes,
-                         __attribute__((unused)) int32_t groups, __attribute__((unused)) tr_word *x)
+                        __attribute__((unused)) int32_t step, __attribute__((unused)) int32_t words,
+                        __attribute__((unused)) tr_word *x, __attribute__((unused)) int32_t rows,
+                        __attribute__((unused)) int32_t skip)
 {
     __asm__ volatile(".syntax unified           \n"
                      "push {r4-r11, lr}         \n"
+                     "str r2, [sp, #-4]!        \n"
                      "add r12, r0, r1           \n"
                      "add lr, r12, r1           \n"
                      "add r1, lr, r1            \n"
@@ -217,6 +222,16 @@ TR_NAKED void tr_widen4(__attribute__((unused)) const int8_t *from,
                      "stm r3!, {r8-r11}         \n"
                      "stm r3!, {r4-r7}          \n"
                      "bne 1b                    \n"
+                     "ldrd r4, r5, [sp, #40]    \n"
+                     "ldr r2, [sp]              \n"
+                     "add r0, r0, r5            \n"
+                     "add r12, r12, r5          \n"
+                     "add lr, lr, r5            \n"
+                     "add r1, r1, r5            \n"
+                     "subs r4, r4, #1           \n"
+                     "str r4, [sp, #40]         \n"
+                     "bne 1b                    \n"
+                     "add sp, sp, #4            \n"
                      "pop {r4-r11, pc}          \n");
 }
 
@@ -318,10 +333,12 @@ void tr_tile_any(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_s
     }
 }
 
-void tr_widen4(const int8_t *from, int32_t pixel_bytes, int32_t groups, tr_word *x)
+void tr_widen4(const int8_t *from, int32_t step, int32_t words, tr_word *x, int32_t rows,
+               int32_t skip)
 {
-    for (int32_t p = 0; p < 4; p++)
-        tr_widen(from + p * pixel_bytes, groups, x + p);
+    for (int32_t y = 0; y < rows; y++, from += 4 * words + skip, x += TR_GROUP_WORDS * words)
+        for (int32_t p = 0; p < 4; p++)
+            tr_widen(from + p * step, words, x + p);
 }
 
 #endif

@@ -26,13 +26,15 @@ struct tr_slots {
     int32_t stride, last, groups;
 };
 
-/* Four neighbouring pixels of `groups` * 4 bytes each, from `from` on, into all slots of x. */
-void tr_widen4(const int8_t *from, int32_t pixel_bytes, int32_t groups, tr_word *x);
+/* Four windows, `step` bytes apart, into all slots of x: from each, `rows` rows of `words` words
+ * (both 1 or more), `skip` bytes between two of them. */
+void tr_widen4(const int8_t *from, int32_t step, int32_t words, tr_word *x, int32_t rows,
+               int32_t skip);
 
-/* One pixel's groups into a slot: x is the scratch plus the slot's number. */
-TR_INLINE tr_word *tr_widen(const int8_t *from, int32_t groups, tr_word *x)
+/* Words of one window into a slot; x: of that slot. */
+TR_INLINE tr_word *tr_widen(const int8_t *from, int32_t words, tr_word *x)
 {
-    for (; groups > 0; groups--, from += 4, x += TR_GROUP_WORDS) {
+    for (; words > 0; words--, from += 4, x += TR_GROUP_WORDS) {
         int32_t word = tr_load4(from);
         x[0] = tr_even(word);
         x[4] = tr_odd(word);

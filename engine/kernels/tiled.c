@@ -29,22 +29,61 @@ TR_INLINE int32_t tr_slot(int32_t pixel, int32_t count)
     return count == 2 && pixel == 1 ? 3 : pixel;
 }
 
-/* A window of `rows` rows of `row_bytes`, `stride` bytes apart, into a slot. */
-TR_INLINE void tr_widen_rows(const int8_t *from, int32_t stride, int32_t rows, int32_t row_bytes,
+/* Bytes behind the whole words of each row of a window; x: behind the words, of one slot. */
+TR_INLINE void tr_widen_tails(const int8_t *from, int32_t stride, int32_t rows, int32_t tail,
                               tr_word *x)
 {
-    int32_t words = row_bytes >> 2, tail = row_bytes & 3;
+    tr_half *half = (tr_half *)x;
+    for (int32_t y = 0, at = 0; y < rows; y++, from += stride)
+        TR_ROLLED
+        for (int32_t i = 0; i < tail; i++, at++)
+            half[8 * (at >> 1) + (at & 1)] = from[i];
+}
+
+/* A window of `rows` rows of `row_bytes`, `stride` bytes apart, into a slot. */
+static TR_NO_INLINE void tr_widen_window(const int8_t *from, int32_t stride, int32_t rows,
+                                         int32_t row_bytes, tr_word *x)
+{
+    int32_t words = row_bytes >> 2;
     const int8_t *row = from;
     for (int32_t y = 0; y < rows; y++, row += stride)
         x = tr_widen(row, words, x);
-    tr_half *half = (tr_half *)x;
-    row = from + 4 * words;
-    for (int32_t y = 0, at = 0; y < rows; y++, row += stride)
-        for (int32_t i = 0; i < tail; i++, at++)
-            half[8 * (at >> 1) + (at & 1)] = row[i];
+    tr_widen_tails(from + 4 * words, stride, rows, row_bytes & 3, x);
 }
 
-/* Scratch: 8 * inputs + 4 bytes, inputs rounded up to a multiple of four. */
+TR_INLINE void tr_widen_four_tails(const int8_t *from, int32_t step, int32_t stride, int32_t rows,
+                                   int32_t tail, tr_word *x)
+{
+    tr_widen_tails(from, stride, rows, tail, x);
+    tr_widen_tails(from + step, stride, rows, tail, x + 1);
+    tr_widen_tails(from + 2 * step, stride, rows, tail, x + 2);
+    tr_widen_tails(from + 3 * step, stride, rows, tail, x + 3);
+}
+
+static TR_NO_INLINE void tr_widen_any_tails(const int8_t *from, int32_t step, int32_t stride,
+                                            int32_t rows, int32_t tail, tr_word *x)
+{
+    TR_ROLLED
+    for (int32_t p = 4; p > 0; p--, from += step, x++)
+        tr_widen_tails(from, stride, rows, tail, x);
+}
+
+/* Four windows, `step` bytes apart. */
+static TR_NO_INLINE void tr_widen_windows(const int8_t *from, int32_t step, int32_t stride,
+                                          int32_t rows, int32_t row_bytes, tr_word *x)
+{
+    int32_t words = row_bytes >> 2, tail = row_bytes & 3;
+    if (words > 0)
+        tr_widen4(from, step, words, x, rows, stride - 4 * words);
+    x += TR_GROUP_WORDS * words * rows;
+    from += 4 * words;
+    if (tail == 1 && rows == 3) /* of an RGB image: loops unrolled */
+        tr_widen_four_tails(from, step, stride, 3, 1, x);
+    else if (tail > 0)
+        tr_widen_any_tails(from, step, stride, rows, tail, x);
+}
+
+/* Scratch: 8 * inputs + 8 bytes, inputs rounded up to a multiple of four. */
 void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 {
     int32_t in_c = op->conv.in_c, out_c = op->conv.out_c;
@@ -53,10 +92,12 @@ void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scrat
     for (int32_t left = op->conv.out_h * op->conv.out_w; left > 0; left -= 4) {
         int32_t count = left < 4 ? left : 4;
         if (count == 4 && (in_c & 3) == 0)
-            tr_widen4(in, in_c, op->groups, x);
+            tr_widen4(in, in_c, in_c >> 2, x, 1, 0);
+        else if (count == 4)
+            tr_widen_windows(in, in_c, 0, 1, in_c, x);
         else
             for (int32_t p = 0; p < count; p++)
-                tr_widen_rows(in + p * in_c, 0, 1, in_c, x + tr_slot(p, count));
+                tr_widen_window(in + p * in_c, 0, 1, in_c, x + tr_slot(p, count));
         tr_tile_pixels(op, x, count, to);
         in += 4 * in_c;
         to += 4 * out_c;
@@ -64,62 +105,61 @@ void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scrat
     tr_clamp(out, op->conv.out_h * op->conv.out_w * out_c, op->conv.clamp_min, op->conv.clamp_max);
 }
 
-/* The rows of a window, wherever they are; a row of nine bytes is that of an RGB image. */
-static TR_NO_INLINE void tr_widen_window(const int8_t *from, int32_t stride, int32_t rows,
-                                          int32_t row_bytes, tr_word *x)
+/* Whether windows at row y, of columns from `first` to `last`, are in the image as they are. */
+TR_INLINE int tr_is_inside(const tr_conv *op, int32_t y, int32_t first, int32_t last)
 {
-    if (rows == 3 && row_bytes == 9)
-        tr_widen_rows(from, stride, 3, 9, x);
-    else
-        tr_widen_rows(from, stride, rows, row_bytes, x);
+    return op->dilation_h == 1 && op->dilation_w == 1 && y >= 0 && first >= 0 &&
+           y + op->kernel_h <= op->in_h && last + op->kernel_w <= op->in_w;
 }
 
-/* Whether all taps of the window at row y and column `left` are side by side in the image. */
-TR_INLINE int tr_is_inside(const tr_conv *op, int32_t y, int32_t left)
+/* One window, by way of a patch where it is not in the image as it is. */
+static TR_NO_INLINE TR_NO_LIBRARY void tr_take_window(const tr_conv *op, const int8_t *in,
+                                                      int32_t y, int32_t column, int8_t *patch,
+                                                      tr_word *x)
 {
-    return op->dilation_h == 1 && op->dilation_w == 1 && y >= 0 && left >= 0 &&
-           y + op->kernel_h <= op->in_h && left + op->kernel_w <= op->in_w;
+    int32_t row_bytes = op->kernel_w * op->in_c, stride = op->in_w * op->in_c;
+    if (tr_is_inside(op, y, column, column)) {
+        in += y * stride + column * op->in_c;
+    } else {
+        tr_gather_patch(op, in, y, column, patch);
+        in = patch;
+        stride = row_bytes;
+    }
+    tr_widen_window(in, stride, op->kernel_h, row_bytes, x);
 }
 
-TR_INLINE void tr_take_window(const tr_tiled *op, const int8_t *in, int32_t y, int32_t left,
-                              tr_word *x)
-{
-    const tr_conv *conv = &op->conv;
-    int32_t row_bytes = conv->kernel_w * conv->in_c, stride = conv->in_w * conv->in_c;
-    tr_widen_window(in + (y * conv->in_w + left) * conv->in_c, stride, conv->kernel_h, row_bytes,
-                     x);
-}
-
-/* Scratch: 8 * inputs + 4 bytes, inputs rounded up to a multiple of four; where windows reach over
+/* Scratch: 8 * inputs + 8 bytes, inputs rounded up to a multiple of four; where windows reach over
  * the border or taps are apart, a patch of that many bytes behind it. */
-TR_NO_LIBRARY void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
+void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 {
     const tr_conv *conv = &op->conv;
     tr_word *x = scratch;
-    int8_t *patch = (int8_t *)(x + TR_GROUP_WORDS * op->groups + 1);
-    int32_t row_bytes = conv->kernel_w * conv->in_c;
-    int32_t left = conv->out_h * conv->out_w, pixel = 0;
-    int32_t count = left < 4 ? left : 4;
+    int8_t *patch = (int8_t *)(x + TR_GROUP_WORDS * op->groups + 2);
+    int32_t in_c = conv->in_c, stride = conv->in_w * in_c, step = conv->stride_w;
+    int32_t y = -conv->pad_top, end = conv->out_w * step - conv->pad_left;
+    int32_t column = -conv->pad_left; /* of the next window */
     int8_t *to = out;
-    for (int32_t oy = 0; oy < conv->out_h; oy++) {
-        for (int32_t ox = 0; ox < conv->out_w; ox++) {
-            int32_t y = oy * conv->stride_h - conv->pad_top;
-            int32_t column = ox * conv->stride_w - conv->pad_left;
-            tr_word *slot = x + tr_slot(pixel, count);
-            if (tr_is_inside(conv, y, column)) {
-                tr_take_window(op, in, y, column, slot);
-            } else {
-                tr_gather_patch(conv, in, y, column, patch);
-                tr_widen_window(patch, row_bytes, conv->kernel_h, row_bytes, slot);
+    for (int32_t left = conv->out_h * conv->out_w; left > 0; left -= 4) {
+        int32_t count = left < 4 ? left : 4, last = column + 3 * step;
+        if (count == 4 && last < end && tr_is_inside(conv, y, column, last)) {
+            tr_widen_windows(in + y * stride + column * in_c, step * in_c, stride, conv->kernel_h,
+                             conv->kernel_w * in_c, x);
+            column = last + step;
+        } else {
+            for (int32_t p = 0; p < count; p++, column += step) {
+                if (column == end) {
+                    y += conv->stride_h;
+                    column = -conv->pad_left;
+                }
+                tr_take_window(conv, in, y, column, patch, x + tr_slot(p, count));
             }
-            if (++pixel < count)
-                continue;
-            tr_tile_pixels(op, x, count, to);
-            to += count * conv->out_c;
-            left -= count;
-            count = left < 4 ? left : 4;
-            pixel = 0;
         }
+        if (column == end) {
+            y += conv->stride_h;
+            column = -conv->pad_left;
+        }
+        tr_tile_pixels(op, x, count, to);
+        to += 4 * conv->out_c;
     }
     tr_clamp(out, conv->out_h * conv->out_w * conv->out_c, conv->clamp_min, conv->clamp_max);
 }

@@ -1,7 +1,12 @@
 """Kernels in tiles of four pixels by two channels: convolutions of any kind but depthwise."""
 
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
 from engine import c_text, lead, tiled
-from engine.features import clamped_bytes, whole_windows
+from engine.features import clamped_bytes
 from engine.graph import Graph, Op, Padding
 from engine.kernel_row import Description, Features, KernelRow, Table
 from engine.rows.conv import conv_fields, is_pointwise
@@ -34,39 +39,71 @@ def scratch_bytes(_graph: Graph, op: Op) -> int:
     """Four windows and, where some are not in the image as they are, a patch."""
     inputs = 4 * tiled.groups(op)
     needs_patch = op.padding != Padding() or op.dilation != (1, 1)
-    return 8 * inputs + 4 + (inputs * needs_patch)
+    return 8 * inputs + 8 + (inputs * needs_patch)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows come into scratch: by fours side by side, or one by one, some of those patched.
+
+    steps: tiles over pixels, the last of which may have less than four.
+    """
+
+    steps: int
+    fours: int
+    singles: int
+    patched: int
+
+
+def windows(graph: Graph, op: Op) -> Windows:
+    """Those of a convolution; tr_conv2d in tiled.c."""
+    height, width, _ = graph.tensor(op.output).shape
+    at = np.arange(height * width)
+    whole = _axis_inside(graph, op, 0)[at // width] & _axis_inside(graph, op, 1)[at % width]
+    first = at[: len(at) // 4 * 4 : 4]
+    together = (first % width + 3 < width) & whole[first] & whole[first + 3]
+    fours = int(together.sum())
+    alone = ~np.isin(at // 4, first[together] // 4)
+    steps = -(-len(at) // 4)
+    if is_pointwise(graph, op):
+        return Windows(steps, len(first), len(at) % 4, 0)
+    return Windows(steps, fours, int(alone.sum()), int((alone & ~whole).sum()))
+
+
+def _axis_inside(graph: Graph, op: Op, axis: int) -> NDArray[np.bool_]:
+    """Which windows along an axis are in the image as they are."""
+    size, count = graph.tensor(op.inputs[0]).shape[axis], graph.tensor(op.output).shape[axis]
+    start = np.arange(count) * op.stride[axis] - (op.padding.top, op.padding.left)[axis]
+    inside: NDArray[np.bool_] = (start >= 0) & (start + op.kernel[axis] <= size)
+    return inside & (op.dilation == (1, 1))
 
 
 def count(graph: Graph, op: Op) -> Features:
-    """Windows in fours, each spread into scratch, then tiles of two channels."""
+    """Windows spread into scratch, then tiles of two channels over each four of them."""
     found = tiled.tiles(graph, op)
     assert found is not None
     assert op.weights is not None
-    height, width, channels = graph.tensor(op.output).shape
-    pixels = height * width
-    fours = -(-pixels // 4)
-    tiles = fours * -(-channels // 2)
+    channels, seen = len(op.weights), windows(graph, op)
+    tiles = seen.steps * -(-channels // 2)
     rows, row_bytes = op.kernel[0], op.weights[0].size // op.kernel[0]
-    moved = pixels - _inside(graph, op)
+    words, rest = rows * (row_bytes // 4), rows * (row_bytes % 4)
     return {
         "calls": 1,
-        "fours": fours * (1 + channels % 2),
-        "windows": pixels,
-        "window_rows": pixels * rows,
-        "window_words": pixels * rows * (row_bytes // 4),
-        "window_bytes": pixels * rows * (row_bytes % 4),
-        "patches": moved,
-        "patch_bytes": moved * rows * row_bytes,
+        "steps": seen.steps * (1 + channels % 2),
+        "fours": seen.fours,
+        "four_rows": seen.fours * rows,
+        "four_words": seen.fours * words,
+        "four_bytes": seen.fours * rest,
+        "singles": seen.singles,
+        "single_words": seen.singles * words,
+        "single_bytes": seen.singles * rest,
+        "patched_rows": seen.patched * rows,
+        "patched_bytes": seen.patched * rows * row_bytes,
         "tiles": tiles,
         "tile_groups": tiles * tiled.groups(op),
         "general_tiles": tiles * (found.tile == "tr_tile_any"),
         "clamped": clamped_bytes(graph, op),
     }
-
-
-def _inside(graph: Graph, op: Op) -> int:
-    """Windows that lie in the image as they are."""
-    return 0 if op.dilation != (1, 1) else whole_windows(graph, op)
 
 
 def _is_tiled(graph: Graph, op: Op) -> bool:

@@ -205,7 +205,7 @@ def chosen():
         yield one("depthwise_conv2d", (21, 19, 6), seed=kernel[0], **attributes)
         yield one("conv2d", (6, 5, 3), 5, seed=kernel[1], **attributes)
     for scale, inputs in itertools.product((2e-3, 0.1, 8e-4), (1, 3, 8)):  # shifts of 12, 9, 15
-        yield one("conv2d", (7, 6, inputs), 5, scale, zero=-128, kernel=(3, 3), padding=pads(1))
+        yield one("conv2d", (5, 12, inputs), 5, scale, zero=-128, kernel=(3, 3), padding=pads(1))
         yield one("conv2d", (5, 5, inputs), 4, scale, zero=-128)
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
     yield one("conv2d", (3, 3, 5), 4, kernel=(3, 3), dilation=(3, 3), padding=pads(6))
