@@ -6,7 +6,7 @@ import pytest
 
 from tests.virtual.machine.rtos_source import RTOS, head, report
 
-PARTS = {"stm32f412zg": "m4-v2", "stm32f767zi": "m7-v2"}
+PARTS = {"stm32f412zg": "m4", "stm32f767zi": "m7"}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -17,11 +17,11 @@ def test_tasks_keep_their_registers_for_thousands_of_ticks(build, part) -> None:
     assert min(found.counts["calls"], found.counts["yields"]) > 100
 
 
-@pytest.mark.parametrize("model", ["", "v2"])
+@pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("part", PARTS)
-def test_python_and_native_code_agree_in_cycles_and_memory(build, part, model) -> None:
+def test_python_and_native_code_agree_in_cycles_and_memory(build, part, version) -> None:
     def end(native: bool, budget: int) -> object:
-        wanted = PARTS[part] if model else ""
+        wanted = f"{PARTS[part]}-{version}"
         return report(
             build(RTOS, part, native, model=wanted, head=head(150, 411)).run(budget, 100_000)
         )
