@@ -106,6 +106,8 @@ def measure_on_board(
         if daemon and daemon.faults:
             facts["faults"] = "; ".join(daemon.faults)
         found = _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
+        if found.status == "wrong_output":
+            _check_flash_again(board, mcu, image, stages)
         return replace(found, timing_model=daemon.timing_model) if daemon else found
     except BenchError as error:
         raise stages.named(error) from error
@@ -121,6 +123,13 @@ def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
         probe.verify(image)
         stages.enter("reset")
         probe.reset()
+
+
+def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
+    """BenchError if flash has changed since it was verified: then the network is not to blame."""
+    stages.enter("verify again")
+    with open_probe(board, mcu) as probe:
+        probe.verify(image)
 
 
 def _run(link: Link, banner: Banner, job_input: bytes, repeats: int, stages: _Stages) -> _Runs:

@@ -52,12 +52,14 @@ def main(words: list[str] | None = None) -> int:
 def _soak(args: argparse.Namespace, folders: Folders) -> dict[str, Any]:
     rack = write_rack(folders.state / "boards.yaml", load_rack(args.boards_file), args.boards)
     given = networks(args.networks)
-    plan = Plan(args.minutes * 60, args.at_once, args.every, args.turns)
+    at_once = min(args.at_once, args.boards)
+    plan = Plan(args.minutes * 60, at_once, args.every, args.turns, args.faults)
     note(f"soak: {args.boards} boards, {len(given)} networks, {args.minutes:g} minutes")
     soak = Soak(rack, folders, plan)
     work = soak.run(turns(rack.boards, given), lambda sample: note(line(sample)))
     findings = judge(soak.samples, plan.at_once, work)
-    for error in soak.tally.errors:
+    errors = soak.tally.wrong + (soak.chaos.untrue if soak.chaos else soak.tally.errors)
+    for error in errors:
         note(f"soak: {error}")
     return {
         "boards": len(rack.boards),
@@ -67,7 +69,8 @@ def _soak(args: argparse.Namespace, folders: Folders) -> dict[str, Any]:
         "fine": all(finding.fine for finding in findings),
         "findings": [_row(finding) for finding in findings],
         "work": asdict(work) | {"retries": soak.tally.retries},
-        "errors": soak.tally.errors,
+        "errors": errors,
+        "faults": soak.chaos.struck if soak.chaos else {},
         "samples": [sample.to_json() for sample in soak.samples],
     }
 
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--every", type=number(0.1, 3600), default=60.0, help="seconds from look to look (60)")
     add("--turns", type=number(0, 10**6, int), default=0, help="of each board; 0: no limit")
     add("--networks", type=number(2, 100, int), default=8, help="images that take turns (8)")
+    add("--faults", action="store_true", help="every second job of a board meets a fault")
     add("--boards-file", default=None, help="whose types of boards are used (boards.yaml)")
     add("--out", default="runs/soak", help="folder for soak.json and soak.txt (runs/soak)")
     add("--json", action="store_true", help="print one JSON object instead of a table")

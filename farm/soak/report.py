@@ -38,6 +38,8 @@ def table(report: dict[str, Any]) -> str:
         for f in report["findings"]
     ]
     work = report["work"]
+    struck = ", ".join(f"{kind} {count}" for kind, count in report.get("faults", {}).items())
+    rows += ["", f"faults: {struck}"] if struck else []
     rows += ["", f"{work['done']} measurements, {work['failures']} failures."]
     return "\n".join(rows) + "\n"
 

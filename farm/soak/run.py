@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from farm.job import Event, Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
 from farm.soak.census import Folders, Sample, take
+from farm.soak.chaos import DEADLINE_S, RETRIES, Chaos
 from farm.soak.verdict import Work
 from farm.virtual import rack as virtual_rack
 from farm.virtual import registry
@@ -25,6 +27,9 @@ _JOB_DEADLINE_S = 240.0  # with all boards up on two cores, and others working b
 _TAIL_S = 60.0  # what is still under way at the end gets so long
 
 
+_Flying = dict[Future[Measurement], tuple[Board, Job]]
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long, how many boards are measured at the same time, how often one looks."""
@@ -33,6 +38,7 @@ class Plan:
     at_once: int = 4
     every_s: float = 60.0
     turns: int = 0  # of each board; 0: as many as fit
+    faults: bool = False  # every second job of a board meets one
 
 
 @dataclass
@@ -40,7 +46,7 @@ class Tally:
     """What became of the jobs so far."""
 
     done: int = 0
-    wrong: int = 0
+    wrong: list[str] = field(default_factory=list)  # and those whose cycles did not repeat
     retries: int = 0
     errors: list[str] = field(default_factory=list)
     cycles: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -51,10 +57,13 @@ class Tally:
             self.errors.append(str(outcome))
             return
         self.done += 1
-        first = self.cycles.setdefault((job.model.sha256, job.board_type), outcome.cycles)
-        if outcome.status != "ok" or outcome.cycles != first:
-            self.wrong += 1
-            self.errors.append(f"{outcome.board}: {job.name}: {outcome.status} {outcome.message}")
+        right, key = outcome.status == "ok", (job.model.sha256, job.board_type)
+        first = self.cycles.setdefault(key, outcome.cycles) if right else 0
+        if not right or outcome.cycles != first:
+            self.wrong.append(
+                f"{outcome.board}: {job.name}: {outcome.status} {outcome.message}, "
+                f"{outcome.cycles} cycles, at first {first}"
+            )
 
     def on_event(self, event: Event) -> None:
         """Count what the manager tried again; called from its threads."""
@@ -69,6 +78,7 @@ class Soak:
     def __init__(self, rack: Rack, folders: Folders, plan: Plan) -> None:
         self.rack, self.folders, self.plan = rack, folders, plan
         self.tally = Tally()
+        self.chaos = Chaos(rack.boards) if plan.faults else None
         self.samples: list[Sample] = []
         self._lock = threading.Lock()
 
@@ -92,8 +102,9 @@ class Soak:
         with BoardManager(
             self.rack,
             self.rack.boards,
-            progress=self.tally.on_event,
-            job_deadline_s=_JOB_DEADLINE_S,
+            retries=RETRIES if self.chaos else 2,
+            progress=self._on_event,
+            job_deadline_s=DEADLINE_S if self.chaos else _JOB_DEADLINE_S,
         ) as manager:
             watch = _Watch(self._sample(started_s, on_sample), self.plan.every_s)
             with watch:
@@ -104,35 +115,40 @@ class Soak:
         self, manager: BoardManager, work: Iterator[tuple[Board, Job]], ends_at: float
     ) -> None:
         """Keep `at_once` boards busy until the time, or the number of turns, is over."""
-        most = self.plan.turns * len(self.rack.boards)
-        given = 0
-        flying: dict[Future[Measurement], Job] = {}
-        while time.monotonic() < ends_at and (not most or given < most):
-            while len(flying) < self.plan.at_once and (not most or given < most):
-                self._give(manager, *next(work), flying)
-                given += 1
-            self._collect(flying, 1.0)
+        left = self.plan.turns * len(self.rack.boards) or math.inf
+        flying: _Flying = {}
+        while time.monotonic() < ends_at and left:
+            if len(flying) < min(self.plan.at_once, len(self.rack.boards)):
+                self._give(manager, *_of_idle_board(work, flying), flying)
+                left -= 1
+            else:
+                self._collect(flying, 1.0)
         deadline = time.monotonic() + _TAIL_S
         while flying and time.monotonic() < deadline:
             self._collect(flying, 1.0)
 
-    def _give(
-        self, manager: BoardManager, board: Board, job: Job, flying: dict[Future[Measurement], Job]
-    ) -> None:
+    def _give(self, manager: BoardManager, board: Board, job: Job, flying: _Flying) -> None:
+        if self.chaos:
+            self.chaos.plan(board)
         try:
-            flying[manager.submit(job, on=board.id)] = job
-        except (
-            NoBoardError,
-            BenchError,
-        ) as error:  # out of service since its failures: they are in the tally
-            self._note(job, error)
+            flying[manager.submit(job, on=board.id)] = board, job
+        except (NoBoardError, BenchError) as error:  # out of service: why is in the tally
+            self._note(board, job, error)
             time.sleep(_POLL_S)
 
-    def _collect(self, flying: dict[Future[Measurement], Job], timeout_s: float) -> None:
+    def _collect(self, flying: _Flying, timeout_s: float) -> None:
         for future in wait(flying, timeout_s, FIRST_COMPLETED).done:
-            self._note(flying.pop(future), _outcome(future))
+            board, job = flying.pop(future)
+            self._note(board, job, _outcome(future))
 
-    def _note(self, job: Job, outcome: Measurement | Exception) -> None:
+    def _on_event(self, event: Event) -> None:
+        self.tally.on_event(event)
+        if self.chaos:
+            self.chaos.on_event(event)
+
+    def _note(self, board: Board, job: Job, outcome: Measurement | Exception) -> None:
+        if self.chaos:
+            self.chaos.ended(board, job, outcome if isinstance(outcome, Exception) else None)
         with self._lock:
             self.tally.add(job, outcome)
 
@@ -160,12 +176,18 @@ class Soak:
         more = after.total("manager", "descriptors") - before.total("manager", "descriptors")
         return Work(
             done=self.tally.done,
-            failures=len(self.tally.errors) - self.tally.wrong - self.tally.retries,
-            wrong=self.tally.wrong,
+            failures=self._failures(),
+            wrong=len(self.tally.wrong),
             processes_left=len(after.processes) - 1,
             files_left=len(stale) + after.temporary,
             descriptors_left=max(0, more),
         )
+
+    def _failures(self) -> int:
+        """Jobs without a result; with faults, those and attempts that failed for no true reason."""
+        if self.chaos:
+            return len(self.chaos.untrue)
+        return len(self.tally.errors) - self.tally.retries
 
 
 def _outcome(future: Future[Measurement]) -> Measurement | Exception:
@@ -173,6 +195,12 @@ def _outcome(future: Future[Measurement]) -> Measurement | Exception:
         return future.result()
     except (FarmError, EngineError) as error:
         return error
+
+
+def _of_idle_board(work: Iterator[tuple[Board, Job]], flying: _Flying) -> tuple[Board, Job]:
+    """The next turn of a board that has nothing to do; one that is slow misses a turn."""
+    busy = {board.id for board, _ in flying.values()}
+    return next((board, job) for board, job in work if board.id not in busy)
 
 
 class _Watch:

@@ -30,6 +30,7 @@ class Blank:
 
 
 BLANK = Blank()
+WEIGHTS = b"\x01" + bytes(255)  # of the toy
 BOARD = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-BAD-4")
 MCU = load_mcu("stm32f412zg")
 
@@ -135,7 +136,7 @@ def test_board_that_fails_before_it_runs_is_one_sentence_that_names_the_stage(
         ("clock", fault("daemon-kill"), "clock: .*the console"),
     ):
         with pytest.raises(BenchError, match=rf"^m4: in stage {said}"):
-            measure(image, at_stage(stage, what), deadline_s=3.0)
+            measure(image, at_stage(stage, what), deadline_s=30.0)
         rack.ensure_up(BOARD)
         faults.clear(BOARD)
         rack.power(BOARD, "cycle")
@@ -178,6 +179,15 @@ def test_board_whose_pll_does_not_lock_is_not_measured(image: Image) -> None:
     with pytest.raises(BenchError, match=said):
         measure(image)
     faults.clear(BOARD)
+    assert measure(image).status == "ok"
+
+
+def test_output_that_is_wrong_because_flash_rots_is_a_failure_of_the_bench(image: Image) -> None:
+    """The bits change behind the verification, among the weights that are in use."""
+    start, data = next((at, data) for at, data in image.segments() if WEIGHTS in data)
+    rot = fault("flash-rot", at=start + data.index(WEIGHTS) + 1, bytes=19)
+    with pytest.raises(BenchError, match=r"^m4: in stage verify again: .*flash at 0x08.* holds"):
+        measure(image, at_stage("banner", rot))
     assert measure(image).status == "ok"
 
 
