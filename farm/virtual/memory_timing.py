@@ -235,4 +235,5 @@ class MemoryTiming:
         if not self._costs.is_flash(address):
             return None
         self._pages.add(address >> 10)
+        self._flash.executes(address)
         return int.from_bytes(self._fetch(address, 4), "little")

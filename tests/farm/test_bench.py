@@ -132,8 +132,9 @@ def test_every_run_gets_the_input_although_a_run_destroys_it(board: Board) -> No
     assert found.status == other.status == "ok"
     assert found.cycles > other.cycles + 42
     assert set(found.samples) == {found.cycles}
-    assert found.cold_cycles == pytest.approx(found.cycles, abs=60)
-    assert sum(found.layer_cycles) == pytest.approx(found.cycles, abs=60)
+    assert found.cycles <= found.cold_cycles < found.cycles + 400  # the caches were empty
+    # The pass that times layers runs code of its own, which is fetched anew.
+    assert found.cycles - 60 < sum(found.layer_cycles) < found.cycles + 200
 
 
 def test_outputs_stay_right_whatever_was_asked_before() -> None:

@@ -38,7 +38,7 @@ def test_every_kernel_is_timed_and_says_with_what(bench):
         assert row["kernel_cycles_per_output"] == row["kernel_cycles"] / row["kernel_outputs"]
         assert row["kernel_cycles_per_mac"] is None  # neither of the two multiplies
     pool, add = rows
-    assert abs(pool["kernel_cycles"] - pool["cycles"]) < 20  # alone in its network
+    assert abs(pool["kernel_cycles"] - pool["cycles"]) < 60  # alone in its network
     assert add["kernel_cycles"] < add["cycles"]
 
     code, out, _ = bench("--boards", "type=nucleo-f412zg", "--repeats", "3")

@@ -125,8 +125,8 @@ static u32 transfer(struct memory *m, const struct region *r, struct group *g, u
         return 0;
     at = at - r->base + r->origin;
     u32 first, line = at >> c->line_shift;
-    if (g->slot < (c->set_mask + 1) * c->ways && c->tags[g->slot] == line + 1 && (at + g->last) >> c->line_shift == line &&
-        c->row_shift == c->line_shift) { /* as a stream mostly does */
+    int known = g->slot < (c->set_mask + 1) * c->ways && c->tags[g->slot] == line + 1;
+    if (known && (at + g->last) >> c->line_shift == line && c->row_shift == c->line_shift) {
         c->hits++;
         c->stamps[g->slot] = ++c->clock;
         return 0;
@@ -141,8 +141,8 @@ static u32 load_all(struct memory *m, struct plan *p, const u32 *values)
 {
     u32 stall = 0;
     for (struct group *g = p->groups, *end = g + p->group_count; g < end; g++) {
-        u32 at = (values[g->registers[0]] << g->shifts[0]) + (values[g->registers[1]] << g->shifts[1]);
-        at += g->offset;
+        u32 at = g->offset + (values[g->registers[0]] << g->shifts[0]);
+        at += values[g->registers[1]] << g->shifts[1];
         for (struct region *r = m->regions, *last = r + m->region_count; r < last; r++)
             if (at - r->base < r->size) {
                 if (r->stall && r->size - (at - r->base) > g->last)
