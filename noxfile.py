@@ -83,6 +83,12 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def emulation(session: nox.Session) -> None:
+    """Measure what virtual boards cost: connect, flash, compute, idle (--networks, --json)."""
+    run(session, "python", "-m", "farm.emulation", *session.posargs)
+
+
+@nox.session(default=False)
 def rtos(session: nox.Session) -> None:
     """Switch the tasks of a small real-time system for a million ticks, on an M4 and an M7."""
     program = "tests/virtual/machine/rtos_million.py"

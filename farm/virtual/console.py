@@ -82,14 +82,18 @@ class Console:
             sent += count
         return sent
 
-    def feed(self, receiver: Callable[[bytes], int]) -> int:
+    def feed(self, receiver: Callable[[bytes], int], readable: bool = True) -> int:
         """Offer the host's bytes to the board's receiver; how many it took.
+
+        `readable` False: the terminal has nothing, so that it need not be asked.
 
         What it does not take waits, and nothing more is read from the terminal meanwhile, so that
         a fast host is held up and loses nothing.
         """
         if not self._input:
-            self._input = self._line.ripe("in") + self._hear()
+            self._input = self._line.ripe("in") + (self._hear() if readable else b"")
+        if not self._input:
+            return 0
         accepted = receiver(self._input)
         self._input = self._input[accepted:]
         return accepted

@@ -20,7 +20,7 @@ from farm.virtual.service import Caller, Service
 _SLICE_S = 0.002  # how long a client or the console waits at most for the core
 _SLICE_START_CYCLES = 100_000
 _SLICE_MAX_CYCLES = 20_000_000
-_NAP_S = 0.05  # how often a waiting core looks at its own timers
+_NAP_S = 0.05  # how soon a core that begins to wait looks at its own timers again
 _REST_S = 1.0
 _QUIET_S = 120.0  # after this long unused, a busy core gets a slice a nap and no more
 _CLIENT_LIMIT = 16
@@ -94,6 +94,7 @@ class EventLoop:
         self._idle_timeout_s = idle_timeout_s
         self._last_use_s = time.monotonic()
         self._budget_cycles = _SLICE_START_CYCLES
+        self._nap_s = _NAP_S  # longer and longer while nothing happens
         self._connections = 0
         self._held: list[Connection] = []
         self._selector = selectors.DefaultSelector()
@@ -109,9 +110,11 @@ class EventLoop:
             ready = [key for key, _ in self._selector.select(self._patience_s())]
             if any(key.fileobj is stop for key in ready):
                 return
+            waits = self._machine.idle and not ready
+            self._nap_s = min(2 * self._nap_s, _REST_S) if waits else _NAP_S
             self._handle(ready)
             self._service.settle()
-            self._feed_console()
+            self._feed_console(any(key.fileobj is self._console for key in ready))
             self._run_core()
             self._service.settle()
             self._drain_console()
@@ -149,7 +152,7 @@ class EventLoop:
             return 0.0
         dues = [self._console.due_s, self._service.due_s, *(c.held_until_s for c in self._held)]
         left = (due_s - time.monotonic() for due_s in dues if due_s is not None)
-        return max(0.0, min([_NAP_S if running else _REST_S, *left]))
+        return max(0.0, min([self._nap_s if running else _REST_S, *left]))
 
     def _release_held(self, *, anyway: bool = False) -> list[Connection]:
         """Watch the connections again whose replies a slow probe has kept long enough."""
@@ -183,8 +186,8 @@ class EventLoop:
             self._selector.register(self._console, events)
         self._console_events = events
 
-    def _feed_console(self) -> None:
-        accepted = self._console.feed(self._deliver)
+    def _feed_console(self, readable: bool) -> None:
+        accepted = self._console.feed(self._deliver, readable)
         self._console_moves = bool(accepted) and self._console.has_input
         if accepted:
             self._last_use_s = time.monotonic()

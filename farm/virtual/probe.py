@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from pyocd.probe.debug_probe import DebugProbe
 from farm import targets
 from farm.lease import holder_of
 from farm.virtual import rack
+from farm.virtual.pipeline import Pending, Pipeline
 from farm.virtual.rpc import (
     MAX_PAYLOAD_BYTES,
     AccessFaultError,
@@ -35,6 +37,8 @@ from farm.virtual.rpc import (
 )
 
 VENDOR = "Tinyrack"
+_DFSR, _DCRSR, _DCRDR = 0xE000_ED30, 0xE000_EDF4, 0xE000_EDF8
+_POSTED = (_DFSR, _DCRSR, _DCRDR)  # pyOCD goes on at once, and such a write cannot fail
 _T = TypeVar("_T")
 
 
@@ -64,6 +68,7 @@ class VirtualProbe(DebugProbe):
         super().__init__()
         self._status = status
         self._client: Client | None = None
+        self._pipeline: Pipeline | None = None
         self._wire: DebugProbe.Protocol | None = None
 
     @property
@@ -122,6 +127,7 @@ class VirtualProbe(DebugProbe):
             self._client = Client(self._status.socket)
         except BoardGoneError as error:
             raise exceptions.ProbeDisconnected(str(error)) from error
+        self._pipeline = Pipeline(self._client)
         try:
             self._call(Request(Op.CLAIM))
         except exceptions.Error:
@@ -130,9 +136,11 @@ class VirtualProbe(DebugProbe):
 
     def close(self) -> None:
         """Let go of the debug port."""
-        if self._client:
+        if self._client and self._pipeline:
+            with contextlib.suppress(RpcError):  # whoever leaves hears of no late error
+                self._pipeline.flush()
             self._client.close()
-        self._client = None
+        self._client = self._pipeline = None
         self._wire = None
 
     def connect(self, protocol: DebugProbe.Protocol | None = None) -> None:
@@ -197,7 +205,17 @@ class VirtualProbe(DebugProbe):
 
     def get_memory_interface_for_ap(self, ap_address: Any) -> BoardMemory | None:
         """Whole blocks in one message, for the access port that reaches memory."""
-        return BoardMemory(self._call) if ap_address.nominal_address == 0 else None
+        reaches = ap_address.nominal_address == 0
+        return BoardMemory(self._call, self._post) if reaches else None
+
+    def flush(self) -> None:
+        """Have done what still waits."""
+        with self._lock:
+            if self._pipeline:
+                try:
+                    self._pipeline.flush()
+                except RpcError as error:
+                    raise self._as_pyocd(error, Request(Op.BATCH)) from error
 
     def _read_ap(self, addr: int, count: int) -> list[int]:
         words: list[int] = []
@@ -209,12 +227,31 @@ class VirtualProbe(DebugProbe):
     def _call(self, request: Request) -> Reply:
         """The reply to a request; what goes wrong becomes what pyOCD knows how to handle."""
         with self._lock:
-            if self._client is None:
-                raise exceptions.ProbeDisconnected(f"probe {self.unique_id} is not open")
             try:
-                return self._client.call(request)
+                return self._open_pipeline().call(request)
             except RpcError as error:
                 raise self._as_pyocd(error, request) from error
+
+    def _post(self, request: Request) -> Callable[[], Reply]:
+        """A request that may wait for the next one; and a function for its reply."""
+        with self._lock:
+            try:
+                pending = self._open_pipeline().post(request)
+            except RpcError as error:
+                raise self._as_pyocd(error, request) from error
+        return lambda: self._result(pending)
+
+    def _result(self, pending: Pending) -> Reply:
+        with self._lock:
+            try:
+                return pending.result()
+            except RpcError as error:
+                raise self._as_pyocd(error, pending.request) from error
+
+    def _open_pipeline(self) -> Pipeline:
+        if self._pipeline is None:
+            raise exceptions.ProbeDisconnected(f"probe {self.unique_id} is not open")
+        return self._pipeline
 
     def _as_pyocd(self, error: RpcError, request: Request) -> exceptions.Error:
         text = f"virtual board {self.unique_id}: {error}"
@@ -237,19 +274,27 @@ class VirtualProbe(DebugProbe):
 class BoardMemory(MemoryInterface):
     """The board's memory in blocks of bytes. Attributes such as `csw` change nothing here."""
 
-    def __init__(self, call: Callable[[Request], Reply]) -> None:
-        self._call = call
+    def __init__(
+        self,
+        call: Callable[[Request], Reply],
+        post: Callable[[Request], Callable[[], Reply]],
+    ) -> None:
+        self._call, self._post = call, post
 
     def read_memory(
         self, addr: int, transfer_size: int = 32, now: bool = True, **_: object
     ) -> int | Callable[[], int]:
         """One value of 8, 16 or 32 bits."""
         request = Request(Op.MEM_READ, addr, size=transfer_size // 8)
-        return _now_or_later(lambda: self._call(request).value, now)
+        if now:
+            return self._call(request).value
+        reply = self._post(request)
+        return lambda: reply().value
 
     def write_memory(self, addr: int, data: int, transfer_size: int = 32, **_: object) -> None:
         """Store one value of 8, 16 or 32 bits."""
-        self._call(Request(Op.MEM_WRITE, addr, data, size=transfer_size // 8))
+        request = Request(Op.MEM_WRITE, addr, data, size=transfer_size // 8)
+        (self._post if addr in _POSTED else self._call)(request)
 
     def read_memory_block32(self, addr: int, size: int, **_: object) -> list[int]:
         """`size` words."""

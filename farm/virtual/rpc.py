@@ -38,6 +38,7 @@ class Op(IntEnum):
     MEM_WRITE = 24  # address, size, value
     BLOCK_READ = 25  # address, value = byte count -> bytes
     BLOCK_WRITE = 26  # address, bytes
+    BATCH = 27  # requests one behind the other -> their replies, up to a write that failed
     POWER = 32  # value 0 off, 1 on, 2 off and on; needs nobody else's claim
     FAULT = 33  # JSON of `faults_rpc` -> JSON; whoever holds the port
 
@@ -147,6 +148,17 @@ def take_request(buffer: bytearray) -> Request | None:
     return Request(Op(op), address, value, payload, size)
 
 
+def take_all_requests(payload: bytes) -> list[Request]:
+    """The requests of a BATCH; ProtocolError when they are not whole, or one is no probe's."""
+    buffer, found = bytearray(payload), []
+    while buffer:
+        request = take_request(buffer)
+        if request is None or not Op.DP_READ <= request.op <= Op.BLOCK_WRITE:
+            raise ProtocolError("a batch holds something else than requests of a probe")
+        found.append(request)
+    return found
+
+
 def take_reply(buffer: bytearray) -> Reply | None:
     """The first whole reply of `buffer`, as `take_request`."""
     if len(buffer) < _REPLY.size:
@@ -221,6 +233,10 @@ class Client:
             reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
             self._break(f"the connection to the board's daemon broke: {reason}")
             raise BoardGoneError(self._broken) from error
+        return self.checked(reply)
+
+    def checked(self, reply: Reply) -> Reply:
+        """The reply if it is OK; every other status becomes its RpcError."""
         if reply.status is Status.GONE:
             self._break(_UNPLUGGED)
         if reply.status is not Status.OK:

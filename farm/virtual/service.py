@@ -13,11 +13,20 @@ from farm.virtual.dap import Bus, DebugPort, LinkFaultError, NoAcknowledgeError
 from farm.virtual.faults_engine import FaultEngine
 from farm.virtual.faults_link import ProbeState
 from farm.virtual.faults_rpc import perform
-from farm.virtual.rpc import MAX_PAYLOAD_BYTES, Op, Reply, Request, Status
+from farm.virtual.rpc import (
+    MAX_PAYLOAD_BYTES,
+    Op,
+    ProtocolError,
+    Reply,
+    Request,
+    Status,
+    take_all_requests,
+)
 
 _ADDRESS_LIMIT = 1 << 32
 _SWJ_LIMIT_BITS = 256
 _OFF, _ON, _CYCLE = _SWITCH = (0, 1, 2)
+_READS = (Op.DP_READ, Op.AP_READ, Op.NRST_STATE, Op.MEM_READ, Op.BLOCK_READ)
 _PROBE_ALONE = (Op.SWJ, Op.NRST, Op.NRST_STATE)  # what works on a board without power
 
 
@@ -32,6 +41,11 @@ class Board(Bus, Protocol):
     @property
     def cycles(self) -> int:
         """Core cycles since power-up."""
+        ...
+
+    @property
+    def instructions(self) -> int:
+        """Instructions retired since power-up."""
         ...
 
     def read_block(self, addr: int, n: int) -> bytes:
@@ -95,6 +109,11 @@ class Service:
             return Reply(payload=json.dumps(self.status()).encode())
         if request.op is Op.FAULT:
             return perform(self.faults, request.payload)
+        if request.op is Op.BATCH:
+            return self._answer_all(request, caller)
+        return self._answer_one(request, caller)
+
+    def _answer_one(self, request: Request, caller: Caller) -> Reply:
         if self.holder not in (None, caller) and not _forced_shutdown(request):
             return Reply(Status.BUSY, payload=self._who().encode())
         if request.op is Op.SHUTDOWN:
@@ -106,7 +125,8 @@ class Service:
 
     def delay_s(self, op: Op) -> float:
         """How long a slow probe keeps the reply."""
-        return self.probe.slow_s if op in self._handlers or op is Op.CLAIM else 0.0
+        probed = op in self._handlers or op in (Op.CLAIM, Op.BATCH)
+        return self.probe.slow_s if probed else 0.0
 
     def hung_up(self, caller: Caller) -> None:
         """Free what a caller that went away held; its probe no longer pulls nRST."""
@@ -122,6 +142,7 @@ class Service:
             "probe_present": self.probe.present,
             **self._fault_facts(),
             "cycles": self.board.cycles,
+            "instructions": self.board.instructions,
             "holder_pid": self.holder.pid if self.holder else None,
         }
 
@@ -188,6 +209,22 @@ class Service:
             self.faults.received(count)
 
     # -- requests ------------------------------------------------------------------------------
+
+    def _answer_all(self, request: Request, caller: Caller) -> Reply:
+        """One by one; behind a write that failed nothing more is done."""
+        try:
+            requests = take_all_requests(request.payload)
+        except ProtocolError as error:
+            return Reply(Status.REFUSED, payload=str(error).encode())
+        replies = b""
+        for each in requests:
+            reply = self.answer(each, caller)
+            replies += reply.encode()
+            if reply.status is not Status.OK and each.op not in _READS:
+                break
+        if len(replies) > MAX_PAYLOAD_BYTES:
+            return Reply(Status.REFUSED, payload=b"the replies do not fit one message")
+        return Reply(payload=replies)
 
     def _through_probe(self, request: Request, caller: Caller) -> Reply:
         if self.faults:

@@ -19,7 +19,7 @@ class Registers:
     """A board with nothing but 64 bytes of registers, which notes the accesses it sees."""
 
     state: Literal["running", "halted", "lockup"] = "running"
-    cycles = 5
+    cycles = instructions = 5
 
     def __init__(self) -> None:
         self.data = bytearray(range(64))

@@ -1,0 +1,1 @@
+"""What virtual boards cost the computer that runs them: `nox -s emulation`."""
