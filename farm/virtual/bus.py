@@ -113,13 +113,18 @@ class Bus:
             masked = value & (1 << 8 * size) - 1
             self._write_memory(address, masked.to_bytes(size, "little"))
 
+    def plain(self, address: int) -> bool:
+        """Whether a memory is there, not registers."""
+        return any(base <= address < end for base, end in self.memories())
+
     def write_block(self, address: int, data: bytes) -> None:
         """Many bytes into plain memory, or word by word into anything else."""
         self._write_memory(address, data)
 
     def mapped(self) -> list[tuple[int, int]]:
-        """(base, end) of everything but the private peripheral bus."""
-        return self.memories() + [(base, base + PAGE_BYTES) for base in self._pages]
+        """(base, end) of everything."""
+        pages = [(base, base + PAGE_BYTES) for base in self._pages]
+        return self.memories() + pages + [(base, base + PPB_PAGE) for base in self._devices]
 
     def memories(self) -> list[tuple[int, int]]:
         """(base, end) of the memories."""

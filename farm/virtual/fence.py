@@ -5,7 +5,7 @@ guards. (A hook on every access is no way: besides its cost, Unicorn 2.1.4 leave
 block behind after it, and the next block runs under that condition. The same is mended here.)
 Behind a load that was let through, loads from its page are not asked for again within the same
 block of instructions; nor are loads from a page whose code has just run.
-A store into flash, or into memory below 0x20000000, asks nobody.
+A store into flash asks nobody: its controller decides.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from unicorn import arm_const
 
 from farm.virtual.bus import Bus
 from farm.virtual.execution import Runner, Stop
+from farm.virtual.parts import Ram
 
 LOAD, STORE = 1, 2
 # A store that is not asked for would open its page to loads.
 _RIGHTS = {LOAD: unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE, STORE: unicorn.UC_PROT_WRITE}
 _PAGE = 1 << 10  # the smallest unit of rights
-_STORES_FROM, _STORES_TO = 0x20000000, 0xDFFFFFFF
+_STORES_FROM, _STORES_TO = 0x20000000, 0xFFFFFFFF
 _IT_STATE = 0x0600FC00  # of xPSR
 
 Range = tuple[int, int, int]
@@ -44,14 +45,15 @@ class Guard(Protocol):
 class Fence:
     """Asks the guards; register it before anything else that catches forbidden stores."""
 
-    def __init__(self, uc: Any, bus: Bus, runner: Runner) -> None:
+    def __init__(self, uc: Any, bus: Bus, runner: Runner, rams: Sequence[Ram]) -> None:
         self._uc, self._bus, self._runner = uc, bus, runner
         self._guards: list[Guard] = []
         self._lowered: dict[tuple[int, int], int] = {}  # (first, end): the rights taken away
         uc.hook_add(unicorn.UC_HOOK_MEM_READ_PROT, self._on_load)
-        uc.hook_add(
-            unicorn.UC_HOOK_MEM_WRITE_PROT, self._on_store, begin=_STORES_FROM, end=_STORES_TO
-        )
+        low = [(b, b + r.bytes - 1) for r in rams for b in (r.base, *r.aliases) if b < _STORES_FROM]
+        for first, last in (*low, (_STORES_FROM, _STORES_TO)):
+            kind = unicorn.UC_HOOK_MEM_WRITE_PROT
+            uc.hook_add(kind, self._on_store, begin=first, end=last)
 
     def add(self, guard: Guard) -> None:
         """Ask `guard` too."""
@@ -106,14 +108,15 @@ class Fence:
         return self._fenced(address) and self._ask(address, size, LOAD)
 
     def _on_store(self, _uc: Any, _t: int, address: int, size: int, value: int, _u: Any) -> bool:
-        """Unicorn drops a store that was let through, so it is done here."""
+        """Unicorn drops a store into memory that was let through, so it is done here."""
         address &= 0xFFFFFFFF
         if not self._fenced(address):
             return False
-        if self._ask(address, size, STORE):
+        allowed, plain = self._ask(address, size, STORE), self._bus.plain(address)
+        if allowed and plain:
             self._bus.write(address, size, value)
             self._uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)
-        return True
+        return allowed or plain
 
 
 def _lost(ranges: Sequence[Range], start: int, stop: int) -> int:

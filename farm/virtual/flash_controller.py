@@ -169,4 +169,4 @@ class FlashController(ABC):
         for base in (self._part.flash_base, *self._part.flash_aliases):
             if 0 <= address - base < self._part.flash_bytes:
                 self.store(address - base, size, value & (1 << 8 * size) - 1)
-        return True
+        return address & 0xFFFFFFFF < 0x20000000  # in other read-only memory it is lost

@@ -28,7 +28,7 @@ from farm.virtual.memory_timing import MemoryTiming
 from farm.virtual.nvic import Nvic, SysTick
 from farm.virtual.parts import Part
 from farm.virtual.peripherals import Peripherals
-from farm.virtual.ppb import add_components
+from farm.virtual.ppb import PrivateBus, add_components
 from farm.virtual.pricing import Pricer, load_model
 from farm.virtual.protection import Protection
 from farm.virtual.sleep import Sleep
@@ -114,9 +114,10 @@ class Machine:
         )
         parts = (self._core, self._hook, self._runner, self._code, self._exceptions)
         self._stops = Stops(*parts, self._protection, self._watchpoints, self._debug)
-        self._fence = Fence(self._core.uc, self._bus, self._runner)
+        self._fence = Fence(self._core.uc, self._bus, self._runner, part.rams)
         self._fence.add(self._protection)
         self._fence.add(self._watchpoints)
+        self._fence.add(PrivateBus(self._core, self._scs, self._protection))
         self._connect()
         self.power_cycle()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from farm.virtual.bus import Bus
+from farm.virtual.core import Core
 from farm.virtual.debug_parts import (
     GENERIC_CLASS,
     BreakpointUnit,
@@ -13,9 +14,13 @@ from farm.virtual.debug_parts import (
     rom_tables,
 )
 from farm.virtual.dwt import Dwt
+from farm.virtual.execution import Stop
+from farm.virtual.fence import LOAD, STORE, Range
 from farm.virtual.parts import Part
-from farm.virtual.scs import SystemControl
+from farm.virtual.protection import Protection
+from farm.virtual.scs import CCR, USERSETMPEND, SystemControl
 
+_TRIGGER = 0xE000EF00  # STIR
 ITM, DWT, FPB, SCS = 0xE0000000, 0xE0001000, 0xE0002000, 0xE000E000
 
 
@@ -54,3 +59,28 @@ def add_components(bus: Bus, part: Part, scs: SystemControl, dwt: Dwt, fpb: Brea
 def _trace(offset: int) -> int:
     """The ITM: its ports are always ready and lead nowhere."""
     return component_id(offset, 0x001, 0x43B, GENERIC_CLASS) if offset >= 0xFD0 else 1
+
+
+class PrivateBus:
+    """Keeps code without privilege away from the private peripheral bus: a bus fault.
+
+    STIR is open to it with CCR.USERSETMPEND (DDI 0403E, section B3.2.1), and the ITM, whose ports
+    lead nowhere, always. Nothing costs anything before the first such code runs.
+    """
+
+    def __init__(self, core: Core, scs: SystemControl, protection: Protection) -> None:
+        self._core, self._scs, self._protection = core, scs, protection
+
+    def ranges(self) -> list[Range]:
+        """Where it wants to be asked."""
+        if not self._protection.unprivileged:
+            return []
+        return [(DWT, ITM + 0xFFFFF, LOAD | STORE)]
+
+    def judge(self, address: int, size: int, access: int) -> Stop | None:
+        """What an access leads to."""
+        del size
+        if address < DWT or address > ITM + 0xFFFFF or self._core.privileged:
+            return None
+        open_ = access == STORE and address == _TRIGGER
+        return None if open_ and self._scs.values[CCR] & USERSETMPEND else Stop.BUS

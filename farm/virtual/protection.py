@@ -48,6 +48,11 @@ class Protection:
             )
             self._runner.stale = True
 
+    @property
+    def unprivileged(self) -> bool:
+        """Whether there has been code without privilege since the last reset."""
+        return self._unprivileged
+
     def reset(self) -> None:
         """All code is privileged again."""
         self._unprivileged = False

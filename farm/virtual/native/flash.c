@@ -115,5 +115,5 @@ int flash_store(void *uc, int type, u64 address, int size, i64 data, void *user)
             f->program(offset, bytes, value);
         return 1;
     }
-    return 1; /* read-only memory that is no flash: the store is lost */
+    return (u32)address < 0x20000000u; /* in other read-only memory it is lost */
 }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from farm.virtual.parts import part_names
+
 BOTH = pytest.mark.parametrize("part", ["stm32f412zg", "stm32f767zi"])
+EVERY = pytest.mark.parametrize("part", part_names())
 
 HANDLER = """
 #define REGION(n, base, attributes) \\
@@ -121,3 +124,122 @@ void run(void) {
 }
 """
     assert build(HANDLER + source).run().word("sum") == 15
+
+
+UNPRIVILEGED = """
+u32 cfsr, pc, bfar, count, seen[4], mask; volatile u32 after;
+__attribute__((naked)) void on_bus_fault(void) { __asm volatile("mov r0, sp\\n b record"); }
+void record(u32 *frame) {
+    count++; cfsr = R(0xE000ED28); bfar = R(0xE000ED38); pc = frame[6];
+    R(0xE000ED28) = 0xFFFFFFFF; frame[6] += 2;
+}
+void on_usart(void) { after++; }
+void on_svc(void) { seen[3] = R(0xE000ED00) != 0; }
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("native", [True, False])
+def test_code_without_privilege_has_no_private_bus_and_no_masks(build, part, native) -> None:
+    source = """
+void run(void) {
+    count = after = mask = seen[3] = 0;
+    R(0xE000ED24) = 1 << 17; R(0xE000E104) = 1 << 7;
+    __asm volatile("msr basepri, %0\\n movs r0, #1\\n msr control, r0\\n isb" :: "r"(0x40) : "r0");
+    __asm volatile("msr basepri, %2\\n cpsid i\\n mrs %0, basepri\\n mrs %1, primask"
+                   : "=&r"(seen[0]), "=&r"(seen[1]) : "r"(0));
+    __asm volatile("mrs %0, control" : "=r"(seen[2]));
+    u32 *trigger = (u32 *)0xE000EF00;
+    __asm volatile("ldr r0, =0xE000E010\\n .global load\\n load: .short 0x6801\\n"
+                   ".global store\\n store: .short 0x6001" ::: "r0", "r1", "memory");
+    __asm volatile("mov r0, %0\\n movs r1, #39\\n .short 0x6001\\n isb" :: "r"(trigger)
+                   : "r0", "r1", "memory");
+    __asm volatile("svc 0" ::: "memory");
+    for (;;) __asm volatile("wfi");
+}
+"""
+    for allowed in (0, 2):
+        setup = f"void run(void) {{ R(0xE000ED14) |= {allowed};"
+        rig = build(UNPRIVILEGED + source.replace("void run(void) {", setup), part, native=native)
+        rig.run(slices=50)
+        assert [rig.machine.read(rig.symbols["seen"] + 4 * i, 4) for i in range(4)] == [0, 0, 1, 1]
+        assert rig.word("count") == (2 if allowed else 3)
+        assert rig.word("cfsr") == 0x8200
+        expected = 0xE000E010 if allowed else 0xE000EF00
+        assert rig.word("bfar") == expected
+        assert allowed == 0 or rig.word("pc") == rig.symbols["store"] & ~1
+        assert rig.word("after") == (1 if allowed else 0)
+
+
+SMASHED = """
+u32 cfsr, hfsr, low; __attribute__((aligned(32))) u32 data[64];
+__attribute__((naked)) void on_hard_fault(void) {
+    __asm volatile("ldr r0, =0x%x\\n mov sp, r0\\n b found");
+}
+void found(void) {
+    cfsr = R(0xE000ED28); hfsr = R(0xE000ED2C);
+    for (;;) __asm volatile("wfi");
+}
+"""
+
+
+@EVERY
+def test_stack_that_runs_out_of_its_memory_is_a_bus_fault(build, part) -> None:
+    """Pushed below RAM, and stacked there by an exception; both are told."""
+    source = """
+__attribute__((naked)) void run(void) {
+    __asm volatile("ldr r0, =0x20000008\\n mov sp, r0\\n push {r0-r3}\\n bx lr");
+}
+"""
+    rig = build(SMASHED % 0x20008000 + source, part).run(slices=50)
+    assert rig.word("cfsr") & 0x1200 == 0x1200  # PRECISERR, STKERR
+    assert rig.word("hfsr") == 1 << 30
+
+
+@EVERY
+def test_stack_that_runs_into_data_meets_its_guard(build, part) -> None:
+    source = """
+#define GUARD 0x20000400
+void run(void) {
+    R(0xE000ED98) = 0; R(0xE000ED9C) = GUARD; R(0xE000EDA0) = 4 << 1 | 1 | 1 << 28;
+    R(0xE000ED94) = 5;
+    R(GUARD - 4) = 77;
+    __asm volatile("dsb\\n isb\\n mov sp, %0\\n b deeper" :: "r"(GUARD + 256));
+}
+__attribute__((naked)) void deeper(void) { __asm volatile("push {r0-r7, lr}\\n bl deeper"); }
+"""
+    rig = build(SMASHED % 0x20008000 + source, part).run(slices=50)
+    assert rig.word("cfsr") & 0x12 == 0x12  # DACCVIOL, MSTKERR
+    assert rig.machine.read(0x200003FC, 4) == 77
+
+
+@pytest.mark.parametrize(("part", "base"), [("stm32l4r5zi", 0x10000000), ("stm32f767zi", 0)])
+def test_guard_in_memory_below_the_others_spares_its_neighbours(build, part, base) -> None:
+    source = f"""
+#define LOW {base}
+void run(void) {{
+    after = 0;
+    REGION(0, LOW + 64, BYTES(5) | AP(6));
+    ON(5);
+    R(LOW + 32) = 5; R(LOW + 96) = 6; after = R(LOW + 32) + R(LOW + 96);
+    R(LOW + 64) = 7;
+    after = 1;
+}}
+"""
+    rig = build(HANDLER + source, part).run(slices=50)
+    assert (rig.word("after"), rig.word("cfsr"), rig.word("mmfar")) == (11, 0x82, base + 64)
+
+
+def test_forbidden_store_into_a_peripheral_does_not_happen(build) -> None:
+    source = """
+void run(void) {
+    R(0x40023830) |= 1; after = 0;
+    R(0x40020014) = 3;                                   /* GPIOA.ODR */
+    REGION(0, 0x40020000, BYTES(10) | AP(6) | XN);
+    ON(5);
+    after = R(0x40020014);
+    R(0x40020014) = 9;
+}
+"""
+    rig = build(HANDLER + source).run(slices=50)
+    assert (rig.word("after"), rig.word("cfsr"), rig.machine.read(0x40020014, 4)) == (3, 0x82, 3)
