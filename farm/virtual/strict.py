@@ -27,6 +27,19 @@ _FORMS = 1 << 14  # entries of the table
 _NOWHERE = 0xD0000000  # nothing answers here, nor around it, on any part
 
 
+_Odd = ctypes.CFUNCTYPE(None)
+
+
+class _AccessState(ctypes.Structure):
+    """`struct access` of native/strict.c."""
+
+    _fields_ = (
+        ("counters", ctypes.c_void_p),
+        ("now", ctypes.c_uint64 * 2),
+        ("odd", _Odd),
+    )
+
+
 class Strict:
     """Finds what must be aligned, and stops before what is not.
 
@@ -52,8 +65,11 @@ class Strict:
 
     def forget(self) -> None:
         """The code has changed."""
-        for handle in self._hooks.values():
-            self._core.uc.hook_del(handle)
+        for handle, _ in self._hooks.values():
+            if self._hook.library:
+                self._hook.remove_native(handle)
+            else:
+                self._core.uc.hook_del(handle)
         self._hooks.clear()
         self._distrusted.clear()
         self._blocks: dict[int, Alignment] = {}
@@ -117,11 +133,16 @@ class Strict:
             found = self._blocks[key] = align(block, code, self.all_words)
         return found
 
-    def _add(self, access: Access) -> Any:
-        at = access.address
-        return self._core.uc.hook_add(
-            unicorn.UC_HOOK_CODE, lambda *_: self._look(access), begin=at, end=at
-        )
+    def _add(self, access: Access) -> tuple[Any, Any]:
+        """The hook, and what must live as long as it does."""
+        at, library, kind = access.address, self._hook.library, unicorn.UC_HOOK_CODE
+        if library is None:
+            look = self._core.uc.hook_add(kind, lambda *_: self._look(access), begin=at, end=at)
+            return look, None
+        odd = _Odd(lambda: self._look(access))
+        state = _AccessState(ctypes.addressof(self._hook.counters), (access.now, 0), odd)
+        where = ctypes.addressof(state)
+        return self._hook.add_native(kind, library.look, where, begin=at, end=at), state
 
     def _look(self, access: Access) -> None:
         """Just before a load or store."""

@@ -1,4 +1,6 @@
-/* misaligned(): whether an address that must be aligned in a block is not; see alignment.py. */
+/* misaligned(): whether an address that must be aligned in a block is not; see alignment.py.
+ * look(): the same of one load or store, just before it; only then Python is asked.
+ */
 #include "board.h"
 
 enum { SP = 13, REGISTERS = 15 };
@@ -33,4 +35,19 @@ int misaligned(struct counters *c, void *uc, u32 first)
         if (is_odd(c, uc, &list))
             return 1;
     return 0;
+}
+
+struct access { /* mirrored by farm/virtual/strict.py */
+    struct counters *counters;
+    u64 now[2]; /* a form, and 0 */
+    void (*odd)(void);
+};
+
+void look(void *uc, u64 address, u32 size, void *user)
+{
+    struct access *access = user;
+    const u64 *list = access->now;
+    (void)address, (void)size;
+    if (*list && is_odd(access->counters, uc, &list))
+        access->odd();
 }
