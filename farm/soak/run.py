@@ -90,7 +90,7 @@ class Soak:
             virtual_rack.up(self.rack.boards, timeout_s=120.0)
             self._use(work, started_s, on_sample)
         finally:
-            virtual_rack.down([board.probe_uid for board in self.rack.boards])
+            self._end(started_s)
         return self._left(before, started_s)
 
     def _use(
@@ -165,13 +165,17 @@ class Soak:
 
         return look
 
-    def _left(self, before: Sample, started_s: float) -> Work:
-        """What is there when everything was closed; processes get a while to end."""
+    def _end(self, started_s: float) -> None:
+        """Take the rack down, and wait for what a killed worker was just starting."""
         deadline = time.monotonic() + _GONE_S
-        after = take(self.folders, started_s)
-        while len(after.processes) > 1 and time.monotonic() < deadline:
+        virtual_rack.down()
+        while len(take(self.folders, started_s).processes) > 1 and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-            after = take(self.folders, started_s)
+            virtual_rack.down()
+
+    def _left(self, before: Sample, started_s: float) -> Work:
+        """What is there when everything was closed."""
+        after = take(self.folders, started_s)
         stale = [p for p in registry.state_dir().iterdir() if p.suffix in (".json", ".tty", ".tmp")]
         more = after.total("manager", "descriptors") - before.total("manager", "descriptors")
         return Work(
