@@ -65,9 +65,12 @@ def search(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure networks on the rack."""
+    """Record what networks and kernels cost: [record OPTIONS]; else what `tinyrack bench` takes."""
     with rack(session):
-        run(session, "tinyrack", "bench", *session.posargs)
+        if session.posargs[:1] in ([], ["record"]):
+            run(session, "python", "-m", "farm.benchmark", *session.posargs[1:])
+        else:
+            run(session, "tinyrack", "bench", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,0 +1,1 @@
+"""The benchmark record: what every reference network costs, commit by commit (`nox -s bench`)."""

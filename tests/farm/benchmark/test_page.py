@@ -1,0 +1,99 @@
+"""The page says what was measured and how, and never takes a model for silicon."""
+
+from pathlib import Path
+
+import pytest
+
+from farm.benchmark.kinds import KERNELS_BEGIN, KERNELS_END, with_kernels
+from farm.benchmark.page import page
+from farm.benchmark.peers import best_silicon, load_peers
+from farm.benchmark.record import KERNELS, Part
+from farm.errors import InventoryError
+
+PEERS = Path(__file__).parents[3] / "docs" / "benchmarks-peers.csv"
+
+
+@pytest.fixture
+def history(make):
+    file = make(variant="file", cycles=2000, instructions=1100)
+    older = make(commit="older", cycles=1700, accepted="exactness")
+    silicon = make(board_type="lab-f412", timing_model=None, instructions=None)
+    return [older, make(), file, silicon]
+
+
+def row(text: str, *words: str) -> list[str]:
+    """The cells of the first table row with all the words."""
+    line = next(x for x in text.splitlines() if x[:1] == "|" and all(w in x for w in words))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_costs_are_by_the_macs_of_the_file_with_and_without_rewrites(history) -> None:
+    text = page(history, ())
+    cells = row(text, "mlperf_vww_96", "**virtual** `nucleo-f412zg`")
+    assert cells[2:] == ["1,000", "1,500", "1.50", "2,000", "2.00", "0.90", "1.10"]
+
+
+def test_virtual_is_marked_and_silicon_has_no_instructions(history) -> None:
+    text = page(history, ())
+    assert "**virtual**: model `m4-v2`, not silicon" in row(text, "100", "nucleo-f412zg")[3]
+    assert row(text, "100", "lab-f412")[3] == "silicon"
+    cells = row(text, "mlperf_vww_96", "lab-f412")
+    assert "virtual" not in "".join(cells)
+    assert cells[-2:] == ["-", "-"]
+
+
+def test_flash_is_split_and_kinds_are_per_mac_or_output(history) -> None:
+    text = page(history, ())
+    assert row(text, "nucleo-f412zg", "folded |")[3:9] == [
+        *("4,000", "300", "60,000", "12,000", "44,000", "4,000")
+    ]
+    kind = row(text, "pointwise, 64")  # instructions and cycles of the file, cycles folded
+    assert "0.89" in kind
+    assert "1.50" in kind
+    assert row(text, "| pool")[1:3] == ["-", "output"]
+
+
+def test_earlier_commits_stand_with_the_reason_why_they_were_worse(history) -> None:
+    text = page(history, ())
+    assert row(text, "older")[-1] == "mlperf_vww_96 (folded): exactness"
+    assert text.index("| aaaaaaaaaaaa | m4-v2 | 1,500") < text.index("| older | m4-v2 | 1,700")
+
+
+def test_peers_stand_beside_with_what_is_known_of_them(make) -> None:
+    peers = load_peers(PEERS)
+    new = make(macs=7_489_664)
+    cells = row(page([new], peers), "mlperf_vww_96", "X-CUBE-AI v9.0")
+    assert cells[3:] == ["1.42", "X-CUBE-AI v9.0 on NUCLEO-L4R5ZI", "-", "2.63*", "3.30"]
+
+
+def test_peers_have_a_source_and_the_best_silicon_is_the_fastest() -> None:
+    peers = load_peers(PEERS)
+    assert all(peer.source and (peer.cycles or peer.instructions) for peer in peers)
+    found = best_silicon(peers, "mlperf_ad01", "cortex-m7")
+    assert found is not None
+    assert found[1] / 264_192 == pytest.approx(1.148, abs=0.001)
+    assert best_silicon(peers, "other", "cortex-m7") is None
+
+
+@pytest.mark.parametrize("old", ["11.245", "19711651", "network,core"])
+def test_a_damaged_file_of_peers_is_refused(tmp_path, old) -> None:
+    path = tmp_path / "peers.csv"
+    path.write_text(PEERS.read_text().replace(old, "x"))
+    with pytest.raises(InventoryError, match=r"peers\.csv"):
+        load_peers(path)
+
+
+def test_kernels_are_put_between_the_marks_and_nowhere_else(make) -> None:
+    parts = (Part("add", 0, 10, 210, 180, "tr_add"),)
+    text = f"head\n{KERNELS_BEGIN}\nold\n{KERNELS_END}\ntail\n"
+    made = with_kernels(text, [make(case=KERNELS, variant="kernels", parts=parts)])
+    assert made is not None
+    assert made.startswith(f"head\n{KERNELS_BEGIN}\n")
+    assert made.endswith(f"{KERNELS_END}\ntail\n")
+    assert "old" not in made
+    assert row(made, "tr_add") == ["add", "`tr_add`", "210", "-", "21.0", "-", "18.0"]
+    assert with_kernels("no marks", []) is None
+
+
+def test_the_page_of_kernels_has_the_marks() -> None:
+    assert with_kernels((PEERS.parent / "kernels.md").read_text(), []) is not None
