@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.whole_file import replace_file
 from farm.benchmark.record import Record
 from farm.errors import InventoryError
 
@@ -43,9 +44,7 @@ def save(path: Path, records: Sequence[Record]) -> None:
 
 def write(path: Path, text: str) -> None:
     """Replace a text file as a whole."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    replace_file(path, text.encode("utf-8"))
 
 
 def updated(history: Sequence[Record], new: Sequence[Record]) -> tuple[Record, ...]:
