@@ -10,7 +10,7 @@ from farm.virtual.hook import Edge, EdgeHook
 from farm.virtual.memory_timing import MemoryTiming
 from farm.virtual.parts import Part
 from farm.virtual.pricing import Pricer
-from farm.virtual.scs import DIV_0_TRP, UNALIGN_TRP, SystemControl
+from farm.virtual.scs import CCR, DIV_0_TRP, UNALIGN_TRP, SystemControl
 from farm.virtual.strict import Strict
 from farm.virtual.traps import Traps
 
@@ -33,23 +33,22 @@ class Code:
         self._traps, self._strict, self._runner, self._scs = traps, strict, runner, scs
         self._memory = memory
         memory.attach(hook)
-        self.fpu_missing = False  # the block at the PC needs the FPU, which is off
+        self._floating = False  # an FP instruction has been seen
 
     def price(self, edge: Edge) -> bool:
-        """Fill in a new edge; False stops the core before a block that needs a hook or an FPU.
+        """Fill in a new edge; False stops the core before a block that needs a hook.
 
         A known edge comes again when its block is entered with an address that is not aligned.
         """
         if edge.strict:
             self._distrust(edge.cur)
             return False
-        block = self.pricer.block(edge.cur)
+        block = self.pricer.block(edge.cur, self._runner.it_state)
+        floating = any(i.floating for i in block.instrs)
+        self._floating |= floating
         if self._traps.find(block) | self._strict.find(edge.cur):
             return False
-        edge.floating = any(i.floating for i in block.instrs)
-        if edge.floating and not self._scs.fpu_enabled:
-            self.fpu_missing = True
-            return False
+        edge.floating = floating and self._scs.fpu_on
         edge.cost = self.pricer.price(edge.prev, edge.cur)
         edge.instructions = len(block.instrs)
         edge.plan = self._memory.plan(edge.cur, block)
@@ -62,27 +61,45 @@ class Code:
         Whether it is one before which FP registers are to be saved.
         """
         with suppress(BusFault):  # nothing to run there: the step will tell
-            block = self.pricer.block(pc | 4 << 32)
+            block = self.pricer.block(pc | 4 << 32, self._runner.it_state)
+            self._floating |= any(i.floating for i in block.instrs)
             self._traps.find(block)
             self._strict.watch(pc | 4 << 32)
-            return bool(block.instrs) and block.instrs[0].floating and self._hook.postponed()
+            saves = bool(block.instrs) and block.instrs[0].floating and self._scs.fpu_on
+            return saves and self._hook.postponed()
         return False
 
     def _distrust(self, block: int) -> None:
+        self._look_again()
+        self._strict.distrust(block)
+
+    def _look_again(self) -> None:
+        """Other hooks are needed; the code is the same, and so is what ran last."""
         c = self._hook.counters
         prev, before = c.prev, c.before
         self.forget()
-        self._strict.distrust(block)
         c.prev, c.before = prev, before
 
-    def follow(self, control: int) -> bool:
-        """Watch divisions by zero and all unaligned words as CCR says; whether that is new."""
+    def follow(self) -> bool:
+        """Watch what CCR and CPACR ask for; whether that needs other hooks."""
+        found = self._follow_fpu()
+        control = self._scs.values[CCR]
         divisions, words = bool(control & DIV_0_TRP), bool(control & UNALIGN_TRP)
         if (divisions, words) == (self._traps.divisions, self._strict.all_words):
-            return False
+            return found
         self._traps.divisions, self._strict.all_words = divisions, words
         self.forget()
         return True
+
+    def _follow_fpu(self) -> bool:
+        """FP instructions of an FPU that not all code may use; code without any knows no change."""
+        watched = not self._scs.fpu_enabled
+        if watched is self._traps.floating:
+            return False
+        self._traps.floating = watched
+        if self._floating:
+            self._look_again()
+        return self._floating
 
     def flash_changes(self, offset: int, size: int) -> None:
         """Flash is about to change behind the core's back."""
@@ -106,4 +123,5 @@ class Code:
         self._memory.forget()
         self._traps.forget()
         self._strict.forget()
+        self._floating = False
         self._runner.stale = True

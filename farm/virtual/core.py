@@ -98,6 +98,23 @@ class Core:
         return bool(self.uc.reg_read(reg.UC_ARM_REG_CPSR) & 1 << 5)
 
     @property
+    def it_state(self) -> int:
+        """ITSTATE: condition and rest of the IT block in which the core has stopped; 0: none."""
+        xpsr = int(self.uc.reg_read(reg.UC_ARM_REG_XPSR))
+        return xpsr >> 8 & 0xFC | xpsr >> 25 & 3
+
+    @property
+    def condition(self) -> int:
+        """The condition under which the next instruction runs, by its number; 14: always."""
+        state = self.it_state
+        return state >> 4 if state & 15 else 14
+
+    @property
+    def flags(self) -> int:
+        """The condition flags, in bits 31 to 28."""
+        return int(self.uc.reg_read(reg.UC_ARM_REG_CPSR))
+
+    @property
     def masks(self) -> tuple[int, int, int]:
         """PRIMASK, BASEPRI, FAULTMASK."""
         primask, basepri, faultmask = (int(self.uc.reg_read(m)) for m in _MASKS)

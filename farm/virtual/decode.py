@@ -202,11 +202,16 @@ def _offset(role: str, operands: list[Any], memory: list[Any]) -> int:
     return int(memory[0].disp) if role == "load" else 0
 
 
-def decode_block(address: int, size: int, fetch: Callable[[int, int], bytes]) -> Block:
-    """The block of `size` bytes at `address`; bytes come from fetch(address, size)."""
+def decode_block(
+    address: int, size: int, fetch: Callable[[int, int], bytes], state: int = 0
+) -> Block:
+    """The block of `size` bytes at `address`; bytes come from fetch(address, size).
+
+    `state`: ITSTATE of the architecture, when the block begins inside an IT block.
+    """
     code = fetch(address, size)
     instrs: list[Instr] = []
-    at = predicated = state = 0
+    at, predicated = 0, _predicated(state)
     while at + 2 <= len(code):
         wide = code[at + 1] >> 3 >= 0b11101
         instr = _decode(code[at : at + (4 if wide else 2)])
@@ -215,11 +220,17 @@ def decode_block(address: int, size: int, fetch: Callable[[int, int], bytes]) ->
             predicated -= 1
             state = state & 0xE0 | state << 1 & 0x1F  # ITAdvance() of the architecture
         if instr.name == "it":
-            state, mask = code[at], code[at] & 15
-            predicated = 4 - (mask & -mask).bit_length() + 1
+            state = code[at]
+            predicated = _predicated(state)
         instrs.append(instr)
         at += 4 if wide else 2
     return Block(address, size, tuple(instrs))
+
+
+def _predicated(state: int) -> int:
+    """How many instructions of an IT block are left."""
+    mask = state & 15
+    return 5 - (mask & -mask).bit_length() if mask else 0
 
 
 def holds(condition: int, flags: int) -> bool:

@@ -12,6 +12,7 @@ import unicorn
 from farm.virtual.bus import BusFault
 from farm.virtual.core import Core
 from farm.virtual.exception_state import ExceptionState
+from farm.virtual.exits import Exits
 from farm.virtual.hook import EdgeHook
 
 _UNTIL = 0xFFFFFFF0  # never reached: an exception return is seen first
@@ -43,6 +44,7 @@ class Stop(Enum):
     WATCH = auto()  # a comparator of the DWT matched; the instruction is still to be finished
     DIVIDE = auto()  # by zero, with CCR.DIV_0_TRP
     UNALIGNED = auto()
+    INSIDE = auto()  # at an exit in an IT block where nothing is wrong: step over it
     STEPPED = auto()
 
 
@@ -72,11 +74,17 @@ class Runner:
         self._trap: tuple[Stop, int] | None = None
         self._undo: Callable[[], object] | None = None
         self._breakpoints: dict[int, Any] = {}
+        self.exits = Exits(core, fetch)
         self.stale = False  # translated code may be out of date
         self.active = False  # inside Unicorn
         if not hook.native:
             core.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_intr)
         core.uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._on_unmapped)
+
+    @property
+    def it_state(self) -> int:
+        """Of the block that is about to run: not 0 when it begins inside an IT block."""
+        return self._core.it_state
 
     def set_breakpoints(self, addresses: set[int]) -> None:
         """Stop before the instructions at these addresses, and no others."""
@@ -111,10 +119,19 @@ class Runner:
     def run(self, skip: bool = False) -> Event:
         """Run until something happens; `skip`: not on a breakpoint at the first instruction."""
         self._hook.counters.stopped = 0
+        if self._breakpoints or self.exits.used:
+            self.stale |= self.exits.arm(self._breakpoints)
+        if self._core.pc in self.exits:
+            return self._at_exit(self._core.pc, skip)
         return self._start(0, skip)
 
     def step(self) -> Event:
-        """Run one instruction (an IT block counts as one), uncounted."""
+        """Run one instruction, uncounted."""
+        pc = self._core.pc
+        wrong = self.exits.judge(pc)
+        if wrong:
+            return Event(wrong, pc)
+        self.exits.arm_step(pc)
         self._hook.counters.off = 1
         self.stale = True  # translations of a whole block ignore the count
         event = self._start(1, skip=True)
@@ -156,9 +173,15 @@ class Runner:
             return self._failure(error, pc)
         if self._hook.counters.stopped:
             return Event(Stop.SLICE, pc)
-        if self._halfword(pc - 2) == _WFI:
-            return Event(Stop.SLEEP, pc)
-        return Event(Stop.STEPPED if count else Stop.SLICE, pc)
+        if pc in self.exits and not count:
+            return self._at_exit(pc, skip=False)
+        done = Stop.STEPPED if count else Stop.SLICE
+        return Event(Stop.SLEEP if self._halfword(pc - 2) == _WFI else done, pc)
+
+    def _at_exit(self, pc: int, skip: bool) -> Event:
+        if pc in self._breakpoints and not skip:
+            return Event(Stop.BREAKPOINT, pc)
+        return Event(self.exits.judge(pc) or Stop.INSIDE, pc)
 
     def _interrupt(self, number: int, pc: int) -> Stop:
         if number in _INTR_FETCH:

@@ -106,7 +106,7 @@ class Machine:
         self._watchpoints = Watchpoints(self._core.uc, self._dwt, self._runner)
         timed = Divisions(self._core, self._hook, model.table.get("division"))
         event, control = self._sleep.send_event, self.protection_changes
-        traps = Traps(self._core, self._runner, timed, event, control)
+        traps = Traps(self._core, self._runner, timed, self._scs, event, control)
         pricer = Pricer(model, self._bus.fetch)
         strict = Strict(self._core, self._hook, self._runner, pricer, self._bus.fetch)
         self._code = Code(
@@ -181,7 +181,7 @@ class Machine:
         self._sleep.reset()
         self._protection.reset()
         self._protect = True
-        self._code.follow(self._scs.values[regs.CCR])
+        self._code.follow()
         self._code.forget()
         self._core.reset(*(self._word_or_ones(self._scs.vtor + at) for at in (0, 4)))
         self._debug.reset()
@@ -346,9 +346,9 @@ class Machine:
         self._counters.stop = 1
 
     def checks_change(self) -> None:
-        """CCR or SCR: caches, or other instructions to be watched."""
+        """CCR, SCR or CPACR: caches, or other instructions to be watched."""
         self.memory.update()
-        if self._code.follow(self._scs.values[regs.CCR]):
+        if self._code.follow():
             self._wake()
 
     def _read_frame(self, address: int, size: int, privileged: bool) -> bytes:

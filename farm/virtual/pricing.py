@@ -48,12 +48,12 @@ class Pricer:
         self._partial: dict[tuple[int, int, int], int] = {}
         self._pages: set[int] = set()
 
-    def block(self, key: int) -> Block:
-        """The decoded block of a key."""
+    def block(self, key: int, it_state: int = 0) -> Block:
+        """The decoded block of a key; `it_state` when it begins inside an IT block."""
         found = self._blocks.get(key)
         if found is None:
             address, size = key & _ADDRESS, key >> 32
-            found = self._blocks[key] = decode_block(address, size, self._fetch)
+            found = self._blocks[key] = decode_block(address, size, self._fetch, it_state)
             self._pages.update(range(address >> 10, (address + size - 1 >> 10) + 1))
         return found
 

@@ -50,7 +50,7 @@ ASPEN, LSPEN, LSPACT = 1 << 31, 1 << 30, 1  # of FPCCR
 SLEEPONEXIT, SEVONPEND = 1 << 1, 1 << 4  # of SCR
 FORCED, DEBUGEVT, VECTTBL = 1 << 30, 1 << 31, 2
 _VECTKEY = 0x05FA
-_FPU = 0xF << 20
+_FPU, _FPU_PRIVILEGED = 0xF << 20, 0x5 << 20
 _ENABLES = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
 # SHCSR (DDI 0403E, B3.2.13): the active and the pending bit of each exception.
 _ACTIVE = {
@@ -106,7 +106,7 @@ class Control(Protocol):
         """A register of the memory protection unit was written."""
 
     def checks_change(self) -> None:
-        """CCR or SCR was written."""
+        """CCR, SCR or CPACR was written."""
 
 
 class SystemControl:
@@ -146,8 +146,13 @@ class SystemControl:
 
     @property
     def fpu_enabled(self) -> bool:
-        """Whether CPACR lets FP instructions run."""
+        """Whether CPACR lets all code use the FPU."""
         return self.values[CPACR] & _FPU == _FPU
+
+    @property
+    def fpu_on(self) -> bool:
+        """Whether CPACR lets at least privileged code use it (DDI 0403E, section B3.2.20)."""
+        return self.values[CPACR] & _FPU in (_FPU, _FPU_PRIVILEGED)
 
     @property
     def traced(self) -> bool:
@@ -343,7 +348,7 @@ class SystemControl:
             self.on_maintenance(offset, value)
         elif offset in _PLAIN or any(low <= offset < high for low, high in _PLAIN_RANGES):
             self.values[offset] = value
-            if offset in (CCR, SCR):
+            if offset in (CCR, SCR, CPACR):
                 self._control.checks_change()
 
     def _write_aircr(self, value: int, debugger: bool) -> None:

@@ -26,7 +26,7 @@ _FAULTS = {
     Stop.NO_FPU: (USAGE_FAULT, regs.NOCP),
 }
 
-_IN_BLOCK = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED)
+_IN_BLOCK = (Stop.BREAKPOINT, Stop.BKPT, Stop.BUS, Stop.UNDEFINED, Stop.NO_FPU)
 _BY_HOOK = (Stop.NO_EXECUTE, Stop.PROTECTED, Stop.DIVIDE, Stop.UNALIGNED, Stop.WATCH)
 _CUT_SHORT = _IN_BLOCK + _BY_HOOK  # in the middle of a block
 
@@ -70,7 +70,7 @@ class Stops:
         size = event.pc - before if 0 < event.pc - before <= 4 else 2
         self._counters.cycles += self._pricer.price(0, before | size << 32)
         if event.stop not in _CUT_SHORT:
-            self._counters.instructions += 1  # an IT block too
+            self._counters.instructions += 1
         self._debug.retired = True
         self._handle(event)
         self._sleep.asleep = False
@@ -95,9 +95,8 @@ class Stops:
             self._debug.breakpoint(pc)
         elif stop is Stop.WATCH:
             self._watchpoint()
-        elif self._code.fpu_missing:
-            self._code.fpu_missing = False
-            self._exceptions.fault(USAGE_FAULT, regs.NOCP, pc)
+        elif stop is Stop.INSIDE:
+            self.step()
 
     def _watchpoint(self) -> None:
         """Behind the instruction that matched, as it is found on silicon."""

@@ -1,8 +1,8 @@
 """Single instructions of which Unicorn does not do all that the architecture says.
 
 The places are found when code is priced, and only they are hooked: divisions while CCR.DIV_0_TRP is
-set, SEV, and MSR CONTROL, which may give up the privilege. Divisions whose cycles depend on their
-operands are hooked by divisions.py.
+set, FP instructions while CPACR does not let all code use the FPU, SEV, and MSR CONTROL, which may
+give up the privilege. Divisions whose cycles depend on their operands are hooked by divisions.py.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import unicorn
-from unicorn import arm_const
 
 from farm.virtual.core import Core
-from farm.virtual.decode import NUMBERS, Block, Instr, holds
+from farm.virtual.decode import NUMBERS, Block, Instr
 from farm.virtual.divisions import Divisions
 from farm.virtual.execution import Runner, Stop
+from farm.virtual.scs import SystemControl
 
 
 class Traps:
@@ -27,44 +27,64 @@ class Traps:
         core: Core,
         runner: Runner,
         timed: Divisions,
+        scs: SystemControl,
         on_event: Callable[[], None],
         on_control: Callable[[], None],
     ) -> None:
         self._core, self._runner, self._timed = core, runner, timed
-        self._on_event, self._on_control = on_event, on_control
+        self._scs, self._on_event, self._on_control = scs, on_event, on_control
         self._hooks: dict[int, Any] = {}
         self.divisions = False  # CCR.DIV_0_TRP
+        self.floating = False  # not all code may use the FPU
 
     def find(self, block: Block) -> bool:
         """Hook what must be in a block that was decoded; whether there is anything new."""
-        before, at = len(self._hooks), block.address
-        timed = self._timed.find(block)
+        new, at = self._timed.find(block), block.address
         for instr in block.instrs:
-            call = self._call(instr)
-            if call and at not in self._hooks:
-                self._hooks[at] = self._core.uc.hook_add(
-                    unicorn.UC_HOOK_CODE, call, begin=at, end=at
-                )
+            judge = self._judge(instr)
+            if judge and instr.conditional:
+                new |= self._runner.exits.add(at, judge)
+            else:
+                new |= self._hook(at, self._call(instr, judge))
             at += instr.size
-        new = timed or len(self._hooks) > before
         self._runner.stale |= new
         return new
+
+    def _hook(self, at: int, call: Callable[..., None] | None) -> bool:
+        if not call or at in self._hooks:
+            return False
+        kind = unicorn.UC_HOOK_CODE
+        self._hooks[at] = self._core.uc.hook_add(kind, call, begin=at, end=at)
+        return True
 
     def forget(self) -> None:
         """The code has changed."""
         for handle in self._hooks.values():
             self._core.uc.hook_del(handle)
         self._hooks.clear()
+        self._runner.exits.forget()
         self._timed.forget()
 
-    def _call(self, instr: Instr) -> Callable[..., None] | None:
-        if instr.name in ("sdiv", "udiv") and self.divisions:
-            return lambda *_: self._divide(instr)
+    def _call(
+        self, instr: Instr, judge: Callable[[], Stop | None] | None
+    ) -> Callable[..., None] | None:
+        if judge:
+            return lambda *_: self._refuse(judge())
         calls = {"sev": self._on_event, "control": self._on_control}
         known = calls.get(instr.special)
         return (lambda *_: known()) if known else None
 
-    def _divide(self, instr: Instr) -> None:
-        flags = self._core.uc.reg_read(arm_const.UC_ARM_REG_CPSR)
-        if not self._core.general(NUMBERS[instr.last]) and holds(instr.condition, flags):
-            self._runner.trap(Stop.DIVIDE)
+    def _refuse(self, stop: Stop | None) -> None:
+        if stop:
+            self._runner.trap(stop)
+
+    def _judge(self, instr: Instr) -> Callable[[], Stop | None] | None:
+        """Tells, just before an instruction, what it leads to; None: nothing ever."""
+        if instr.name in ("sdiv", "udiv") and self.divisions:
+            divisor = NUMBERS[instr.last]
+            return lambda: None if self._core.general(divisor) else Stop.DIVIDE
+        return self._without_fpu if instr.floating and self.floating else None
+
+    def _without_fpu(self) -> Stop | None:
+        allowed = self._scs.fpu_enabled or (self._scs.fpu_on and self._core.privileged)
+        return None if allowed else Stop.NO_FPU
