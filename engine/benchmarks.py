@@ -70,6 +70,54 @@ LATEST_CASES = (
     _Case("conv 3x3 s2 3-8, ReLU", "conv2d", (96, 96, 3), 8, kernel=3, stride=2, rectified=True),
     _Case("conv 3x3 16-16 at 32x32, ReLU", "conv2d", (32, 32, 16), 16, kernel=3, rectified=True),
     _Case("conv 3x3 128-32 at 6x6", "conv2d", (6, 6, 128), 32, kernel=3),
+    _Case(
+        "depthwise 3x3 at 24x24x32, ReLU",
+        "depthwise_conv2d",
+        (24, 24, 32),
+        kernel=3,
+        rectified=True,
+    ),
+    _Case(
+        "depthwise 3x3 s2 at 24x24x32, ReLU",
+        "depthwise_conv2d",
+        (24, 24, 32),
+        kernel=3,
+        stride=2,
+        rectified=True,
+    ),
+    _Case(
+        "depthwise 3x3 at 6x6x128, ReLU", "depthwise_conv2d", (6, 6, 128), kernel=3, rectified=True
+    ),
+    _Case(
+        "depthwise 5x5 at 12x12x32, ReLU",
+        "depthwise_conv2d",
+        (12, 12, 32),
+        kernel=5,
+        rectified=True,
+    ),
+    _Case(
+        "depthwise 5x5 s2 at 24x24x16, ReLU",
+        "depthwise_conv2d",
+        (24, 24, 16),
+        kernel=5,
+        stride=2,
+        rectified=True,
+    ),
+    _Case(
+        "depthwise 7x7 at 12x12x32, ReLU",
+        "depthwise_conv2d",
+        (12, 12, 32),
+        kernel=7,
+        rectified=True,
+    ),
+    _Case(
+        "depthwise 7x7 s2 at 24x24x16, ReLU",
+        "depthwise_conv2d",
+        (24, 24, 16),
+        kernel=7,
+        stride=2,
+        rectified=True,
+    ),
 )
 """Behind those again; outputs after a ReLU have their zero point at the end of int8."""
 

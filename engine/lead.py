@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.graph import Graph, Op
-from engine.strips import strips
+from engine.strips import Strips, strips
+from engine.swept import swept_strips
 
 Steps = NDArray[np.int64]
 
@@ -112,9 +113,18 @@ def quads(graph: Graph, op: Op) -> int:
     Only whole pixels keep each quad of the output on its own quad of the input, and offsets are
     multiples of four bytes.
     """
+    return _by_quads(graph, op, strips(graph, op))
+
+
+def swept_quads(graph: Graph, op: Op) -> int:
+    """The same for tr_depthwise_swept."""
+    return _by_quads(graph, op, swept_strips(graph, op))
+
+
+def _by_quads(graph: Graph, op: Op, strip: Strips) -> int:
     height, width, channels = graph.tensor(op.inputs[0]).shape
     columns = graph.tensor(op.output).shape[1]
-    gathers = list(strips(graph, op).gathers())
+    gathers = list(strip.gathers())
     inside = [range(max(rows.start, 0), min(rows.stop, height)) for _, rows, _ in gathers]
     reads = [rows.start * width if rows else NOTHING for rows in inside]
     pixels = lead(np.array(reads), np.array([end * columns for end, _, _ in gathers]))

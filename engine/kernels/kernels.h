@@ -46,6 +46,28 @@ typedef struct {
     const int32_t *pairs;
 } tr_tiled;
 
+/* Rows of input into pairs, and outputs from those, see sweep.h. */
+typedef struct tr_row tr_row;
+typedef struct tr_lines tr_lines;
+typedef void tr_takes(const int8_t *from, int32_t inside, tr_word *to, const tr_row *row);
+typedef void tr_sweeps(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_lines *lines);
+
+/* A depthwise convolution two taps at a time; conv has no weights and channels. */
+typedef struct {
+    tr_conv conv;
+    tr_takes *take;
+    tr_sweeps *sweep;
+    int32_t slots; /* pairs of rows in scratch */
+    int32_t unit;  /* of the inputs in pairs: 256 or 1 */
+    int32_t words; /* of a channel in `pairs` */
+    const int32_t *pairs;
+} tr_swept;
+
+/* All output channels but the last 0 to 5, see dense.c; returns the stream behind them. */
+typedef struct tr_dense tr_dense;
+typedef const int32_t *tr_sixes_of(const int8_t *x, const int32_t *stream, int8_t *out,
+                                   const tr_dense *op);
+
 typedef struct {
     int32_t in_h, in_w, channels;
     int32_t out_h, out_w;
@@ -144,6 +166,12 @@ void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scrat
 void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
 tr_tiles tr_tile_9, tr_tile_12, tr_tile_15, tr_tile_any;
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
+void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8_t *out, void *scratch);
+tr_takes tr_take_7_256, tr_take_3_256, tr_take_7_1, tr_take_3_1;
+tr_sweeps tr_sweep_7_1_9, tr_sweep_7_1_12, tr_sweep_7_1_15, tr_sweep_7_1_any;
+tr_sweeps tr_sweep_7_2_9, tr_sweep_7_2_12, tr_sweep_7_2_15, tr_sweep_7_2_any;
+tr_sweeps tr_sweep_3_1_9, tr_sweep_3_1_12, tr_sweep_3_1_15, tr_sweep_3_1_any;
+tr_sweeps tr_sweep_3_2_9, tr_sweep_3_2_12, tr_sweep_3_2_15, tr_sweep_3_2_any;
 void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_fully_connected(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_fully_connected_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);

@@ -208,7 +208,21 @@ def chosen():
         yield one("conv2d", (5, 12, inputs), 5, scale, zero=-128, kernel=(3, 3), padding=pads(1))
         yield one("conv2d", (5, 5, inputs), 4, scale, zero=-128)
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
+    yield from swept()
     yield one("conv2d", (3, 3, 5), 4, kernel=(3, 3), dilation=(3, 3), padding=pads(6))
+
+
+def swept():
+    """Depthwise layers 3x3: both strides, every ending, odd and even sizes, few and many slots."""
+    sizes = [(1, 1, 1), (2, 2, 4), (3, 3, 2), (6, 7, 9), (13, 4, 3), (27, 5, 4), (14, 31, 4)]
+    endings = [(2e-3, 5), (2e-3, -128), (0.1, -128), (8e-4, -128)]
+    for index, size in enumerate(sizes):
+        for stride, (scale, zero) in itertools.product((1, 2), endings):
+            padding = pads(index % 2 + 1 if max(size) > 2 else 1)
+            yield one("depthwise_conv2d", size, 0, scale, index, zero, kernel=(3, 3),
+                      stride=(stride, stride), padding=padding)  # fmt: skip
+    yield one("depthwise_conv2d", (8, 9, 5), kernel=(3, 3))
+    yield one("depthwise_conv2d", (16, 8, 4), kernel=(3, 3), stride=(2, 2))
 
 
 def enlarged():

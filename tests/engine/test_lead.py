@@ -24,6 +24,7 @@ from engine.shapes import OP_KINDS
 KINDS = tuple(kind for kind in OP_KINDS if kind not in (*BINARY_KINDS, "concat"))
 EXAMPLES, MAX_TAPS = 25, 4_000
 NEVER = 1 << 40
+QUADS = ("tr_depthwise", "tr_depthwise_swept")
 TALL = [
     one("depthwise_conv2d", (height, width, channels), kernel=(rows, 3), stride=(stride, stride),
         dilation=(apart, 1), padding=pads((before, after, side, side)))
@@ -37,6 +38,9 @@ TALL = [
         (40, 20, 4, 3, 1, 1, 1, 1, 2),
         (40, 20, 1, 7, 1, 1, 6, 6, 2),
         (9, 40, 4, 7, 1, 2, 12, 12, 1),
+        (9, 40, 3, 3, 2, 1, 1, 1, 1),
+        (10, 40, 4, 3, 2, 1, 2, 2, 2),
+        (7, 5, 2, 3, 1, 1, 0, 0, 0),  # one strip, and a row of which it needs nothing
     ]
 ]  # fmt: skip
 POINTS = [
@@ -50,12 +54,13 @@ POINTS = [
 @functools.cache
 def cases():
     graphs = [*POINTS, *(graph for kind in KINDS for graph in generated(kind, EXAMPLES))]
-    every = [*cases_of(graphs), *(Case(row, graph) for graph in TALL for row in depthwise_rows())]
+    tall = [Case(row, graph) for graph in TALL for row in quad_rows(graph)]
+    every = [*cases_of(graphs), *tall]
     return [case for case in every if graph_taps(case.graph) <= MAX_TAPS or case.graph in TALL]
 
 
-def depthwise_rows():
-    return [row for row in KERNELS if row.c_name == "tr_depthwise"]
+def quad_rows(graph):
+    return [row for row in KERNELS if row.c_name in QUADS and row.accepts(graph, graph.ops[0])]
 
 
 def graph_taps(graph):
@@ -137,9 +142,10 @@ def test_the_lead_is_the_least_that_is_safe(name, slack):
     assert found >= 5
 
 
-def test_a_depthwise_layer_lies_exactly_on_its_input():
+@pytest.mark.parametrize("name", QUADS)
+def test_a_depthwise_layer_lies_exactly_on_its_input(name):
     """On its own channels, at the least such distance; 0 where it does not grow."""
-    exact = [(i, case) for i, case in enumerate(cases()) if case.row.c_name == "tr_depthwise"]
+    exact = [(i, case) for i, case in enumerate(cases()) if case.row.c_name == name]
     claims = []
     for index, case in exact:
         claimed = case.row.lead_bytes(case.graph, case.op)

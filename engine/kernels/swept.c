@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution 3x3 of stride 1 or 2, two taps a product: see sweep.h.
+ *
+ * Four channels are finished before the next four, strip by strip. Pairs that two strips share stay
+ * in scratch, so that the output may lie over the input: what it overwrites has been taken.
+ */
+#include "scale.h"
+#include "sweep.h"
+
+#define TR_TAPS 3
+
+/* Words from a column to the next. */
+TR_INLINE int32_t tr_column(const tr_swept *op)
+{
+    return 4 * op->slots;
+}
+
+TR_INLINE int32_t tr_columns_of(const tr_conv *op)
+{
+    return (op->out_w - 1) * op->stride_w + TR_TAPS;
+}
+
+/* Columns of the image that any window reaches. */
+TR_INLINE int32_t tr_columns_inside(const tr_conv *op)
+{
+    int32_t most = tr_columns_of(op) - op->pad_left;
+    return most < op->in_w ? most : op->in_w;
+}
+
+TR_INLINE int32_t tr_zero_pair(const tr_swept *op)
+{
+    uint32_t half = (uint32_t)(op->conv.in_zero * op->unit) & 0xFFFF;
+    return (int32_t)(half | half << 16);
+}
+
+static TR_NO_INLINE tr_word *tr_fill_columns(const tr_swept *op, tr_word *to, int32_t count)
+{
+    int32_t pair = tr_zero_pair(op);
+    for (int32_t left = count * op->slots; left > 0; left--, to += 4)
+        to[0] = to[1] = to[2] = to[3] = pair;
+    return to;
+}
+
+/* A pair of rows of fewer than four channels, by way of four. */
+static TR_NO_INLINE void tr_take_some(const tr_swept *op, const int8_t *in, int32_t inside,
+                                      tr_word *to, tr_row row, int32_t channels)
+{
+    int8_t pixels[8] = {0};
+    int32_t count = row.count, right = row.right, down = inside == TR_BOTH ? row.down : 0;
+    row.down = 4;
+    row.count = 1;
+    for (int32_t left = count; left > 0; left--, in += right, to += tr_column(op)) {
+        TR_ROLLED
+        for (int32_t c = 0; c < channels; c++) {
+            pixels[c] = in[c];
+            pixels[4 + c] = in[down + c];
+        }
+        op->take(pixels, inside, to, &row);
+    }
+}
+
+/* Rows y and y + 1 of the quad that `in` points to. */
+static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int32_t y,
+                                      int32_t channels, tr_word *to)
+{
+    const tr_conv *conv = &op->conv;
+    int32_t in_h = conv->in_h, upper = y >= 0 && y < in_h, lower = y >= -1 && y + 1 < in_h;
+    int32_t zero = conv->in_zero, zeros = tr_pack4(zero, zero, zero, zero);
+    tr_row row = {conv->in_w * conv->in_c, conv->in_c, tr_columns_inside(conv), zeros};
+    if (!upper && !lower) {
+        int32_t pair = tr_zero_pair(op);
+        for (int32_t left = 4 * row.count; left > 0; left--, to += op->slots)
+            *to = pair;
+        return;
+    }
+    int32_t inside = !upper ? TR_LOWER : lower ? TR_BOTH : TR_UPPER;
+    in += (upper ? y : y + 1) * row.down;
+    if (channels < 4)
+        tr_take_some(op, in, inside, to, row, channels);
+    else
+        op->take(in, inside, to, &row);
+}
+
+/* The last pair of a full strip is the first of the next. */
+TR_INLINE void tr_keep(tr_word *to, int32_t columns, int32_t slots)
+{
+    for (tr_word *from = to + slots - 1; columns > 0; columns--, to += 4 * slots) {
+        int32_t a = from[0], b = from[slots], c = from[2 * slots], d = from[3 * slots];
+        to[0] = a;
+        to[slots] = b;
+        to[2 * slots] = c;
+        to[3 * slots] = d;
+        from += 4 * slots;
+    }
+}
+
+static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slots)
+{
+    if (slots == 7)
+        tr_keep(to, columns, 7);
+    else
+        tr_keep(to, columns, 3);
+}
+
+/* Of a strip of `rows` output rows. */
+TR_INLINE tr_lines tr_lines_of(const tr_conv *op, int32_t rows, int32_t channels)
+{
+    int32_t is_odd = op->out_w & 1, line = op->out_w * op->out_c;
+    int32_t columns = op->out_w - (is_odd ? 0 : 2), again = is_odd ? 1 : 2;
+    int32_t odds = op->stride_h == 1 ? rows >> 1 : 0;
+    tr_lines lines = {op->out_c,         columns * 65536, (columns + again) * 65536,
+                      line * (3 - op->stride_h), (rows - odds) * 4, odds * 4, line, channels};
+    return lines;
+}
+
+/* Every strip of the quad to whose first channel `in` and `out` point; x: the first column that is
+ * in the image. */
+static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, const int32_t *pairs,
+                                       int8_t *out, int32_t channels, tr_word *x)
+{
+    const tr_conv *conv = &op->conv;
+    int32_t stride = conv->stride_h, step = 2 * (op->slots - 1), most = step / stride;
+    int32_t top = -conv->pad_top, kept = 0;
+    for (int32_t left = conv->out_h; left > 0; left -= most, top += step) {
+        int32_t rows = left < most ? left : most;
+        int32_t slots = ((rows - 1) * stride + TR_TAPS + 1) >> 1;
+        for (int32_t slot = kept; slot < slots; slot++)
+            tr_take_pair(op, in, top + 2 * slot, channels, x + slot);
+        tr_lines lines = tr_lines_of(conv, rows, channels);
+        op->sweep(x - conv->pad_left * tr_column(op), pairs, out, &lines);
+        if (left > most)
+            tr_keep_pairs(x, tr_columns_inside(conv), op->slots);
+        kept = 1;
+        out += most * conv->out_w * conv->out_c;
+    }
+}
+
+/* Scratch: 4 * slots words for each column that any window reaches. */
+TR_NO_LIBRARY void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8_t *out,
+                                      void *scratch)
+{
+    const tr_conv *conv = &op->conv;
+    const int32_t *pairs = op->pairs;
+    int32_t in_c = conv->in_c, before = conv->pad_left, inside = tr_columns_inside(conv);
+    tr_word *x = tr_fill_columns(op, scratch, before);
+    tr_fill_columns(op, x + inside * tr_column(op), tr_columns_of(conv) - before - inside);
+    for (int32_t c = 0; c < in_c; c += 4, pairs += 4 * op->words) {
+        int32_t channels = in_c - c < 4 ? in_c - c : 4;
+        tr_swept_quad(op, in + c, pairs, out + c, channels, x);
+    }
+    tr_clamp(out, conv->out_h * conv->out_w * in_c, conv->clamp_min, conv->clamp_max);
+}

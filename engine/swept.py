@@ -1,0 +1,91 @@
+"""Tables of the depthwise convolution two taps at a time; see engine/kernels/sweep.h."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.graph import Graph, Op
+from engine.numerics import wrap_int32
+from engine.requantise import one_shift
+from engine.strips import Strips
+from engine.tables import channels
+
+Ints = NDArray[np.int64]
+
+MANY_SLOTS, FEW_SLOTS = 7, 3
+"""Pairs of rows in scratch; kernels have code for either."""
+MOST_SCRATCH = 3136
+"""Bytes; wider rows have few slots."""
+TAPS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Sweeps:
+    """How the channels of a layer end.
+
+    ending: of the C function's name; unit: that inputs are multiplied with; before, behind: int64
+    [C, n], words of each channel before and behind its weights; constant: bool [C], channels whose
+    weights are 0 here.
+    """
+
+    ending: str
+    unit: int
+    before: Ints
+    behind: Ints
+    constant: NDArray[np.bool_]
+
+    @property
+    def words(self) -> int:
+        """Of one channel."""
+        return int(self.before.shape[1]) + TAPS + int(self.behind.shape[1])
+
+
+@lru_cache(maxsize=512)  # asked for while an operator is chosen, planned for, and described
+def sweeps(graph: Graph, op: Op) -> Sweeps | None:
+    """Those of a depthwise convolution with one filter a channel; None where none is exact."""
+    count = graph.tensor(op.output).shape[2]
+    found, ends = one_shift(graph, op), channels(graph, op)
+    if found:
+        before = np.stack([found.bias, found.factor], axis=1)
+        return Sweeps(str(found.shift), 256, before, np.empty((count, 0), int), found.constant)
+    if not ends.fast:
+        return None
+    before = np.stack([wrap_int32(2 * ends.bias), ends.multiplier], axis=1)
+    behind = np.stack([ends.addend, ends.shift], axis=1)
+    return Sweeps("any", 1, before, behind, np.zeros(count, bool))
+
+
+def stream(op: Op, found: Sweeps) -> Ints:
+    """The words of the table `pairs`, int64 of int32 values."""
+    assert op.weights is not None
+    columns = op.weights.astype(np.int64).transpose(2, 1, 0)  # [C, KW, KH]
+    taps = np.where(found.constant[:, None, None], 0, columns)[:, :, [0, 1, 1, 2]] & 0xFF
+    weights = wrap_int32((taps << (0, 8, 16, 24)).sum(axis=2))
+    return np.concatenate([found.before, weights, found.behind], axis=1).reshape(-1)
+
+
+def columns(graph: Graph, op: Op) -> int:
+    """Of scratch: all that any window reaches."""
+    return (graph.tensor(op.output).shape[1] - 1) * op.stride[1] + TAPS
+
+
+def column_bytes(slots: int) -> int:
+    """Pairs of four channels."""
+    return 4 * 4 * slots
+
+
+def slots(graph: Graph, op: Op) -> int:
+    """Pairs of rows that scratch has room for."""
+    fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_SCRATCH
+    return MANY_SLOTS if fits else FEW_SLOTS
+
+
+def swept_strips(graph: Graph, op: Op) -> Strips:
+    """How tr_depthwise_swept cuts its output: full strips, then what is left."""
+    out_h = graph.tensor(op.output).shape[0]
+    rows = 2 * (slots(graph, op) - 1) // op.stride[0]
+    return Strips(columns(graph, op), TAPS, rows, out_h, op.stride[0], op.padding.top)

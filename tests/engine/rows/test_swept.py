@@ -1,0 +1,70 @@
+"""The depthwise convolution two taps at a time: its stream, its scratch, its counted work."""
+
+import numpy as np
+import pytest
+from conv_cases import one, pads
+from kernel_cases import swept
+
+from engine.dispatch import choose
+from engine.swept import FEW_SLOTS, MANY_SLOTS, MOST_SCRATCH, slots, stream, sweeps
+
+LAYERS = [graph for graph in swept() if sweeps(graph, graph.ops[0])]
+
+
+def ids(graph):
+    return f"{graph.tensor('in').shape}-{graph.ops[0].stride[0]}"
+
+
+def pair_tops(graph):
+    """swept.c in slow motion: the first row of each pair that is taken, strip by strip."""
+    op, (out_h, _, _) = graph.ops[0], graph.tensor("out").shape
+    held, stride = slots(graph, op), graph.ops[0].stride[0]
+    rows, taken = 2 * (held - 1) // stride, []
+    for first in range(0, out_h, rows):
+        last = min(first + rows, out_h) - 1
+        top, bottom = first * stride - op.padding.top, last * stride - op.padding.top + 2
+        pairs = range(top, bottom + 1, 2)
+        assert len(pairs) <= held
+        taken += [pair for pair in pairs if pair not in taken]
+    return taken
+
+
+@pytest.mark.parametrize("graph", LAYERS, ids=ids)
+def test_pairs_of_rows_are_counted(graph):
+    op = graph.ops[0]
+    in_h, in_w, in_c = graph.tensor("in").shape
+    out_h, out_w, _ = graph.tensor("out").shape
+    tops, quads = pair_tops(graph), in_c // 4
+    every = -(-in_c // 4)
+    width = (out_w - 1) * op.stride[1] + 3
+    inside = min(in_w, width - op.padding.left)
+    both = sum(top >= 0 and top + 1 < in_h for top in tops)
+    outside = sum(top + 1 < 0 or top >= in_h for top in tops)
+    found = choose(graph, op).features(graph, op)
+    assert found["pairs"] == every * len(tops)
+    assert found["pair_columns"] == quads * both * inside
+    assert found["edge_columns"] == quads * (len(tops) - both - outside) * inside
+    assert found["tail_columns"] == (in_c % 4 > 0) * (len(tops) - outside) * inside
+    assert found["filled_columns"] == width - inside + every * outside * inside
+    assert found[f"outputs_{op.stride[0]}"] == out_h * out_w * in_c
+
+
+@pytest.mark.parametrize("graph", LAYERS[::5], ids=ids)
+def test_the_stream_holds_each_weight_where_its_row_wants_it(graph):
+    op, found = graph.ops[0], sweeps(graph, graph.ops[0])
+    words = stream(op, found).reshape(-1, found.words)
+    taps = words[:, 2:5].astype(np.int32).view(np.int8).reshape(-1, 3, 4)
+    weights = np.where(found.constant, 0, op.weights).transpose(2, 1, 0)
+    np.testing.assert_array_equal(taps, weights[:, :, [0, 1, 1, 2]])
+    np.testing.assert_array_equal(words[:, :2], found.before)
+
+
+@pytest.mark.parametrize(
+    ("width", "held"), [(5, MANY_SLOTS), (26, MANY_SLOTS), (27, FEW_SLOTS), (48, FEW_SLOTS)]
+)
+def test_wide_rows_have_few_slots(width, held):
+    graph = one("depthwise_conv2d", (6, width, 8), kernel=(3, 3), padding=pads(1))
+    op, row = graph.ops[0], choose(graph, graph.ops[0])
+    assert slots(graph, op) == held
+    assert row.scratch_bytes(graph, op) == 16 * held * (width + 2) <= MOST_SCRATCH
+    assert row.lead_bytes(graph, op) == 0
