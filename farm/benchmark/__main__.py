@@ -13,8 +13,9 @@ from farm.benchmark import record_file
 from farm.benchmark.cases import Case, kernels, networks
 from farm.benchmark.kinds import with_kernels
 from farm.benchmark.measuring import Work, measured, one_group_a_core, suite
-from farm.benchmark.page import page
-from farm.benchmark.peers import load_peers
+from farm.benchmark.page import networks_of, page
+from farm.benchmark.peers import Peer, load_peers
+from farm.benchmark.picture import picture
 from farm.benchmark.record import KERNELS, Record
 from farm.benchmark.revision import revision, steady
 from farm.benchmark.verdict import LIMIT_PERCENT, Change, accepted, changes
@@ -59,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         new = list(accepted(new, found, args.accept))
         history = record_file.updated(history, new)
         record_file.save(docs / "benchmarks.jsonl", history)
-        _write_pages(docs, history, page(history, peers))
+        _write_pages(docs, history, peers)
     text = page(record_file.updated(history, new), peers)
     _print(args, text, new, found, skipped)
     for change in worse:
@@ -86,8 +87,9 @@ def _measure(args: argparse.Namespace, cases: Sequence[Case]) -> list[Record]:
     return [record for record in done if record.variant != KERNELS] + suites
 
 
-def _write_pages(docs: Path, history: Sequence[Record], text: str) -> None:
-    record_file.write(docs / "benchmarks.md", text)
+def _write_pages(docs: Path, history: Sequence[Record], peers: Sequence[Peer]) -> None:
+    record_file.write(docs / "benchmarks.md", page(history, peers))
+    record_file.write(docs / "benchmarks.svg", picture(networks_of(history), peers))
     note(f"bench: wrote {docs / 'benchmarks.md'} and {docs / 'benchmarks.jsonl'}")
     kernel_page = docs / "kernels.md"
     if kernel_page.is_file():

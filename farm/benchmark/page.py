@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from farm.benchmark.earlier import earlier
 from farm.benchmark.kinds import kinds_of
 from farm.benchmark.markdown import NONE, each, table, whole
+from farm.benchmark.names import board_name, core_name
 from farm.benchmark.peers import Peer, best_silicon, counted
 from farm.benchmark.record import KERNELS, Record
 from farm.benchmark.record_file import latest
 
-HISTORY_COMMITS = 30
 _TITLE = "# What the networks cost"
 _ORIGIN = (
     "Written by `nox -s bench` from `benchmarks.jsonl`, which keeps the figures of every recorded "
@@ -42,19 +43,24 @@ _ENGINES = ("TinyEngine", "CMSIS-NN")
 
 def page(history: Sequence[Record], peers: Sequence[Peer]) -> str:
     """The whole page."""
-    records = [record for record in latest(history) if record.case != KERNELS]
+    records = networks_of(history)
     parts = [_TITLE, _ORIGIN, _READING, "## How these figures were made", _made(latest(history))]
     cores = sorted({record.core for record in records})
     parts += ["## Cycles and instructions a MAC"]
     for core in cores:
-        parts += [f"### {_core(core)}", _costs([r for r in records if r.core == core])]
-    parts += ["## Beside other engines", _PEERS]
+        parts += [f"### {core_name(core)}", _costs([r for r in records if r.core == core])]
+    parts += ["## Beside other engines", _PEERS, "![Cycles a MAC beside peers](benchmarks.svg)"]
     for core in cores:
-        parts += [f"### {_core(core)}, peers", _beside(_folded(records, core), records, peers)]
+        parts += [f"### {core_name(core)}, peers", _beside(_folded(records, core), records, peers)]
     parts += ["## Memory", _FLASH, _memory(records, peers)]
     parts += ["## By kind of layer", *kinds_of(records)]
-    parts += ["## Earlier records", *_earlier(history)]
+    parts += ["## Earlier records", *earlier(history)]
     return "\n\n".join(parts) + "\n"
+
+
+def networks_of(history: Sequence[Record]) -> list[Record]:
+    """The last record of each case of a network."""
+    return [record for record in latest(history) if record.case != KERNELS]
 
 
 def _made(records: Sequence[Record]) -> str:
@@ -62,7 +68,7 @@ def _made(records: Sequence[Record]) -> str:
     rows = {
         (
             f"`{r.board_type}`",
-            _core(r.core),
+            core_name(r.core),
             f"{r.clock_hz / 1e6:g}",
             f"**virtual**: model `{r.timing_model}`, not silicon" if r.virtual else "silicon",
             r.compiler,
@@ -87,7 +93,7 @@ def _cost(folded: Record, file: Record | None) -> tuple[str, ...]:
     macs = folded.macs
     return (
         folded.case,
-        _board(folded),
+        board_name(folded),
         whole(macs),
         whole(folded.cycles),
         each(folded.cycles, macs),
@@ -125,7 +131,7 @@ def _peer_row(folded: Record, file: Record | None, peers: Sequence[Peer]) -> tup
     found = [next((p for p in others if p.engine.startswith(name)), None) for name in _ENGINES]
     return (
         folded.case,
-        _board(folded),
+        board_name(folded),
         each(folded.cycles, folded.macs),
         each(best[1], folded.macs) if best else NONE,
         f"{best[0].engine} on {best[0].board}" if best else NONE,
@@ -150,46 +156,4 @@ def _sizes(r: Record, peers: Sequence[Peer]) -> tuple[str, ...]:
     found = [next((p for p in others if p.engine.startswith(name)), None) for name in _ENGINES]
     sizes = (r.arena_bytes, r.stack_bytes, r.flash_bytes, r.code_bytes, r.constant_bytes)
     theirs = (f"{whole(p.ram_bytes)}, {whole(p.flash_bytes)}" if p else NONE for p in found)
-    return (r.case, _board(r), r.variant, *map(whole, (*sizes, r.harness_bytes)), *theirs)
-
-
-def _earlier(history: Sequence[Record]) -> Iterator[str]:
-    """For each type of board the cycles of every commit, the newest first."""
-    for board in dict.fromkeys(_board(r) for r in history):
-        mine = [r for r in history if _board(r) == board and r.variant == "folded"]
-        names = list(dict.fromkeys(r.case for r in mine))
-        commits = list(dict.fromkeys(r.commit for r in reversed(mine)))[:HISTORY_COMMITS]
-        cells = {(r.commit, r.case): r for r in mine}
-        rows = [
-            (
-                commit,
-                _models(cells, commit),
-                *(_then(cells.get((commit, name))) for name in names),
-                _reasons(history, commit, board),
-            )
-            for commit in commits
-        ]
-        yield f"### Cycles of folded networks on {board}"
-        yield table(("commit", "model", *(f"{n} " for n in names), "worse, accepted because"), rows)
-
-
-def _then(record: Record | None) -> str:
-    return whole(record.cycles if record else None)
-
-
-def _models(cells: dict[tuple[str, str], Record], commit: str) -> str:
-    found = {r.timing_model or "silicon" for (made, _), r in cells.items() if made == commit}
-    return ", ".join(sorted(found))
-
-
-def _reasons(history: Sequence[Record], commit: str, board: str) -> str:
-    found = [r for r in history if r.commit == commit and _board(r) == board and r.accepted]
-    return "; ".join(f"{r.case} ({r.variant}): {r.accepted}" for r in found) or NONE
-
-
-def _board(record: Record) -> str:
-    return f"**virtual** `{record.board_type}`" if record.virtual else f"`{record.board_type}`"
-
-
-def _core(core: str) -> str:
-    return core.replace("cortex-m", "Cortex-M")
+    return (r.case, board_name(r), r.variant, *map(whole, (*sizes, r.harness_bytes)), *theirs)

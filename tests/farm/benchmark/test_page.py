@@ -1,12 +1,14 @@
 """The page says what was measured and how, and never takes a model for silicon."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from farm.benchmark.kinds import KERNELS_BEGIN, KERNELS_END, with_kernels
 from farm.benchmark.page import page
 from farm.benchmark.peers import best_silicon, load_peers
+from farm.benchmark.picture import picture
 from farm.benchmark.record import KERNELS, Part
 from farm.errors import InventoryError
 
@@ -55,7 +57,7 @@ def test_flash_is_split_and_kinds_are_per_mac_or_output(history) -> None:
 
 def test_earlier_commits_stand_with_the_reason_why_they_were_worse(history) -> None:
     text = page(history, ())
-    assert row(text, "older")[-1] == "mlperf_vww_96 (folded): exactness"
+    assert row(text, "older")[-1] == "mlperf_vww_96: exactness"
     assert text.index("| aaaaaaaaaaaa | m4-v2 | 1,500") < text.index("| older | m4-v2 | 1,700")
 
 
@@ -97,3 +99,12 @@ def test_kernels_are_put_between_the_marks_and_nowhere_else(make) -> None:
 
 def test_the_page_of_kernels_has_the_marks() -> None:
     assert with_kernels((PEERS.parent / "kernels.md").read_text(), []) is not None
+
+
+def test_the_picture_marks_what_is_virtual_and_has_a_bar_for_silicon(history) -> None:
+    drawn = ElementTree.fromstring(picture(history[1:], load_peers(PEERS)))
+    words = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("nucleo-f412zg, virtual") == 2  # folded, and as in the file
+    assert "lab-f412, silicon" in words
+    assert "X-CUBE-AI v9.0, NUCLEO-L4R5ZI" in words
+    assert {"1.50", "2.00"} <= set(words)
