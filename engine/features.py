@@ -93,7 +93,7 @@ def depthwise(graph: Graph, op: Op) -> Features:
 
 
 def fully_connected(graph: Graph, op: Op) -> Features:
-    """tr_fully_connected: two channels at a time, four inputs a step."""
+    """tr_fully_connected_pairs: two channels at a time, four inputs a step."""
     size = _sizes(graph, op)
     steps, tail = divmod(graph.tensor(op.inputs[0]).size, 4)
     pairs = (size.out_c + 1) // 2

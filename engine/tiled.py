@@ -27,12 +27,14 @@ NOTHING = -1
 class Tiles:
     """How the channels of a layer end.
 
-    tile: the C function; bias: int64 [C], the word before the weights where a channel is the
-    second of two; ends: the words behind them, each of the first (0) or second (1) of two channels
-    and int64 [C]; constant: bool [C], channels whose weights are 0 here.
+    tile: the C function; shift: that of all channels, 0 where each has its own; bias: int64 [C],
+    the word before the weights where a channel is the second of two; ends: the words behind them,
+    each of the first (0) or second (1) of two channels and int64 [C]; constant: bool [C], channels
+    whose weights are 0 here.
     """
 
     tile: str
+    shift: int
     bias: Ints
     ends: tuple[tuple[int, Ints], ...]
     constant: NDArray[np.bool_]
@@ -112,7 +114,7 @@ def _in_one_shift(graph: Graph, op: Op) -> Tiles | None:
     if found is None or (found.bias == END).any():
         return None
     ends = ((0, found.bias), (0, found.factor), (1, found.factor))
-    return Tiles(f"tr_tile_{found.shift}", found.bias, ends, found.constant)
+    return Tiles(f"tr_tile_{found.shift}", found.shift, found.bias, ends, found.constant)
 
 
 def _in_general(graph: Graph, op: Op) -> Tiles | None:
@@ -131,4 +133,4 @@ def _in_general(graph: Graph, op: Op) -> Tiles | None:
     addend = (zero << shift) + (np.int64(1) << (shift - 1))
     second = tuple((1, words) for words in (factor, addend, shift))
     first = tuple((0, words) for words in (wrap_int32(bias << 1), factor, addend, shift))
-    return Tiles("tr_tile_any", wide, (*second, *first), ~live)
+    return Tiles("tr_tile_any", 0, wide, (*second, *first), ~live)

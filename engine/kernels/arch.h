@@ -28,6 +28,15 @@ typedef int32_t __attribute__((may_alias)) tr_word;
 #define TR_NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))
 #endif
 
+/* A double-precision FPU is what compilers tell of a Cortex-M7. */
+#ifndef TR_CORTEX_M7
+#if defined(__ARM_FP) && (__ARM_FP & 8)
+#define TR_CORTEX_M7 1
+#else
+#define TR_CORTEX_M7 0
+#endif
+#endif
+
 /* Four bytes from any address: one LDR. */
 TR_INLINE int32_t tr_load4(const int8_t *from)
 {

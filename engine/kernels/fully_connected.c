@@ -40,7 +40,7 @@ TR_INLINE void tr_pair(const int8_t *in, int32_t in_c, const int8_t *w0, const i
 }
 
 /* Scratch: none. */
-void tr_fully_connected(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
+void tr_fully_connected_pairs(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch)
 {
     int32_t row = tr_row_bytes(op->in_c);
     (void)scratch;

@@ -68,6 +68,16 @@ typedef struct tr_dense tr_dense;
 typedef const int32_t *tr_sixes_of(const int8_t *x, const int32_t *stream, int8_t *out,
                                    const tr_dense *op);
 
+/* Fully connected, as one stream of words. */
+struct tr_dense {
+    int32_t inputs, sixes; /* of output channels */
+    int32_t outputs;
+    int32_t shift; /* 0: each channel has its own */
+    int32_t clamp_min, clamp_max;
+    tr_sixes_of *run;
+    const int32_t *stream;
+};
+
 typedef struct {
     int32_t in_h, in_w, channels;
     int32_t out_h, out_w;
@@ -173,7 +183,9 @@ tr_sweeps tr_sweep_7_2_9, tr_sweep_7_2_12, tr_sweep_7_2_15, tr_sweep_7_2_any;
 tr_sweeps tr_sweep_3_1_9, tr_sweep_3_1_12, tr_sweep_3_1_15, tr_sweep_3_1_any;
 tr_sweeps tr_sweep_3_2_9, tr_sweep_3_2_12, tr_sweep_3_2_15, tr_sweep_3_2_any;
 void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
-void tr_fully_connected(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
+tr_sixes_of tr_sixes_9, tr_sixes_12, tr_sixes_15, tr_sixes_any;
+void tr_fully_connected(const tr_dense *op, const int8_t *in, int8_t *out);
+void tr_fully_connected_pairs(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_fully_connected_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_average_pool(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_average_pool_plain(const tr_pool *op, const int8_t *in, int8_t *out);

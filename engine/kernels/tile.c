@@ -9,15 +9,6 @@
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* A double-precision FPU is what compilers tell of a Cortex-M7. */
-#ifndef TR_CORTEX_M7
-#if defined(__ARM_FP) && (__ARM_FP & 8)
-#define TR_CORTEX_M7 1
-#else
-#define TR_CORTEX_M7 0
-#endif
-#endif
-
 /* r0: x; r1: pairs; r2, r3: pairs of inputs; r4: a weight word, r5: its low bytes
  * r6 to r9: sums of c0 of the four pixels; r10, r11, r12, lr: those of 256 * c1 + c0
  * sp + 0: out, 4: stride, 8: last, 12: x, 16: its end, 20: groups of a last round,

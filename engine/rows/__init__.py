@@ -1,10 +1,11 @@
 """The table of kernels, one file a family of operators."""
 
 from engine.kernel_row import KernelRow
-from engine.rows import binary, conv, lookup, mean, movement, pool, softmax, swept, tiled
+from engine.rows import binary, conv, dense, lookup, mean, movement, pool, softmax, swept, tiled
 
 ROWS: tuple[KernelRow, ...] = (
     *tiled.ROWS,
+    *dense.ROWS,
     *swept.ROWS,
     *conv.ROWS,
     *pool.ROWS,

@@ -72,7 +72,7 @@ ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_depthwise", "depthwise_conv2d", "depthwise.c", _is_fast_depthwise,
               features.depthwise, describe, _depthwise_scratch, lead.quads, lead_is_exact=True,
               takes_scratch=True),
-    KernelRow("tr_fully_connected", "fully_connected", "fully_connected.c", _is_fast,
+    KernelRow("tr_fully_connected_pairs", "fully_connected", "fully_connected.c", _is_fast,
               features.fully_connected, describe, takes_scratch=True, headers=("matmul.h",)),
     KernelRow("tr_pointwise_plain", "conv2d", "pointwise.c", is_pointwise, features.plain,
               describe, lead_bytes=lead.every_channel, takes_scratch=True, plain=True,
