@@ -18,7 +18,7 @@ from farm.benchmark.peers import Peer, load_peers
 from farm.benchmark.picture import picture
 from farm.benchmark.record import KERNELS, Record
 from farm.benchmark.revision import revision, steady
-from farm.benchmark.verdict import LIMIT_PERCENT, Change, accepted, changes
+from farm.benchmark.verdict import LIMIT_PERCENT, Change, accepted, changes, slower_kernels
 from farm.cli import EXIT_INTERRUPTED, exit_code
 from farm.errors import FarmError
 from farm.inventory import load_rack, select
@@ -45,6 +45,9 @@ def _run(args: argparse.Namespace) -> int:
     docs = Path(args.docs)
     history = record_file.load(docs / "benchmarks.jsonl")  # before anything is measured
     peers = load_peers(ROOT / "docs" / "benchmarks-peers.csv")
+    if args.pages:
+        _write_pages(docs, history, peers)
+        return 0
     commit = revision(ROOT)
     given, skipped = networks(Path(args.models))
     for reason in skipped:
@@ -56,6 +59,8 @@ def _run(args: argparse.Namespace) -> int:
     found = changes(history, new)
     worse = [change for change in found if change.worse]
     held_up = bool(worse) and not args.accept
+    for change in slower_kernels(history, new):
+        note(f"bench: a kernel is slower than last time: {change}")
     if not held_up:
         new = list(accepted(new, found, args.accept))
         history = record_file.updated(history, new)
@@ -90,7 +95,7 @@ def _measure(args: argparse.Namespace, cases: Sequence[Case]) -> list[Record]:
 def _write_pages(docs: Path, history: Sequence[Record], peers: Sequence[Peer]) -> None:
     record_file.write(docs / "benchmarks.md", page(history, peers))
     record_file.write(docs / "benchmarks.svg", picture(networks_of(history), peers))
-    note(f"bench: wrote {docs / 'benchmarks.md'} and {docs / 'benchmarks.jsonl'}")
+    note(f"bench: wrote {docs / 'benchmarks.md'} and its picture")
     kernel_page = docs / "kernels.md"
     if kernel_page.is_file():
         old = kernel_page.read_text(encoding="utf-8")
@@ -129,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--accept", default="", metavar="REASON", help="record what is worse, and why it may be")
+    add("--pages", action="store_true", help="measure nothing: write the pages by the record")
     add("--no-kernels", action="store_true", help="networks only")
     add("--boards", default="all", metavar="SELECTOR", help="the first type of each core is used")
     add("--boards-file", default=None, metavar="FILE", help="the rack (default: boards.yaml)")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from farm.benchmark.record import KERNELS, Record
+from farm.benchmark.record_file import latest
 
 LIMIT_PERCENT = 1
 METRICS = {
@@ -65,6 +66,21 @@ def _held(history: Sequence[Record], new: Record, metric: str) -> int | None:
             values.clear()
         values.append(getattr(old, metric))
     return min(values, default=None)
+
+
+def slower_kernels(history: Sequence[Record], new: Sequence[Record]) -> tuple[Change, ...]:
+    """Cases of the kernel suite slower than last time by more than LIMIT_PERCENT; for a note."""
+    before = {record.key: record for record in latest(history)}
+    found = []
+    for record in new:
+        old = before.get(record.key)
+        if record.case != KERNELS or old is None or old.timing_model != record.timing_model:
+            continue
+        cycles = {part.label: part.cycles for part in old.parts}
+        for part in record.parts:
+            title = f"{part.label} on {record.board_type}"
+            found.append(Change(title, "cycles", cycles.get(part.label, part.cycles), part.cycles))
+    return tuple(change for change in found if change.worse)
 
 
 def accepted(new: Sequence[Record], found: Sequence[Change], reason: str) -> tuple[Record, ...]:

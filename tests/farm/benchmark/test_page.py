@@ -10,6 +10,7 @@ from farm.benchmark.page import page
 from farm.benchmark.peers import best_silicon, load_peers
 from farm.benchmark.picture import picture
 from farm.benchmark.record import KERNELS, Part
+from farm.benchmark.record_file import latest, load
 from farm.errors import InventoryError
 
 PEERS = Path(__file__).parents[3] / "docs" / "benchmarks-peers.csv"
@@ -97,8 +98,12 @@ def test_kernels_are_put_between_the_marks_and_nowhere_else(make) -> None:
     assert with_kernels("no marks", []) is None
 
 
-def test_the_page_of_kernels_has_the_marks() -> None:
-    assert with_kernels((PEERS.parent / "kernels.md").read_text(), []) is not None
+def test_the_pages_are_what_the_record_says() -> None:
+    docs = PEERS.parent
+    history = load(docs / "benchmarks.jsonl")
+    assert (docs / "benchmarks.md").read_text() == page(history, load_peers(PEERS))
+    kernels = (docs / "kernels.md").read_text()
+    assert with_kernels(kernels, latest(history)) == kernels
 
 
 def test_the_picture_marks_what_is_virtual_and_has_a_bar_for_silicon(history) -> None:

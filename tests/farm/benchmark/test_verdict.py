@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.benchmark.record import KERNELS
-from farm.benchmark.verdict import METRICS, Change, accepted, changes
+from farm.benchmark.record import KERNELS, Part
+from farm.benchmark.verdict import METRICS, Change, accepted, changes, slower_kernels
 from tests.farm.benchmark.conftest import make
 
 
@@ -63,6 +63,17 @@ def test_another_version_of_the_compiler_is_compared() -> None:
 def test_cycles_of_another_timing_model_are_not_compared_but_sizes_are() -> None:
     old = make(cycles=1, arena_bytes=1, timing_model="m4-v1")
     assert worse([old], make()) == ["arena_bytes"]
+
+
+def test_a_kernel_that_is_slower_than_last_time_is_named() -> None:
+    old, new = (
+        make(case=KERNELS, variant="kernels", parts=(Part("add", 0, 9, a), Part("pool", 0, 9, 100)))
+        for a in (1000, 1011)
+    )
+    assert [str(change) for change in slower_kernels([old], [new])] == [
+        "add on nucleo-f412zg: 1,000 -> 1,011 cycles (+1.10 %)"
+    ]
+    assert slower_kernels([new], [old]) == slower_kernels([], [new]) == ()
 
 
 def test_a_reason_stands_with_what_is_worse_alone() -> None:
