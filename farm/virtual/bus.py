@@ -57,6 +57,7 @@ class Bus:
         self._memories: list[tuple[int, int, Memory]] = []
         self._pages: dict[int, Page] = {}
         self._devices: dict[int, Device] = {}
+        self._run: set[int] = set()  # KiB of RAM whose code has run
 
     def add_memory(self, memory: Memory) -> None:
         """Put a memory on the bus."""
@@ -75,9 +76,8 @@ class Bus:
         """Make all of it visible to the core; `serve(uc, base, device)`: is a device mapped so?"""
         for base, end, memory in self._memories:
             uc.mem_map_ptr(base, end - base, unicorn.UC_PROT_ALL, memory.pointer)
-            if memory.store:
-                # Not at once: mem_map_ptr without the right to write lets the bytes through.
-                uc.mem_protect(base, end - base, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+            # Not at once: mem_map_ptr without the right to write lets the bytes through.
+            uc.mem_protect(base, end - base, self.rights(base))
         for page in self._pages.values():
             page.map(uc)
         for base, device in self._devices.items():
@@ -131,10 +131,22 @@ class Bus:
         return [(base, end) for base, end, _ in self._memories]
 
     def rights(self, address: int) -> int:
-        """What the core may do there, by Unicorn's bits, when nothing else is said."""
-        read_only = any(b <= address < e for b, e, memory in self._memories if memory.store)
-        all_rights = int(unicorn.UC_PROT_ALL)
-        return all_rights & ~unicorn.UC_PROT_WRITE if read_only else all_rights
+        """What the core may do there, by Unicorn's bits, when nothing else is said.
+
+        RAM is executable once code there has run: Unicorn's stores into executable memory are slow.
+        """
+        lost = 0
+        for base, end, memory in self._memories:
+            if base <= address < end:
+                runs = memory.store or address & -PAGE_BYTES in self._run
+                lost |= unicorn.UC_PROT_WRITE if memory.store else 0
+                lost |= 0 if runs else unicorn.UC_PROT_EXEC
+        return int(unicorn.UC_PROT_ALL) & ~lost
+
+    def opens(self, page: int) -> bool:
+        """Code is about to run in this KiB; False: it is no RAM."""
+        self._run.add(page)
+        return any(b <= page < e for b, e, memory in self._memories if not memory.store)
 
     def _write_memory(self, address: int, data: bytes) -> None:
         for base, end, memory in self._memories:

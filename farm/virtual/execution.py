@@ -69,6 +69,8 @@ class Runner:
     ) -> None:
         self._core, self._hook, self._state, self._fetch = core, hook, state, fetch
         self._fault_at: int | None = None
+        self._fetch_at = 0  # where code was met that may not run
+        self.opens: Callable[[int], bool] = lambda _address: False  # may it run from now on?
         self._skip: int | None = None
         self._remembers = False  # Unicorn has the rights of a page that may change its mind
         self._trap: tuple[Stop, int] | None = None
@@ -80,6 +82,7 @@ class Runner:
         if not hook.native:
             core.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_intr)
         core.uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._on_unmapped)
+        core.uc.hook_add(unicorn.UC_HOOK_MEM_FETCH_PROT, self._on_fetch)
 
     @property
     def it_state(self) -> int:
@@ -149,20 +152,29 @@ class Runner:
         if self.stale:
             core.uc.ctl_flush_tb()
             self.stale = False
-        pc = core.pc
-        self._skip = pc & ~1 if skip else None
-        error = None
-        self.active = True
-        try:
-            core.uc.emu_start(pc | 1, _UNTIL, count=count)
-        except unicorn.UcError as caught:
-            error = caught.errno
-        finally:
-            self.active = False
+        pc, error = core.pc, self._emulate(core.pc, count, skip)
+        last = (-1, -1)
+        while error == unicorn.UC_ERR_FETCH_PROT and (core.pc, self._fetch_at) != last:
+            last = (core.pc, self._fetch_at)
+            if not self.opens(self._fetch_at):
+                break
+            error = self._emulate(core.pc, count, skip and core.pc == pc)
         if self._undo:
             self._undo()
             self._undo = None
         return self._classify(error, core.pc, count)
+
+    def _emulate(self, pc: int, count: int, skip: bool) -> int | None:
+        """Unicorn's error, if it stopped by one."""
+        self._skip = pc & ~1 if skip else None
+        self.active = True
+        try:
+            self._core.uc.emu_start(pc | 1, _UNTIL, count=count)
+        except unicorn.UcError as caught:
+            return int(caught.errno)
+        finally:
+            self.active = False
+        return None
 
     def _classify(self, error: int | None, pc: int, count: int) -> Event:
         if self._trap:
@@ -220,6 +232,10 @@ class Runner:
 
     def _on_unmapped(self, _uc: Any, _t: int, address: int, _s: int, _v: int, _u: Any) -> bool:
         self._fault_at = address & _SPACE
+        return False
+
+    def _on_fetch(self, _uc: Any, _t: int, address: int, _s: int, _v: int, _u: Any) -> bool:
+        self._fetch_at = address & _SPACE
         return False
 
     def _on_breakpoint(self, _uc: Any, address: int, _size: int, _user: Any) -> None:

@@ -50,6 +50,7 @@ class Fence:
         self._guards: list[Guard] = []
         self._lowered: dict[tuple[int, int], int] = {}  # (first, end): the rights taken away
         uc.hook_add(unicorn.UC_HOOK_MEM_READ_PROT, self._on_load)
+        runner.opens = self._opens
         low = [(b, b + r.bytes - 1) for r in rams for b in (r.base, *r.aliases) if b < _STORES_FROM]
         for first, last in (*low, (_STORES_FROM, _STORES_TO)):
             kind = unicorn.UC_HOOK_MEM_WRITE_PROT
@@ -101,6 +102,15 @@ class Fence:
 
     def _fenced(self, address: int) -> bool:
         return any(first <= address < end for first, end in self._lowered)
+
+    def _opens(self, address: int) -> bool:
+        """Let a KiB of RAM run code; the protection unit is asked elsewhere. Whether that is new."""
+        page = address & -_PAGE
+        if not self._bus.opens(page):
+            return False
+        lost = sum(lost for (first, end), lost in self._lowered.items() if first <= page < end)
+        self._uc.mem_protect(page, _PAGE, self._bus.rights(page) & ~lost)
+        return True
 
     def _on_load(self, _uc: Any, _t: int, address: int, size: int, _v: int, _u: Any) -> bool:
         address &= 0xFFFFFFFF
