@@ -123,7 +123,7 @@ def average_pool(graph: Graph, op: Op) -> Features:
 
 
 def add(graph: Graph, op: Op) -> Features:
-    """tr_add: one element at a time."""
+    """tr_add_scaled: one element at a time."""
     size = _sizes(graph, op)
     return {"calls": 1, "elements": size.pixels * size.out_c, "clamped": _clamped(op, size)}
 

@@ -56,13 +56,13 @@ TR_INLINE void tr_add_fast(const tr_sum *op, int32_t sign_a, int32_t sign_b, con
 }
 
 /* Of equal shapes, which are one long row. */
-void tr_add(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
+void tr_add_scaled(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
 {
     tr_add_fast(op, 1, 1, a, b, out);
 }
 
 /* The same; the signs say which of the two is taken from the other. */
-void tr_sub(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
+void tr_sub_scaled(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out)
 {
     tr_add_fast(op, op->sign_a, op->sign_b, a, b, out);
 }

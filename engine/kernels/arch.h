@@ -122,6 +122,39 @@ TR_INLINE int32_t tr_high_mla(int32_t a, int32_t b, int32_t addend)
     return sum;
 }
 
+/* acc + (a * b.low >> 16) */
+TR_INLINE int32_t tr_wide_low(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* acc + (a * b.high >> 16) */
+TR_INLINE int32_t tr_wide_high(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
+/* (value >> 20) clamped to -128 .. 127 */
+TR_INLINE int32_t tr_saturate8_20(int32_t value)
+{
+    int32_t byte;
+    __asm__("ssat %0, #8, %1, asr #20" : "=r"(byte) : "r"(value));
+    return byte;
+}
+
+/* The low bytes of four values. */
+TR_INLINE int32_t tr_join4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    __asm__("bfi %0, %1, #8, #8" : "+r"(b0) : "r"(b1));
+    __asm__("bfi %0, %1, #8, #8" : "+r"(b2) : "r"(b3));
+    __asm__("pkhbt %0, %0, %1, lsl #16" : "+r"(b0) : "r"(b2));
+    return b0;
+}
+
 /* value clamped to -128 .. 127 */
 TR_INLINE int32_t tr_saturate8(int32_t value)
 {
@@ -185,9 +218,29 @@ TR_INLINE int32_t tr_high_mla(int32_t a, int32_t b, int32_t addend)
     return addend + (int32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32);
 }
 
+TR_INLINE int32_t tr_wide_low(int32_t a, int32_t b, int32_t acc)
+{
+    return (int32_t)((uint32_t)acc + (uint32_t)(((int64_t)a * (int16_t)b) >> 16));
+}
+
+TR_INLINE int32_t tr_wide_high(int32_t a, int32_t b, int32_t acc)
+{
+    return tr_wide_low(a, b >> 16, acc);
+}
+
+TR_INLINE int32_t tr_join4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    return tr_pack4(b0, b1, b2, b3);
+}
+
 TR_INLINE int32_t tr_saturate8(int32_t value)
 {
     return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+TR_INLINE int32_t tr_saturate8_20(int32_t value)
+{
+    return tr_saturate8(value >> 20);
 }
 
 TR_INLINE int32_t tr_larger(int32_t a, int32_t b)

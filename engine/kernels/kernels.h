@@ -108,6 +108,13 @@ typedef struct {
     int32_t clamp_min, clamp_max;
 } tr_sum;
 
+/* Sums of equal shapes on a line, see blend.c. */
+typedef struct {
+    int32_t size;
+    int32_t first, second, addend;
+    int32_t clamp_min, clamp_max;
+} tr_line;
+
 typedef struct {
     tr_spread at;
     int32_t zero_a, zero_b, out_zero;
@@ -191,9 +198,10 @@ void tr_average_pool(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_average_pool_plain(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_max_pool(const tr_pool *op, const int8_t *in, int8_t *out);
 void tr_max_pool_plain(const tr_pool *op, const int8_t *in, int8_t *out);
-void tr_add(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_add(const tr_line *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_add_scaled(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
 void tr_add_plain(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
-void tr_sub(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
+void tr_sub_scaled(const tr_sum *op, const int8_t *a, const int8_t *b, int8_t *out);
 void tr_mul(const tr_product *op, const int8_t *a, const int8_t *b, int8_t *out);
 void tr_mul_plain(const tr_product *op, const int8_t *a, const int8_t *b, int8_t *out);
 void tr_reshape(const tr_bytes *op, const int8_t *in, int8_t *out);

@@ -1,6 +1,7 @@
 """Kernels of operators on two tensors, element by element: add, sub and mul, with broadcasting."""
 
 from engine import features
+from engine.blend import blend
 from engine.graph import Graph, Op
 from engine.kernel_row import Description, Features, KernelRow, always, in_place
 from engine.numerics import add_parameters, mul_multiplier, sub_parameters
@@ -8,11 +9,27 @@ from engine.rows.fields import clamped
 from engine.rows.strides import Walk, braces, merged, repeated
 from engine.tables import FAST_SHIFTS, Factor
 
+LINE_BYTES = 24  # tr_line in kernels.h
 SUM_BYTES = 88  # tr_sum in kernels.h
 PRODUCT_BYTES = 64  # tr_product in kernels.h
 HALF: Factor = (1 << 30, 0)
 NEARLY_HALF: Factor = ((1 << 31) - 1, 1)
 PARAMETERS = {"add": add_parameters, "sub": sub_parameters}
+
+
+def describe_line(graph: Graph, op: Op) -> Description:
+    """tr_line."""
+    line = blend(graph, op)
+    assert line is not None
+    fields: dict[str, int | str] = {
+        "size": graph.tensor(op.output).size,
+        "first": line.first,
+        "second": line.second,
+        "addend": line.addend,
+        "clamp_min": op.clamp[0],
+        "clamp_max": op.clamp[1],
+    }
+    return Description("tr_line", fields, LINE_BYTES)
 
 
 def describe_sum(graph: Graph, op: Op) -> Description:
@@ -108,6 +125,18 @@ def _is_fast_sum(graph: Graph, op: Op) -> bool:
     return len(shapes) == 1 and second[1] in range(1, 31) and output[1] in FAST_SHIFTS
 
 
+def _is_line(graph: Graph, op: Op) -> bool:
+    """Whether tr_add takes it: equal shapes, and a line that is right on all pairs of values."""
+    shapes = {graph.tensor(name).shape for name in op.inputs}
+    return len(shapes) == 1 and blend(graph, op) is not None
+
+
+def line_features(graph: Graph, op: Op) -> Features:
+    """tr_add: four elements at a time, then one."""
+    fours, rest = divmod(graph.tensor(op.output).size, 4)
+    return {"calls": 1, "fours": fours, "rest": rest, "clamped": clamped(graph, op)}
+
+
 def _is_fast_product(graph: Graph, op: Op) -> bool:
     return _product_factor(graph, op)[1] in FAST_SHIFTS
 
@@ -125,9 +154,13 @@ def product_features(graph: Graph, op: Op) -> Features:
 
 # fmt: off
 ROWS: tuple[KernelRow, ...] = (
-    KernelRow("tr_add", "add", "add.c", _is_fast_sum, features.add, describe_sum,
+    KernelRow("tr_add", "add", "blend.c", _is_line, line_features, describe_line,
+              lead_bytes=in_place),
+    KernelRow("tr_add", "sub", "blend.c", _is_line, line_features, describe_line,
+              lead_bytes=in_place),
+    KernelRow("tr_add_scaled", "add", "add.c", _is_fast_sum, features.add, describe_sum,
               lead_bytes=in_place, inputs=sorted_inputs, headers=("spread.h",)),
-    KernelRow("tr_sub", "sub", "add.c", _is_fast_sum, features.add, describe_sum,
+    KernelRow("tr_sub_scaled", "sub", "add.c", _is_fast_sum, features.add, describe_sum,
               lead_bytes=in_place, inputs=sorted_inputs, headers=("spread.h",)),
     KernelRow("tr_mul", "mul", "mul.c", _is_fast_product, product_features, describe_product,
               lead_bytes=in_place, inputs=wide_first, headers=("spread.h",)),

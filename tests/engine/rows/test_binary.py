@@ -6,6 +6,7 @@ from given_cases import check_on
 from kernel_machines import MACHINES
 
 from engine import features
+from engine.blend import blend
 from engine.dispatch import choose
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.rows.binary import NEARLY_HALF, describe_sum, sum_factors, wide_first
@@ -40,8 +41,11 @@ def every_pair(kind, scales, zeros):
 @pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("kind", ["add", "sub"])
 def test_sums_of_every_pair_of_values_are_exact_and_fast(kind, name):
-    kernels = check_on(name, [every_pair(kind, *quants) for quants in SUMS])
-    assert kernels == [f"tr_{kind}", "tr_add_plain"] * len(SUMS)
+    given = [every_pair(kind, *quants) for quants in SUMS]
+    on_a_line = [bool(blend(graph, graph.ops[0])) for graph, _ in given]
+    assert on_a_line == [True, False, False, True, True]
+    rest = [f"tr_{kind}_scaled", "tr_add_plain"]
+    assert check_on(name, given) == [n for line in on_a_line for n in ["tr_add"] * line + rest]
 
 
 @pytest.mark.parametrize("name", MACHINES)
@@ -99,7 +103,17 @@ def test_a_gate_is_done_in_rows_as_long_as_can_be(shapes, rows, order):
     assert "".join(wide_first(graph, op)) == order
 
 
-def test_sub_counts_what_add_counts():
-    graph = every_pair("sub", (0.02, 0.02, 0.02), NEAR)[0]
+@pytest.mark.parametrize("kind", ["add", "sub"])
+def test_sums_are_counted_in_fours(kind):
+    graph = graph_of(kind, (0.02, 0.02, 0.02), NEAR, [(1, 5, 3)] * 2, clamp=(-3, 90))
+    op = graph.ops[0]
+    row = choose(graph, op)
+    assert row.c_name == "tr_add"
+    assert row.features(graph, op) == {"calls": 1, "fours": 3, "rest": 3, "clamped": 15}
+
+
+def test_sub_counts_what_add_counts_where_there_is_no_line():
+    graph = every_pair("sub", (1.0, 2.0**-21, 2.0**-17), MIDDLE)[0]
     row = choose(graph, graph.ops[0])
+    assert row.c_name == "tr_sub_scaled"
     assert row.features(graph, graph.ops[0]) == features.add(graph, graph.ops[0])
