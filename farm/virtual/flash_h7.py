@@ -65,9 +65,7 @@ class H7Flash(FlashController):
     ) -> None:
         super().__init__(BASE, part, flash, hook, on_change)
         self._bank_bytes = part.flash_bytes // 2
-        self._banks = [
-            _Bank(at, i * self._bank_bytes, self.words[i]) for i, at in enumerate(BANKS)
-        ]
+        self._banks = [_Bank(at, i * self._bank_bytes, self.words[i]) for i, at in enumerate(BANKS)]
         for bank in self._banks:
             self.page.on_write(bank.registers + KEYR, self._write_key)
             self.page.on_write(bank.registers + CR, self._write_control)
