@@ -20,7 +20,10 @@ MANY_SLOTS, FEW_SLOTS = 7, 3
 """Pairs of rows in scratch; kernels have code for either."""
 MOST_SCRATCH = 3136
 """Bytes; wider rows have few slots."""
-TAPS = 3
+MOST_LARGE_SCRATCH = 4096
+"""Bytes; wider rows of a large kernel go elsewhere."""
+BLOCKS = {3: 1, 5: 6, 7: 4}
+"""Kernel size -> outputs of a block, see block.c."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +41,6 @@ class Sweeps:
     behind: Ints
     constant: NDArray[np.bool_]
 
-    @property
-    def words(self) -> int:
-        """Of one channel."""
-        return int(self.before.shape[1]) + TAPS + int(self.behind.shape[1])
-
 
 @lru_cache(maxsize=512)  # asked for while an operator is chosen, planned for, and described
 def sweeps(graph: Graph, op: Op) -> Sweeps | None:
@@ -59,18 +57,35 @@ def sweeps(graph: Graph, op: Op) -> Sweeps | None:
     return Sweeps("any", 1, before, behind, np.zeros(count, bool))
 
 
+def word_count(op: Op, found: Sweeps) -> int:
+    """Words of one channel."""
+    size = op.kernel[0]
+    weights = size if size == 3 else (size + 1) // 2 * size
+    return int(found.before.shape[1]) + weights + int(found.behind.shape[1])
+
+
 def stream(op: Op, found: Sweeps) -> Ints:
     """The words of the table `pairs`, int64 of int32 values."""
     assert op.weights is not None
     columns = op.weights.astype(np.int64).transpose(2, 1, 0)  # [C, KW, KH]
-    taps = np.where(found.constant[:, None, None], 0, columns)[:, :, [0, 1, 1, 2]] & 0xFF
-    weights = wrap_int32((taps << (0, 8, 16, 24)).sum(axis=2))
-    return np.concatenate([found.before, weights, found.behind], axis=1).reshape(-1)
+    live = np.where(found.constant[:, None, None], 0, columns) & 0xFF
+    if op.kernel[0] == 3:
+        return np.concatenate([found.before, _words(live, 0, 1, 1, 2), found.behind], 1).reshape(-1)
+    rows = np.pad(live, ((0, 0), (0, 0), (1, 1)))  # row y stands at y + 1
+    pairs = range(0, op.kernel[0], 2)
+    weights = [_words(rows, at + 1, at, at + 2, at + 1) for at in pairs]
+    return np.concatenate([found.before, found.behind, *weights], 1).reshape(-1)
+
+
+def _words(rows: Ints, *chosen: int) -> Ints:
+    """Four rows of each column as the bytes of a word, int64 [C, KW]; rows: [C, KW, rows]."""
+    return wrap_int32((rows[:, :, list(chosen)] << (0, 8, 16, 24)).sum(axis=2))
 
 
 def columns(graph: Graph, op: Op) -> int:
-    """Of scratch: all that any window reaches."""
-    return (graph.tensor(op.output).shape[1] - 1) * op.stride[1] + TAPS
+    """Of scratch: all that any window reaches, of large kernels in whole blocks of outputs."""
+    block, out_w = BLOCKS[op.kernel[1]], graph.tensor(op.output).shape[1]
+    return (-(-out_w // block) * block - 1) * op.stride[1] + op.kernel[1]
 
 
 def column_bytes(slots: int) -> int:
@@ -79,7 +94,10 @@ def column_bytes(slots: int) -> int:
 
 
 def slots(graph: Graph, op: Op) -> int:
-    """Pairs of rows that scratch has room for."""
+    """Pairs of rows that scratch has room for; 0: for too few."""
+    if op.kernel[1] > 3:
+        fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_LARGE_SCRATCH
+        return MANY_SLOTS if fits else 0
     fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_SCRATCH
     return MANY_SLOTS if fits else FEW_SLOTS
 
@@ -87,5 +105,6 @@ def slots(graph: Graph, op: Op) -> int:
 def swept_strips(graph: Graph, op: Op) -> Strips:
     """How tr_depthwise_swept cuts its output: full strips, then what is left."""
     out_h = graph.tensor(op.output).shape[0]
-    rows = 2 * (slots(graph, op) - 1) // op.stride[0]
-    return Strips(columns(graph, op), TAPS, rows, out_h, op.stride[0], op.padding.top)
+    taps = op.kernel[0]
+    rows = (2 * slots(graph, op) + 1 - taps) // op.stride[0]
+    return Strips(columns(graph, op), taps, rows, out_h, op.stride[0], op.padding.top)

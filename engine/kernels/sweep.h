@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inner loops of the fast depthwise convolution 3x3, and where they find their inputs.
+/* The inner loops of the fast depthwise convolutions, and where they find their inputs.
  *
  * Scratch holds some rows of four channels. A word is two rows of a column, the upper one in its
  * low half: a pair. A column is four channels, each of them 7 or 3 pairs from top to bottom, the
@@ -26,8 +26,8 @@ struct tr_row {
 
 /* What the outputs of a strip are. Rows that begin with the upper half of a pair are even ones;
  * with a stride of 2, all of them.
- * columns: 65536 times the width if that is odd, or else times the width less 2; again: 65536 more
- * if the width is odd, or else twice that more. */
+ * columns: of large kernels, the width; of 3x3, 65536 times the width if that is odd, or else times
+ * the width less 2; again: 65536 more if the width is odd, or else twice that more. */
 struct tr_lines {
     int32_t right;          /* bytes from an output to the next */
     int32_t columns, again;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution 3x3 of stride 1 or 2, two taps a product: see sweep.h.
+/* Depthwise convolution 3x3, 5x5 or 7x7 of stride 1 or 2, two taps a product: see sweep.h.
  *
  * Four channels are finished before the next four, strip by strip. Pairs that two strips share stay
  * in scratch, so that the output may lie over the input: what it overwrites has been taken.
@@ -7,17 +7,18 @@
 #include "scale.h"
 #include "sweep.h"
 
-#define TR_TAPS 3
-
 /* Words from a column to the next. */
 TR_INLINE int32_t tr_column(const tr_swept *op)
 {
     return 4 * op->slots;
 }
 
+/* Columns that any window reaches; of large kernels, in whole blocks of outputs. */
 TR_INLINE int32_t tr_columns_of(const tr_conv *op)
 {
-    return (op->out_w - 1) * op->stride_w + TR_TAPS;
+    int32_t block = op->kernel_w == 3 ? 1 : op->kernel_w == 5 ? 6 : 4;
+    int32_t outputs = (op->out_w + block - 1) / block * block;
+    return (outputs - 1) * op->stride_w + op->kernel_w;
 }
 
 /* Columns of the image that any window reaches. */
@@ -81,35 +82,50 @@ static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int3
         op->take(in, inside, to, &row);
 }
 
-/* The last pair of a full strip is the first of the next. */
-TR_INLINE void tr_keep(tr_word *to, int32_t columns, int32_t slots)
+/* The last pairs of a full strip are the first of the next. */
+TR_INLINE void tr_keep(tr_word *to, int32_t columns, int32_t slots, int32_t kept)
 {
-    for (tr_word *from = to + slots - 1; columns > 0; columns--, to += 4 * slots) {
-        int32_t a = from[0], b = from[slots], c = from[2 * slots], d = from[3 * slots];
-        to[0] = a;
-        to[slots] = b;
-        to[2 * slots] = c;
-        to[3 * slots] = d;
+    const tr_word *from = to + slots - kept;
+    TR_ROLLED
+    for (; columns > 0; columns--) {
+        TR_UNROLL
+        for (int32_t pair = 0; pair < kept; pair++) {
+            int32_t a = from[pair], b = from[slots + pair];
+            int32_t c = from[2 * slots + pair], d = from[3 * slots + pair];
+            to[pair] = a;
+            to[slots + pair] = b;
+            to[2 * slots + pair] = c;
+            to[3 * slots + pair] = d;
+        }
         from += 4 * slots;
+        to += 4 * slots;
     }
 }
 
-static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slots)
+static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slots, int32_t kept)
 {
-    if (slots == 7)
-        tr_keep(to, columns, 7);
+    if (slots == 3)
+        tr_keep(to, columns, 3, 1);
+    else if (kept == 1)
+        tr_keep(to, columns, 7, 1);
+    else if (kept == 2)
+        tr_keep(to, columns, 7, 2);
     else
-        tr_keep(to, columns, 3);
+        tr_keep(to, columns, 7, 3);
 }
 
 /* Of a strip of `rows` output rows. */
 TR_INLINE tr_lines tr_lines_of(const tr_conv *op, int32_t rows, int32_t channels)
 {
-    int32_t is_odd = op->out_w & 1, line = op->out_w * op->out_c;
-    int32_t columns = op->out_w - (is_odd ? 0 : 2), again = is_odd ? 1 : 2;
-    int32_t odds = op->stride_h == 1 ? rows >> 1 : 0;
-    tr_lines lines = {op->out_c,         columns * 65536, (columns + again) * 65536,
-                      line * (3 - op->stride_h), (rows - odds) * 4, odds * 4, line, channels};
+    int32_t line = op->out_w * op->out_c, odds = op->stride_h == 1 ? rows >> 1 : 0;
+    int32_t columns = op->out_w, again = 0;
+    if (op->kernel_w == 3) {
+        int32_t is_odd = columns & 1;
+        again = (columns + is_odd) * 65536;
+        columns = (columns - (is_odd ? 0 : 2)) * 65536;
+    }
+    tr_lines lines = {op->out_c,         columns,  again, line * (3 - op->stride_h),
+                      (rows - odds) * 4, odds * 4, line,  channels};
     return lines;
 }
 
@@ -119,18 +135,19 @@ static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, con
                                        int8_t *out, int32_t channels, tr_word *x)
 {
     const tr_conv *conv = &op->conv;
-    int32_t stride = conv->stride_h, step = 2 * (op->slots - 1), most = step / stride;
+    int32_t stride = conv->stride_h, taps = conv->kernel_h;
+    int32_t step = 2 * op->slots + 1 - taps, most = step / stride; /* rows of a full strip */
     int32_t top = -conv->pad_top, kept = 0;
     for (int32_t left = conv->out_h; left > 0; left -= most, top += step) {
         int32_t rows = left < most ? left : most;
-        int32_t slots = ((rows - 1) * stride + TR_TAPS + 1) >> 1;
+        int32_t slots = ((rows - 1) * stride + taps + 1) >> 1;
         for (int32_t slot = kept; slot < slots; slot++)
             tr_take_pair(op, in, top + 2 * slot, channels, x + slot);
         tr_lines lines = tr_lines_of(conv, rows, channels);
         op->sweep(x - conv->pad_left * tr_column(op), pairs, out, &lines);
+        kept = taps >> 1;
         if (left > most)
-            tr_keep_pairs(x, tr_columns_inside(conv), op->slots);
-        kept = 1;
+            tr_keep_pairs(x, tr_columns_inside(conv), op->slots, kept);
         out += most * conv->out_w * conv->out_c;
     }
 }

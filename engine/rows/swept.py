@@ -1,32 +1,43 @@
-"""The depthwise convolution 3x3 two taps at a time."""
+"""Depthwise convolutions 3x3, 5x5 and 7x7, two taps at a time."""
 
 from engine import c_text, lead
 from engine.features import clamped_bytes
 from engine.graph import Graph, Op
 from engine.kernel_row import Description, Features, KernelRow, Table
 from engine.rows.conv import conv_fields
-from engine.swept import TAPS, column_bytes, columns, slots, stream, sweeps, swept_strips
+from engine.swept import (
+    BLOCKS,
+    column_bytes,
+    columns,
+    slots,
+    stream,
+    sweeps,
+    swept_strips,
+    word_count,
+)
 
 SWEPT_BYTES = 104  # tr_swept in kernels.h
 STRIDES = ((1, 1), (2, 2))
+LOOPS = tuple((size, stride) for size in BLOCKS for stride in (1, 2))
 
 
 def describe(graph: Graph, op: Op) -> Description:
     """tr_swept with the one stream that its sweep reads."""
     found, held = sweeps(graph, op), slots(graph, op)
     assert found is not None
+    loop = f"tr_sweep_{held}" if op.kernel[0] == 3 else f"tr_block_{op.kernel[0]}"
     table = Table(
         "pairs",
         lambda name: c_text.numbers_table(name, "int32_t", stream(op, found).tolist()),
-        4 * found.words * len(found.before),
+        4 * word_count(op, found) * len(found.before),
     )
     fields: dict[str, int | str] = {
         **{f"conv.{name}": value for name, value in conv_fields(graph, op).items()},
         "take": f"tr_take_{held}_{found.unit}",
-        "sweep": f"tr_sweep_{held}_{op.stride[0]}_{found.ending}",
+        "sweep": f"{loop}_{op.stride[0]}_{found.ending}",
         "slots": held,
         "unit": found.unit,
-        "words": found.words,
+        "words": word_count(op, found),
     }
     return Description("tr_swept", fields, SWEPT_BYTES, (table,))
 
@@ -46,7 +57,9 @@ def count(graph: Graph, op: Op) -> Features:
     every, inside = quads + (tail > 0), min(strip.width - op.padding.left, in_w)
     last = out_h - (-(-out_h // strip.rows) - 1) * strip.rows
     parts = -(-out_h // strip.rows)
-    taken = (parts - 1) * strip.rows * op.stride[0] // 2 + ((last - 1) * op.stride[0] + 4) // 2
+    taken = (parts - 1) * strip.rows * op.stride[0] // 2 + (
+        (last - 1) * op.stride[0] + op.kernel[0] + 1
+    ) // 2
     tops = range(-op.padding.top, 2 * taken - op.padding.top, 2)
     pairs = sum(-1 <= top < in_h for top in tops)
     both = sum(0 <= top < in_h - 1 for top in tops)
@@ -61,8 +74,11 @@ def count(graph: Graph, op: Op) -> Features:
         "edge_columns": quads * (pairs - both) * inside,
         "tail_columns": (tail > 0) * pairs * inside,
         "filled_columns": (strip.width - inside) + every * (taken - pairs) * inside,
-        "kept_columns": every * (parts - 1) * inside,
-        f"outputs_{op.stride[0]}": outputs,
+        "kept_pairs": every * (parts - 1) * inside * (op.kernel[0] // 2),
+        **{
+            f"outputs_{n}_{s}": n == op.kernel[0] and s == op.stride[0] and outputs
+            for n, s in LOOPS
+        },
         "general_outputs": outputs * (found.ending == "any"),
         "clamped": clamped_bytes(graph, op),
     }
@@ -70,7 +86,8 @@ def count(graph: Graph, op: Op) -> Features:
 
 def _is_swept(graph: Graph, op: Op) -> bool:
     shapes = (graph.tensor(name).shape for name in (op.inputs[0], op.output))
-    fits = op.kernel == (TAPS, TAPS) and op.stride in STRIDES and op.dilation == (1, 1)
+    square = op.kernel[0] == op.kernel[1] and op.kernel[0] in BLOCKS
+    fits = square and op.stride in STRIDES and op.dilation == (1, 1) and slots(graph, op) > 0
     one_filter = len({channels for _, _, channels in shapes}) == 1
     return fits and one_filter and sweeps(graph, op) is not None
 
@@ -78,5 +95,5 @@ def _is_swept(graph: Graph, op: Op) -> bool:
 ROWS: tuple[KernelRow, ...] = (
     KernelRow("tr_depthwise_swept", "depthwise_conv2d", "swept.c", _is_swept, count,
               describe, scratch_bytes, lead.swept_quads, lead_is_exact=True, takes_scratch=True,
-              headers=("sweep.c", "sweep.h")),
+              headers=("sweep.c", "block.c", "sweep.h")),
 )  # fmt: skip

@@ -217,7 +217,7 @@ def chosen():
 
 
 def swept():
-    """Depthwise layers 3x3: both strides, every ending, odd and even sizes, few and many slots."""
+    """Depthwise layers of every size, stride and ending, odd and even, with few and many slots."""
     sizes = [(1, 1, 1), (2, 2, 4), (3, 3, 2), (6, 7, 9), (13, 4, 3), (27, 5, 4), (14, 31, 4)]
     endings = [(2e-3, 5), (2e-3, -128), (0.1, -128), (8e-4, -128)]
     for index, size in enumerate(sizes):
@@ -225,6 +225,12 @@ def swept():
             padding = pads(index % 2 + 1 if max(size) > 2 else 1)
             yield one("depthwise_conv2d", size, 0, scale, index, zero, kernel=(3, 3),
                       stride=(stride, stride), padding=padding)  # fmt: skip
+            if index in (3, 5):
+                large = 7 if index == 3 else 5
+                yield one("depthwise_conv2d", (23, size[1], 6), 0, scale, index, zero,
+                          kernel=(large, large), stride=(stride, stride),
+                          padding=pads(large // 2))  # fmt: skip
+    yield one("depthwise_conv2d", (5, 5, 2), kernel=(5, 5))
     yield one("depthwise_conv2d", (8, 9, 5), kernel=(3, 3))
     yield one("depthwise_conv2d", (16, 8, 4), kernel=(3, 3), stride=(2, 2))
 

@@ -6,23 +6,34 @@ from conv_cases import one, pads
 from kernel_cases import swept
 
 from engine.dispatch import choose
-from engine.swept import FEW_SLOTS, MANY_SLOTS, MOST_SCRATCH, slots, stream, sweeps
+from engine.swept import (
+    BLOCKS,
+    FEW_SLOTS,
+    MANY_SLOTS,
+    MOST_SCRATCH,
+    slots,
+    stream,
+    sweeps,
+    word_count,
+)
 
 LAYERS = [graph for graph in swept() if sweeps(graph, graph.ops[0])]
 
 
 def ids(graph):
-    return f"{graph.tensor('in').shape}-{graph.ops[0].stride[0]}"
+    op = graph.ops[0]
+    return f"{graph.tensor('in').shape}-{op.kernel[0]}-{op.stride[0]}"
 
 
 def pair_tops(graph):
     """swept.c in slow motion: the first row of each pair that is taken, strip by strip."""
     op, (out_h, _, _) = graph.ops[0], graph.tensor("out").shape
     held, stride = slots(graph, op), graph.ops[0].stride[0]
-    rows, taken = 2 * (held - 1) // stride, []
+    size, taken = op.kernel[0], []
+    rows = (2 * held + 1 - size) // stride
     for first in range(0, out_h, rows):
         last = min(first + rows, out_h) - 1
-        top, bottom = first * stride - op.padding.top, last * stride - op.padding.top + 2
+        top, bottom = first * stride - op.padding.top, last * stride - op.padding.top + size - 1
         pairs = range(top, bottom + 1, 2)
         assert len(pairs) <= held
         taken += [pair for pair in pairs if pair not in taken]
@@ -36,7 +47,8 @@ def test_pairs_of_rows_are_counted(graph):
     out_h, out_w, _ = graph.tensor("out").shape
     tops, quads = pair_tops(graph), in_c // 4
     every = -(-in_c // 4)
-    width = (out_w - 1) * op.stride[1] + 3
+    block = BLOCKS[op.kernel[0]]
+    width = (-(-out_w // block) * block - 1) * op.stride[1] + op.kernel[0]
     inside = min(in_w, width - op.padding.left)
     both = sum(top >= 0 and top + 1 < in_h for top in tops)
     outside = sum(top + 1 < 0 or top >= in_h for top in tops)
@@ -46,17 +58,27 @@ def test_pairs_of_rows_are_counted(graph):
     assert found["edge_columns"] == quads * (len(tops) - both - outside) * inside
     assert found["tail_columns"] == (in_c % 4 > 0) * (len(tops) - outside) * inside
     assert found["filled_columns"] == width - inside + every * outside * inside
-    assert found[f"outputs_{op.stride[0]}"] == out_h * out_w * in_c
+    assert found[f"outputs_{op.kernel[0]}_{op.stride[0]}"] == out_h * out_w * in_c
 
 
-@pytest.mark.parametrize("graph", LAYERS[::5], ids=ids)
+@pytest.mark.parametrize("graph", LAYERS[::3], ids=ids)
 def test_the_stream_holds_each_weight_where_its_row_wants_it(graph):
+    """Even bytes of a column of words are its weights, odd bytes the same one row lower."""
     op, found = graph.ops[0], sweeps(graph, graph.ops[0])
-    words = stream(op, found).reshape(-1, found.words)
-    taps = words[:, 2:5].astype(np.int32).view(np.int8).reshape(-1, 3, 4)
+    size, before = op.kernel[0], found.before.shape[1]
+    words = stream(op, found).reshape(-1, word_count(op, found)).astype(np.int32)
     weights = np.where(found.constant, 0, op.weights).transpose(2, 1, 0)
-    np.testing.assert_array_equal(taps, weights[:, :, [0, 1, 1, 2]])
-    np.testing.assert_array_equal(words[:, :2], found.before)
+    np.testing.assert_array_equal(words[:, :before], found.before)
+    if size == 3:
+        taps = words[:, before : before + 3].copy().view(np.int8).reshape(-1, 3, 4)
+        np.testing.assert_array_equal(taps, weights[:, :, [0, 1, 1, 2]])
+        return
+    ends = before + found.behind.shape[1]
+    taps = words[:, ends:].copy().view(np.int8).reshape(len(words), -1, size, 4)
+    upper = taps.transpose(0, 2, 1, 3)[..., ::2].reshape(len(words), size, -1)
+    lower = taps.transpose(0, 2, 1, 3)[..., 1::2].reshape(len(words), size, -1)
+    np.testing.assert_array_equal(upper, np.pad(weights, ((0, 0), (0, 0), (0, 1))))
+    np.testing.assert_array_equal(lower, np.pad(weights, ((0, 0), (0, 0), (1, 0))))
 
 
 @pytest.mark.parametrize(
@@ -68,3 +90,8 @@ def test_wide_rows_have_few_slots(width, held):
     assert slots(graph, op) == held
     assert row.scratch_bytes(graph, op) == 16 * held * (width + 2) <= MOST_SCRATCH
     assert row.lead_bytes(graph, op) == 0
+
+
+def test_a_large_kernel_on_wide_rows_goes_to_the_kernel_of_one_tap():
+    graph = one("depthwise_conv2d", (9, 60, 4), kernel=(7, 7), padding=pads(3))
+    assert choose(graph, graph.ops[0]).c_name == "tr_depthwise"
