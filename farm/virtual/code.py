@@ -97,9 +97,10 @@ class Code:
         if watched is self._traps.floating:
             return False
         self._traps.floating = watched
-        if self._floating:
-            self._look_again()
-        return self._floating
+        if not self._floating:
+            return False
+        self._look_again()
+        return True
 
     def flash_changes(self, offset: int, size: int) -> None:
         """Flash is about to change behind the core's back."""

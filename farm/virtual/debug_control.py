@@ -6,15 +6,14 @@ from typing import Literal
 
 from farm.virtual import scs as regs
 from farm.virtual.core import Core
-from farm.virtual.exceptions import Exceptions
+from farm.virtual.exceptions import LOCKUP_PC, Exceptions
 from farm.virtual.hook import EdgeHook
-from farm.virtual.nvic import DEBUG_MONITOR
+from farm.virtual.nvic import DEBUG_MONITOR, NMI, Nvic
 from farm.virtual.scs import SystemControl
 from farm.virtual.sleep import Sleep
 
 _S_REGRDY, _S_HALT, _S_SLEEP, _S_LOCKUP = 1 << 16, 1 << 17, 1 << 18, 1 << 19
 _S_RETIRE, _S_RESET = 1 << 24, 1 << 25
-_LOCKUP_PC = 0xFFFFFFFE
 
 State = Literal["running", "halted", "lockup"]
 
@@ -26,11 +25,12 @@ class DebugControl:
         self,
         core: Core,
         scs: SystemControl,
+        nvic: Nvic,
         exceptions: Exceptions,
         sleep: Sleep,
         hook: EdgeHook,
     ) -> None:
-        self._core, self._scs, self._exceptions = core, scs, exceptions
+        self._core, self._scs, self._nvic, self._exceptions = core, scs, nvic, exceptions
         self.sleep, self._hook = sleep, hook
         self.state: State = "running"
         self.retired = False  # an instruction, since DHCSR was last read
@@ -40,6 +40,7 @@ class DebugControl:
     def power_up(self) -> None:
         """No debugger, and nothing to tell it."""
         self._control = 0
+        self._nvic.silenced = False
         self._scs.demcr = self._scs.dfsr = 0
 
     def reset(self) -> None:
@@ -66,9 +67,15 @@ class DebugControl:
         return bool(self._control & regs.C_STEP)
 
     @property
-    def masks_interrupts(self) -> bool:
-        """Whether a step is not to enter an interrupt's handler."""
-        return bool(self._control & regs.C_MASKINTS)
+    def monitor_steps(self) -> bool:
+        """Whether the debug monitor is to run behind each instruction that it may interrupt."""
+        wanted = regs.MON_EN | regs.MON_STEP
+        return not self.enabled and self._scs.demcr & wanted == wanted
+
+    @property
+    def watches_exceptions(self) -> bool:
+        """Whether native code may not serve exceptions on its own."""
+        return self._nvic.silenced or self.monitor_steps
 
     @property
     def heard(self) -> bool:
@@ -79,6 +86,7 @@ class DebugControl:
         """DHCSR; whether a debugger came or left. Halting and going on is left to the caller."""
         before = self.enabled
         self._control = value & 0xF if value & regs.C_DEBUGEN else 0
+        self._nvic.silenced = bool(self._control & regs.C_MASKINTS)
         return before is not self.enabled
 
     def status(self, in_reset: bool) -> int:
@@ -101,13 +109,28 @@ class DebugControl:
         self._hook.flush_sent()
 
     def resume(self) -> None:
-        """Not halted any more."""
-        self.state = "running"
+        """Not halted any more; locked up as before when the PC still says so."""
+        self.state = "lockup" if self._core.pc == LOCKUP_PC else "running"
 
     def lock_up(self) -> None:
         """Let the core lock up, as a fault in the fault handler does."""
         self.state = "lockup"
-        self._core.pc = _LOCKUP_PC
+        self._core.pc = LOCKUP_PC
+
+    def leave_lockup(self) -> None:
+        """An NMI ends it, unless it is the NMI's own (DDI 0403E, section B1.5.15)."""
+        may = NMI in self._nvic.pending and NMI not in self._nvic.active
+        if self.state == "lockup" and may:
+            self.state = "running"
+
+    def monitor_steps_now(self) -> bool:
+        """Whether the next instruction is a step of the debug monitor's."""
+        return self.monitor_steps and self._exceptions.may_take(DEBUG_MONITOR)
+
+    def stepped(self) -> None:
+        """An instruction has run under DEMCR.MON_STEP."""
+        self._scs.dfsr |= regs.DFSR_HALTED
+        self._scs.pend_monitor(True)
 
     def event(self, reason: int) -> bool:
         """Halt, or enter the debug monitor; False when neither wants to know."""

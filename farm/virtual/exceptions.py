@@ -27,6 +27,7 @@ _RETURN_ANYWHERE = 1  # CCR.NONBASETHRDENA
 _SYSTEM = 0xE0000000
 _UNSTACK_FROM = 0xFFFFFFE1
 _RETURNS = (0x1, 0x9, 0xD)
+LOCKUP_PC = 0xFFFFFFFE
 
 
 class Exceptions:
@@ -97,7 +98,7 @@ class Exceptions:
         begun, due = int(self._counters.cycles), self._systick.next_event
         late = self._cycles.get("late_arrival", 0)
         urgent = self._nvic.group(SYSTICK) < self._nvic.group(number)
-        if not late or not urgent or not begun < due <= begun + cost:
+        if not late or self._nvic.silenced or not urgent or not begun < due <= begun + cost:
             return number, cost
         self._nvic.pend(number)
         self._systick.tick(due)
@@ -193,6 +194,8 @@ class Exceptions:
             self._counters.cycles += self._cycles.get("extended_restore", 0) if in_frame else 0
             if not link & 0x10:
                 self._fp.settle()
+            if self._core.pc == LOCKUP_PC:  # an NMI has interrupted it
+                self.on_lockup()
             return bool(link & 8)
         return False
 

@@ -124,8 +124,8 @@ class Runner:
         self._hook.counters.stopped = 0
         if self._breakpoints or self.exits.used:
             self.stale |= self.exits.arm(self._breakpoints)
-        if self._core.pc in self.exits:
-            return self._at_exit(self._core.pc, skip)
+            if self._core.pc in self.exits:
+                return self._at_exit(self._core.pc, skip)
         return self._start(0, skip)
 
     def step(self) -> Event:

@@ -38,8 +38,8 @@ class Guard(Protocol):
     def ranges(self) -> Sequence[Range]:
         """Where it wants to be asked."""
 
-    def judge(self, address: int, size: int, access: int) -> Stop | None:
-        """What an access leads to; None: nothing."""
+    def judge(self, address: int, size: int, access: int, value: int | None) -> Stop | None:
+        """What an access leads to; None: nothing. `value`: what moves, if that is known."""
 
 
 class Fence:
@@ -87,10 +87,10 @@ class Fence:
                 found.update({(start, stop): lost} if lost else {})
         return found
 
-    def _ask(self, address: int, size: int, access: int) -> bool:
+    def _ask(self, address: int, size: int, access: int, value: int | None) -> bool:
         """Whether the access may happen."""
         for guard in self._guards:
-            stop = guard.judge(address, size, access)
+            stop = guard.judge(address, size, access, value)
             if stop:
                 self._runner.trap(stop, address)
                 return False
@@ -104,7 +104,7 @@ class Fence:
         return any(first <= address < end for first, end in self._lowered)
 
     def _opens(self, address: int) -> bool:
-        """Let a KiB of RAM run code; the protection unit is asked elsewhere. Whether that is new."""
+        """Let a KiB of RAM run code, whatever the protection unit says; whether that is new."""
         page = address & -_PAGE
         if not self._bus.opens(page):
             return False
@@ -115,14 +115,17 @@ class Fence:
     def _on_load(self, _uc: Any, _t: int, address: int, size: int, _v: int, _u: Any) -> bool:
         address &= 0xFFFFFFFF
         self._runner.note_fault(address)
-        return self._fenced(address) and self._ask(address, size, LOAD)
+        if not self._fenced(address):
+            return False
+        value = self._bus.read(address, size) if self._bus.plain(address) else None
+        return self._ask(address, size, LOAD, value)
 
     def _on_store(self, _uc: Any, _t: int, address: int, size: int, value: int, _u: Any) -> bool:
         """Unicorn drops a store into memory that was let through, so it is done here."""
         address &= 0xFFFFFFFF
         if not self._fenced(address):
             return False
-        allowed, plain = self._ask(address, size, STORE), self._bus.plain(address)
+        allowed, plain = self._ask(address, size, STORE, value), self._bus.plain(address)
         if allowed and plain:
             self._bus.write(address, size, value)
             self._uc.ctl(unicorn.UC_CTL_TLB_FLUSH, unicorn.UC_CTL_IO_WRITE)

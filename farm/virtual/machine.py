@@ -85,7 +85,8 @@ class Machine:
             self._core, self._nvic, self._systick, self._scs, self._hook, self._word, cycles
         )
         self._sleep = Sleep(self._core, self._nvic, self._scs)
-        self._debug = DebugControl(self._core, self._scs, self._exceptions, self._sleep, self._hook)
+        debugged = (self._core, self._scs, self._nvic, self._exceptions, self._sleep, self._hook)
+        self._debug = DebugControl(*debugged)
         self._exceptions.on_lockup = self._debug.lock_up
         self._exceptions.on_entry = self._debug.exception_enters
         self._shut = False  # flash is taken away: its wait states are too few for the clock
@@ -115,9 +116,9 @@ class Machine:
         parts = (self._core, self._hook, self._runner, self._code, self._exceptions)
         self._stops = Stops(*parts, self._protection, self._watchpoints, self._debug)
         self._fence = Fence(self._core.uc, self._bus, self._runner, part.rams)
-        self._fence.add(self._protection)
-        self._fence.add(self._watchpoints)
-        self._fence.add(PrivateBus(self._core, self._scs, self._protection))
+        private = PrivateBus(self._core, self._scs, self._protection)
+        for guard in (self._protection, self._watchpoints, private):
+            self._fence.add(guard)
         self._connect()
         self.power_cycle()
 
@@ -218,6 +219,7 @@ class Machine:
         """One slice of about `budget_cycles`, some milliseconds at most; ends on halt and idle."""
         c = self._counters
         self.idle = self.faults.hung
+        self._debug.leave_lockup()
         if self.state != "running" or self._in_reset:
             return
         c.fuel = min(budget_cycles, _SLICE_HALFWORDS)
@@ -266,10 +268,10 @@ class Machine:
     def _arm(self) -> None:
         """Tell the hook when to stop by itself."""
         c, masks = self._counters, self._core.masks
-        self._sleep.asleep = False
-        self._debug.retired = True
+        self._sleep.asleep, self._debug.retired = False, True
         c.stop = c.attention = 0
-        self._nvic.state.alarm, self._nvic.state.slow = self.faults.alarm_at, self._scs.mpu.enabled
+        self._nvic.state.alarm = self.faults.alarm_at
+        self._nvic.state.slow = self._scs.mpu.enabled or self._debug.watches_exceptions
         c.event = min(self._systick.next_event, self.faults.alarm_at)
         c.watch = self._nvic.masked(masks)
         c.masks[:] = masks
@@ -306,13 +308,13 @@ class Machine:
         self._skip = True
         if not self._debug.wants_step:
             return
-        masked = self._debug.masks_interrupts
         self._counters.fuel, self._counters.stop = 1, 0
-        if not self.faults.hung and (masked or not self._exceptions.take_pending()):
+        able = self.state == "running" and not self.faults.hung
+        if able and not self._exceptions.take_pending():
             self._stops.step()
         if self._reset_wanted:
             self.system_reset()
-        if self.state == "running":
+        if self.state != "halted":
             self._debug.halt(regs.DFSR_HALTED)
 
     def debug_status(self) -> int:
@@ -337,7 +339,7 @@ class Machine:
 
     def write_trace_enable(self, value: int) -> None:
         """DEMCR; the cycle counter runs only with TRCENA."""
-        self._dwt.follow_trace(lambda: setattr(self._scs, "demcr", value & 0x010F07F1))
+        self._dwt.follow_trace(lambda: setattr(self._scs, "demcr", value & 0x010D07F1))
         self._breakpoints_change()
 
     def protection_changes(self) -> None:

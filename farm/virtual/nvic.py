@@ -24,6 +24,7 @@ class Nvic:
         self.enabled = Numbers(self.state.enabled)
         self.lines = Numbers(self.state.lines)  # interrupt lines that are high
         self.priorities = self.state.priorities
+        self.silenced = False  # a debugger holds back all from PendSV on (DHCSR.C_MASKINTS)
 
     def reset(self) -> None:
         """Nothing pending, active or enabled; every priority 0."""
@@ -96,7 +97,8 @@ class Nvic:
     @property
     def most_urgent(self) -> int:
         """The pending and enabled exception that comes first; 0: none."""
-        ready = [n for n in self.pending if n < FIRST_IRQ or n in self.enabled]
+        end = PEND_SV if self.silenced else self.count
+        ready = [n for n in self.pending if n < end and (n < FIRST_IRQ or n in self.enabled)]
         return min(ready, key=lambda n: (_FIXED.get(n, self.priorities[n]), n), default=0)
 
     @property

@@ -77,9 +77,9 @@ class PrivateBus:
             return []
         return [(DWT, ITM + 0xFFFFF, LOAD | STORE)]
 
-    def judge(self, address: int, size: int, access: int) -> Stop | None:
+    def judge(self, address: int, size: int, access: int, value: int | None) -> Stop | None:
         """What an access leads to."""
-        del size
+        del size, value
         if address < DWT or address > ITM + 0xFFFFF or self._core.privileged:
             return None
         open_ = access == STORE and address == _TRIGGER

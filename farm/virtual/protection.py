@@ -73,8 +73,9 @@ class Protection:
                 found.append((span.first, span.end - 1, access))
         return found
 
-    def judge(self, address: int, size: int, access: int) -> Stop | None:
+    def judge(self, address: int, size: int, access: int, value: int | None) -> Stop | None:
         """Whether the code that runs now may do this."""
+        del value
         allowed = all(
             self._mpu.allows(at, _ACCESSES[access], self._core.privileged)
             for at in (address, address + size - 1)

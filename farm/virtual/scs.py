@@ -37,7 +37,7 @@ C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
 VC_CORERESET, TRCENA = 1, 1 << 24
 VC_MMERR, VC_NOCPERR, VC_CHKERR, VC_STATERR = 1 << 4, 1 << 5, 1 << 6, 1 << 7
 VC_BUSERR, VC_INTERR, VC_HARDERR = 1 << 8, 1 << 9, 1 << 10
-MON_EN, MON_PEND = 1 << 16, 1 << 17
+MON_EN, MON_PEND, MON_STEP = 1 << 16, 1 << 17, 1 << 18
 DFSR_HALTED, DFSR_BKPT, DFSR_DWT, DFSR_VCATCH, DFSR_EXTERNAL = 1, 2, 4, 8, 16
 IACCVIOL, DACCVIOL, MUNSTKERR, MSTKERR, MMARVALID = 1, 2, 1 << 3, 1 << 4, 1 << 7
 IBUSERR, PRECISERR, BFARVALID = 1 << 8, 1 << 9, 1 << 15
@@ -115,8 +115,9 @@ class SystemControl:
     def __init__(self, part: Part, nvic: Nvic, systick: SysTick, control: Control) -> None:
         self._part, self._nvic, self._systick, self._control = part, nvic, systick, control
         self.values = Words(nvic.state.words)
-        self.demcr = 0
+        self.demcr = 0  # but for MON_PEND
         self.dfsr = 0
+        self._cause = 0  # the bits of CFSR of the last fault
         self._dcrdr = 0
         self.mpu = Mpu(part.mpu_type, control.protection_changes)
         self.on_maintenance: Callable[[int, int], None] = lambda _offset, _value: None  # of caches
@@ -173,8 +174,15 @@ class SystemControl:
         """Whether DEMCR halts a debugged core at this exception's handler."""
         wanted = {HARD_FAULT: VC_HARDERR, MEM_MANAGE: VC_MMERR, BUS_FAULT: VC_BUSERR}.get(number, 0)
         if number == USAGE_FAULT:
-            wanted = sum(bit for bit, causes in _USAGE_CATCHES.items() if self.cfsr & causes)
+            wanted = sum(bit for bit, causes in _USAGE_CATCHES.items() if self._cause & causes)
         return bool(self.demcr & (wanted | (VC_INTERR if internal else 0)))
+
+    def pend_monitor(self, pending: bool) -> None:
+        """DEMCR.MON_PEND: the debug monitor as any exception, even without MON_EN."""
+        if pending:
+            self._nvic.pend(DEBUG_MONITOR)
+        else:
+            self._nvic.pending.discard(DEBUG_MONITOR)
 
     def fault_enabled(self, number: int) -> bool:
         """Whether the exception has a handler of its own: faults need their bit in SHCSR."""
@@ -183,6 +191,7 @@ class SystemControl:
     def report(self, number: int, bits: int, address: int | None) -> None:
         """A fault in CFSR and, with its address, in MMFAR or BFAR."""
         self.cfsr |= bits
+        self._cause = bits
         if address is not None:
             protection = number == MEM_MANAGE
             self.cfsr |= MMARVALID if protection else BFARVALID
@@ -216,7 +225,8 @@ class SystemControl:
     def _read_debug(self, offset: int, debugger: bool) -> int:
         if offset == DHCSR:
             return self._control.debug_status() if debugger else 0
-        return {DCRDR: self._dcrdr, DEMCR: self.demcr}.get(offset, 0)
+        pending = MON_PEND if DEBUG_MONITOR in self._nvic.pending else 0
+        return {DCRDR: self._dcrdr, DEMCR: self.demcr | pending}.get(offset, 0)
 
     def _read_scb(self, offset: int) -> int:
         data_cache = not self.values[CSSELR] & 1
@@ -312,6 +322,7 @@ class SystemControl:
             self._dcrdr = value
         elif offset == DEMCR:
             self._control.write_trace_enable(value)
+            self.pend_monitor(bool(value & MON_PEND))
 
     def _write_nvic(self, offset: int, value: int) -> None:
         if 0x010 <= offset < 0x020:

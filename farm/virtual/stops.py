@@ -58,7 +58,11 @@ class Stops:
 
     def run(self, skip: bool) -> None:
         """Up to the next stop; `skip`: not on a breakpoint at the first instruction."""
-        self._handle(self._runner.run(skip))
+        if self._debug.monitor_steps_now():
+            self.step()
+            self._debug.stepped()
+        else:
+            self._handle(self._runner.run(skip))
 
     def step(self) -> None:
         """One instruction; its cycles are those of the instruction alone."""

@@ -40,10 +40,10 @@ class Watchpoints:
         """Where data is watched."""
         return [(w.first, w.first + w.size - 1, w.accesses) for w in self._data]
 
-    def judge(self, address: int, size: int, access: int) -> Stop | None:
+    def judge(self, address: int, size: int, access: int, value: int | None) -> Stop | None:
         """Whether an access matches; the address of its first byte counts (DDI 0403E, C1.8.1)."""
-        del size
-        hit = [w for w in self._data if w.accesses & access and 0 <= address - w.first < w.size]
+        asked = (w for w in self._data if w.accesses & access and w.matches(size, value))
+        hit = [w for w in asked if 0 <= address - w.first < w.size]
         for watch in hit:
             self._dwt.match(watch.number)
         return Stop.WATCH if hit and not self.muted else None

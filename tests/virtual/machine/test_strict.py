@@ -140,7 +140,7 @@ def plain(instr: Instr) -> bool:
     return instr.name != "unknown" and not instr.jumps and not used & {arm.ARM_REG_SP}
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     st.lists(encodings(), min_size=1, max_size=6),
     st.lists(st.integers(0, 2**32 - 1), min_size=13, max_size=13),
