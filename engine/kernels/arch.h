@@ -155,6 +155,24 @@ TR_INLINE int32_t tr_join4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
     return b0;
 }
 
+/* Four bytes from any address, which goes on behind them; volatile, so that it stays one LDR. */
+TR_INLINE int32_t tr_take4(const int8_t **from)
+{
+    int32_t word;
+    __asm__ volatile("ldr %0, [%1], #4" : "=r"(word), "+r"(*from) : : "memory");
+    return word;
+}
+
+/* The bytes 2 of four values. */
+TR_INLINE int32_t tr_tops4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    __asm__("pkhtb %0, %1, %0, asr #16" : "+r"(b0) : "r"(b2));
+    __asm__("pkhtb %0, %1, %0, asr #16" : "+r"(b1) : "r"(b3));
+    __asm__("uxtb16 %0, %0" : "+r"(b0));
+    __asm__("uxtb16 %0, %0" : "+r"(b1));
+    return b0 | (int32_t)((uint32_t)b1 << 8);
+}
+
 /* value clamped to -128 .. 127 */
 TR_INLINE int32_t tr_saturate8(int32_t value)
 {
@@ -236,6 +254,18 @@ TR_INLINE int32_t tr_join4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
 TR_INLINE int32_t tr_saturate8(int32_t value)
 {
     return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+TR_INLINE int32_t tr_take4(const int8_t **from)
+{
+    int32_t word = tr_load4(*from);
+    *from += 4;
+    return word;
+}
+
+TR_INLINE int32_t tr_tops4(int32_t b0, int32_t b1, int32_t b2, int32_t b3)
+{
+    return tr_pack4(b0 >> 16, b1 >> 16, b2 >> 16, b3 >> 16);
 }
 
 TR_INLINE int32_t tr_saturate8_20(int32_t value)

@@ -22,4 +22,10 @@ TR_INLINE tr_window tr_window_at(const tr_pool *op, int32_t oy, int32_t ox)
     return window;
 }
 
+TR_INLINE int tr_is_whole(const tr_pool *op, const tr_window *window)
+{
+    return window->bottom - window->top == op->kernel_h &&
+           window->right - window->left == op->kernel_w;
+}
+
 #endif

@@ -43,8 +43,32 @@ def test_max_pool_counts_its_loops():
     rows = columns = 2 + 3  # of the two windows along an axis, inside of the image
     assert row.features(graph, graph.ops[0]) == {
         "calls": 1, "pixels": 4, "quads": 4, "quad_rows": rows * 2, "quad_taps": rows * columns,
-        "tail_outputs": 8, "tail_taps": rows * columns * 2, "clamped": 24,
+        "tail_outputs": 8, "tail_taps": rows * columns * 2, "small_quads": 1, "clamped": 24,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "pad", "border", "small"),
+    [((2, 2), 2, 0, 0, 4), ((2, 2), 2, 1, 8, 1), ((3, 3), 1, 1, 12, 0), ((1, 2), 1, 0, 12, 0)],
+)
+def test_average_pool_counts_what_is_divided_as_defined(kernel, stride, pad, border, small):
+    graph = pool("average_pool2d", (4, 4, 6), kernel, (stride, stride), pad=pad)
+    found = choose(graph, graph.ops[0]).features(graph, graph.ops[0])
+    assert (found["border_quads"], found["small_quads"]) == (border, small)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 1), (2, 3), (4, 3)])
+def test_averages_of_every_sum_of_a_window_are_exact(name, kernel):
+    """A column of windows whose sums go from the least to the most, one up at a time."""
+    taps = kernel[0] * kernel[1]
+    sums = np.arange(-128 * taps, 127 * taps + 1)
+    base, more = np.divmod(sums, taps)
+    windows = np.minimum(base[:, None] + (np.arange(taps) < more[:, None]), 127).astype(np.int8)
+    rows = windows.reshape(-1, *kernel).transpose(1, 0, 2).reshape(1, kernel[0], -1)
+    x = np.repeat(rows[0][:, :, None], 5, axis=2)
+    graph = pool("average_pool2d", x.shape, kernel, kernel)
+    assert check_on(name, [(graph, x)]) == ["tr_average_pool", "tr_average_pool_plain"]
 
 
 @pytest.mark.parametrize("kind", ["average_pool2d", "max_pool2d"])
