@@ -17,10 +17,12 @@ from engine.tables import channels
 Ints = NDArray[np.int64]
 
 MANY_SLOTS, FEW_SLOTS = 7, 3
-"""Pairs of rows in scratch; kernels have code for either."""
+"""Pairs of rows in scratch, of kernels 3x3, which have code for either."""
+LARGE_SLOTS = {5: 8, 7: 9}
+"""Kernel size -> pairs of rows in scratch."""
 MOST_SCRATCH = 3136
 """Bytes; wider rows have few slots."""
-MOST_LARGE_SCRATCH = 4096
+MOST_LARGE_SCRATCH = 4608
 """Bytes; wider rows of a large kernel go elsewhere."""
 BLOCKS = {3: 1, 5: 6, 7: 4}
 """Kernel size -> outputs of a block, see block.c."""
@@ -96,8 +98,8 @@ def column_bytes(slots: int) -> int:
 def slots(graph: Graph, op: Op) -> int:
     """Pairs of rows that scratch has room for; 0: for too few."""
     if op.kernel[1] > 3:
-        fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_LARGE_SCRATCH
-        return MANY_SLOTS if fits else 0
+        many = LARGE_SLOTS[op.kernel[1]]
+        return many if columns(graph, op) * column_bytes(many) <= MOST_LARGE_SCRATCH else 0
     fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_SCRATCH
     return MANY_SLOTS if fits else FEW_SLOTS
 

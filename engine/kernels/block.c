@@ -16,7 +16,8 @@
  * 144: odd_at, 148: channels left, 152: where a row begins: column, out; 160: four times the rows
  * left, 164: outputs left, 168: bias, 172: factor, 176: addend, 180: shift, 184: return,
  * 188: out of a block */
-#define X(j, t) "ldr r12, [r0, #(112 * " #j " + 4 * " #t ")] \n"
+#define X5(j, t) "ldr r12, [r0, #(128 * " #j " + 4 * " #t ")] \n"
+#define X7(j, t) "ldr r12, [r0, #(144 * " #j " + 4 * " #t ")] \n"
 #define M(a, w) "smlad " a ", r12, " w ", " a " \n"
 #define BEGIN(a, w) "smlad " a ", r12, " w ", r1 \n"
 #define A0 "r2"
@@ -34,21 +35,21 @@
 #define W4 "lr"
 #define LOAD_5(t) "add r12, sp, #(20 * " #t ") \n ldm r12, {r8-r11, lr} \n"
 #define PASS_5_1(first, t)                                                                        \
-    X(0, t) first(A0, W0) X(1, t) first(A1, W0) M(A0, W1)                                         \
-    X(2, t) first(A2, W0) M(A0, W2) M(A1, W1)                                                     \
-    X(3, t) first(A3, W0) M(A0, W3) M(A1, W2) M(A2, W1)                                           \
-    X(4, t) first(A4, W0) M(A0, W4) M(A1, W3) M(A2, W2) M(A3, W1)                                 \
-    X(5, t) first(A5, W0) M(A1, W4) M(A2, W3) M(A3, W2) M(A4, W1)                                 \
-    X(6, t) M(A2, W4) M(A3, W3) M(A4, W2) M(A5, W1) X(7, t) M(A3, W4) M(A4, W3) M(A5, W2)         \
-    X(8, t) M(A4, W4) M(A5, W3) X(9, t) M(A5, W4)
+    X5(0, t) first(A0, W0) X5(1, t) first(A1, W0) M(A0, W1)                                         \
+    X5(2, t) first(A2, W0) M(A0, W2) M(A1, W1)                                                     \
+    X5(3, t) first(A3, W0) M(A0, W3) M(A1, W2) M(A2, W1)                                           \
+    X5(4, t) first(A4, W0) M(A0, W4) M(A1, W3) M(A2, W2) M(A3, W1)                                 \
+    X5(5, t) first(A5, W0) M(A1, W4) M(A2, W3) M(A3, W2) M(A4, W1)                                 \
+    X5(6, t) M(A2, W4) M(A3, W3) M(A4, W2) M(A5, W1) X5(7, t) M(A3, W4) M(A4, W3) M(A5, W2)         \
+    X5(8, t) M(A4, W4) M(A5, W3) X5(9, t) M(A5, W4)
 #define PASS_5_2(first, t)                                                                        \
-    X(0, t) first(A0, W0) X(1, t) M(A0, W1) X(2, t) first(A1, W0) M(A0, W2)                       \
-    X(3, t) M(A0, W3) M(A1, W1) X(4, t) first(A2, W0) M(A0, W4) M(A1, W2)                         \
-    X(5, t) M(A1, W3) M(A2, W1) X(6, t) first(A3, W0) M(A1, W4) M(A2, W2)                         \
-    X(7, t) M(A2, W3) M(A3, W1) X(8, t) first(A4, W0) M(A2, W4) M(A3, W2)                         \
-    X(9, t) M(A3, W3) M(A4, W1) X(10, t) first(A5, W0) M(A3, W4) M(A4, W2)                        \
-    X(11, t) M(A4, W3) M(A5, W1) X(12, t) M(A4, W4) M(A5, W2) X(13, t) M(A5, W3)                  \
-    X(14, t) M(A5, W4)
+    X5(0, t) first(A0, W0) X5(1, t) M(A0, W1) X5(2, t) first(A1, W0) M(A0, W2)                       \
+    X5(3, t) M(A0, W3) M(A1, W1) X5(4, t) first(A2, W0) M(A0, W4) M(A1, W2)                         \
+    X5(5, t) M(A1, W3) M(A2, W1) X5(6, t) first(A3, W0) M(A1, W4) M(A2, W2)                         \
+    X5(7, t) M(A2, W3) M(A3, W1) X5(8, t) first(A4, W0) M(A2, W4) M(A3, W2)                         \
+    X5(9, t) M(A3, W3) M(A4, W1) X5(10, t) first(A5, W0) M(A3, W4) M(A4, W2)                        \
+    X5(11, t) M(A4, W3) M(A5, W1) X5(12, t) M(A4, W4) M(A5, W2) X5(13, t) M(A5, W3)                  \
+    X5(14, t) M(A5, W4)
 #define SUMS_5(stride)                                                                            \
     LOAD_5(0) PASS_5_##stride(BEGIN, 0) LOAD_5(1) PASS_5_##stride(M, 1)                            \
     LOAD_5(2) PASS_5_##stride(M, 2)
@@ -63,20 +64,20 @@
 #define V6 "lr"
 #define LOAD_7(t) "add r12, sp, #(28 * " #t ") \n ldm r12, {r6-r11, lr} \n"
 #define PASS_7_1(first, t)                                                                        \
-    X(0, t) first(A0, V0) X(1, t) first(A1, V0) M(A0, V1)                                         \
-    X(2, t) first(A2, V0) M(A0, V2) M(A1, V1)                                                     \
-    X(3, t) first(A3, V0) M(A0, V3) M(A1, V2) M(A2, V1)                                           \
-    X(4, t) M(A0, V4) M(A1, V3) M(A2, V2) M(A3, V1)                                               \
-    X(5, t) M(A0, V5) M(A1, V4) M(A2, V3) M(A3, V2)                                               \
-    X(6, t) M(A0, V6) M(A1, V5) M(A2, V4) M(A3, V3) X(7, t) M(A1, V6) M(A2, V5) M(A3, V4)         \
-    X(8, t) M(A2, V6) M(A3, V5) X(9, t) M(A3, V6)
+    X7(0, t) first(A0, V0) X7(1, t) first(A1, V0) M(A0, V1)                                         \
+    X7(2, t) first(A2, V0) M(A0, V2) M(A1, V1)                                                     \
+    X7(3, t) first(A3, V0) M(A0, V3) M(A1, V2) M(A2, V1)                                           \
+    X7(4, t) M(A0, V4) M(A1, V3) M(A2, V2) M(A3, V1)                                               \
+    X7(5, t) M(A0, V5) M(A1, V4) M(A2, V3) M(A3, V2)                                               \
+    X7(6, t) M(A0, V6) M(A1, V5) M(A2, V4) M(A3, V3) X7(7, t) M(A1, V6) M(A2, V5) M(A3, V4)         \
+    X7(8, t) M(A2, V6) M(A3, V5) X7(9, t) M(A3, V6)
 #define PASS_7_2(first, t)                                                                        \
-    X(0, t) first(A0, V0) X(1, t) M(A0, V1) X(2, t) first(A1, V0) M(A0, V2)                       \
-    X(3, t) M(A0, V3) M(A1, V1) X(4, t) first(A2, V0) M(A0, V4) M(A1, V2)                         \
-    X(5, t) M(A0, V5) M(A1, V3) M(A2, V1) X(6, t) first(A3, V0) M(A0, V6) M(A1, V4) M(A2, V2)     \
-    X(7, t) M(A1, V5) M(A2, V3) M(A3, V1) X(8, t) M(A1, V6) M(A2, V4) M(A3, V2)                   \
-    X(9, t) M(A2, V5) M(A3, V3) X(10, t) M(A2, V6) M(A3, V4) X(11, t) M(A3, V5)                   \
-    X(12, t) M(A3, V6)
+    X7(0, t) first(A0, V0) X7(1, t) M(A0, V1) X7(2, t) first(A1, V0) M(A0, V2)                       \
+    X7(3, t) M(A0, V3) M(A1, V1) X7(4, t) first(A2, V0) M(A0, V4) M(A1, V2)                         \
+    X7(5, t) M(A0, V5) M(A1, V3) M(A2, V1) X7(6, t) first(A3, V0) M(A0, V6) M(A1, V4) M(A2, V2)     \
+    X7(7, t) M(A1, V5) M(A2, V3) M(A3, V1) X7(8, t) M(A1, V6) M(A2, V4) M(A3, V2)                   \
+    X7(9, t) M(A2, V5) M(A3, V3) X7(10, t) M(A2, V6) M(A3, V4) X7(11, t) M(A3, V5)                   \
+    X7(12, t) M(A3, V6)
 #define SUMS_7(stride)                                                                            \
     LOAD_7(0) PASS_7_##stride(BEGIN, 0) LOAD_7(1) PASS_7_##stride(M, 1)                            \
     LOAD_7(2) PASS_7_##stride(M, 2) LOAD_7(3) PASS_7_##stride(M, 3)
@@ -144,6 +145,10 @@
 #define ENDS_TWO                                                                                  \
     "ldm r12!, {r4, r5, r6, r7} \n strd r4, r5, [sp, #168] \n strd r6, r7, [sp, #176] \n"
 
+/* Bytes to the next channel, of blocks of so many outputs. */
+#define CHANNEL_6 "32"
+#define CHANNEL_4 "36"
+
 /* ends: the words before the weights; weights: of 5 or 7, with `times`. */
 #define BLOCKS(words, ends, weights, times, sums, n, step, end)                                          \
     ".syntax unified \n"                                                                          \
@@ -159,7 +164,7 @@
     "ldr r0, [sp, #112] \n ldr r1, [sp, #120] \n ldr r3, [sp, #144] \n add r1, r1, r3 \n"          \
     "ldr r2, [sp, #140] \n bl 8f \n"                                                              \
     "9: ldr r12, [sp, #116] \n ldr r0, [sp, #112] \n ldr r1, [sp, #120] \n ldr r2, [sp, #148] \n"  \
-    "add r12, r12, #(4 * " #words ") \n add r0, r0, #28 \n add r1, r1, #1 \n"          \
+    "add r12, r12, #(4 * " #words ") \n add r0, r0, #" CHANNEL_##n " \n add r1, r1, #1 \n"          \
     "strd r0, r12, [sp, #112] \n str r1, [sp, #120] \n subs r2, r2, #1 \n str r2, [sp, #148] \n"   \
     "bne.w 1b \n add sp, sp, #196 \n pop {r4-r11, pc} \n" ROWS(sums, n, step, end)
 
@@ -189,27 +194,26 @@
     BLOCK(tr_block_7_##stride##_any,                                                              \
           BLOCKS(32, ENDS_TWO, WEIGHTS_7, TWICE, SUMS_7(stride), 4, step, END_ANY))
 
-BLOCKS_5(1, "672")
-BLOCKS_5(2, "1344")
-BLOCKS_7(1, "448")
-BLOCKS_7(2, "896")
+BLOCKS_5(1, "768")
+BLOCKS_5(2, "1536")
+BLOCKS_7(1, "576")
+BLOCKS_7(2, "1152")
 
 #else
 
-#define TR_COLUMN 28
-#define TR_SLOTS 7
-
 typedef struct {
-    int32_t taps, stride, shift;
+    int32_t taps, slots, stride, shift;
 } tr_shape;
 
 /* One output: x: its first column and pair; words: of the weights. */
-TR_INLINE int32_t tr_block_sum(const tr_word *x, const int32_t *words, int32_t is_odd, int32_t taps)
+TR_INLINE int32_t tr_block_sum(const tr_word *x, const int32_t *words, int32_t is_odd,
+                               tr_shape shape)
 {
+    int32_t taps = shape.taps, step = 4 * shape.slots;
     int32_t sum = 0;
     for (int32_t t = 0; t < (taps + 1) / 2; t++)
         for (int32_t column = 0; column < taps; column++, words++)
-            sum = tr_dot2(x[column * TR_COLUMN + t], is_odd ? tr_odd(*words) : tr_even(*words), sum);
+            sum = tr_dot2(x[column * step + t], is_odd ? tr_odd(*words) : tr_even(*words), sum);
     return sum;
 }
 
@@ -231,8 +235,8 @@ TR_INLINE void tr_block_rows(const tr_word *x, const int32_t *pairs, int8_t *out
     const int32_t *words = pairs + (shape.shift ? 2 : 4);
     for (int32_t y = 0; y < rows; y++, x++, out += lines->down) {
         for (int32_t at = 0; at < lines->columns; at++) {
-            const tr_word *from = x + at * shape.stride * TR_COLUMN;
-            int32_t sum = tr_block_sum(from, words, is_odd, shape.taps);
+            const tr_word *from = x + at * shape.stride * 4 * shape.slots;
+            int32_t sum = tr_block_sum(from, words, is_odd, shape);
             out[at * lines->right] = tr_block_end(pairs, sum, shape.shift);
         }
     }
@@ -241,7 +245,7 @@ TR_INLINE void tr_block_rows(const tr_word *x, const int32_t *pairs, int8_t *out
 TR_INLINE void tr_block(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_lines *lines,
                         tr_shape shape)
 {
-    for (int32_t left = lines->channels; left > 0; left--, out++, x += TR_SLOTS) {
+    for (int32_t left = lines->channels; left > 0; left--, out++, x += shape.slots) {
         tr_block_rows(x, pairs, out, lines, lines->evens / 4, 0, shape);
         tr_block_rows(x, pairs, out + lines->odd_at, lines, lines->odds / 4, 1, shape);
         pairs += (shape.shift ? 2 : 4) + (shape.taps + 1) / 2 * shape.taps;
@@ -251,7 +255,7 @@ TR_INLINE void tr_block(const tr_word *x, const int32_t *pairs, int8_t *out, con
 #define BLOCK(name, taps, stride, shift)                                                          \
     void name(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_lines *lines)         \
     {                                                                                             \
-        tr_shape shape = {taps, stride, shift};                                                   \
+        tr_shape shape = {taps, taps == 5 ? 8 : 9, stride, shift};                                                   \
         tr_block(x, pairs, out, lines, shape);                                                    \
     }
 #define BLOCKS(taps, stride)                                                                      \

@@ -85,7 +85,6 @@ typedef struct {
     int32_t stride_h, stride_w;
     int32_t pad_top, pad_left;
     int32_t clamp_min, clamp_max;
-    int32_t factor, addend; /* of the mean of a whole window, see average_pool.c; or 0 */
 } tr_pool;
 
 /* round(x * multiplier / 2**31), then / 2**shift; shift as in tr_channel. */
@@ -185,7 +184,8 @@ void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 tr_tiles tr_tile_9, tr_tile_12, tr_tile_15, tr_tile_any;
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8_t *out, void *scratch);
-tr_takes tr_take_7_256, tr_take_3_256, tr_take_7_1, tr_take_3_1;
+tr_takes tr_take_3_256, tr_take_7_256, tr_take_8_256, tr_take_9_256;
+tr_takes tr_take_3_1, tr_take_7_1, tr_take_8_1, tr_take_9_1;
 tr_sweeps tr_sweep_7_1_9, tr_sweep_7_1_12, tr_sweep_7_1_15, tr_sweep_7_1_any;
 tr_sweeps tr_sweep_7_2_9, tr_sweep_7_2_12, tr_sweep_7_2_15, tr_sweep_7_2_any;
 tr_sweeps tr_sweep_3_1_9, tr_sweep_3_1_12, tr_sweep_3_1_15, tr_sweep_3_1_any;

@@ -24,8 +24,12 @@
 /* Bytes to the next column, and to the next channel, with that many slots. */
 #define COLUMN_7 "112"
 #define COLUMN_3 "48"
+#define COLUMN_8 "128"
+#define COLUMN_9 "144"
 #define CHANNEL_7(n) "(28 * " #n ")"
 #define CHANNEL_3(n) "(12 * " #n ")"
+#define CHANNEL_8(n) "(32 * " #n ")"
+#define CHANNEL_9(n) "(36 * " #n ")"
 
 /* Rows of pixels to words of pairs, four channels at a time.
  * r0: from, r2: to; r3: down, r4: right, r5: pixels left, r6: zeros, r7: mask
@@ -73,8 +77,12 @@
 
 TR_TAKE(tr_take_7_256, TAKE(7, WIDEN_256))
 TR_TAKE(tr_take_3_256, TAKE(3, WIDEN_256))
+TR_TAKE(tr_take_8_256, TAKE(8, WIDEN_256))
+TR_TAKE(tr_take_9_256, TAKE(9, WIDEN_256))
 TR_TAKE(tr_take_7_1, TAKE(7, WIDEN_1))
 TR_TAKE(tr_take_3_1, TAKE(3, WIDEN_1))
+TR_TAKE(tr_take_8_1, TAKE(8, WIDEN_1))
+TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 
 /* r0: column, r1: out, r2: right, r3: bias, r4: factor
  * r5, r6, r7: pairs of weights of columns 0, 1, 2
@@ -114,7 +122,7 @@ TR_TAKE(tr_take_3_1, TAKE(3, WIDEN_1))
     COLUMN(slots) row##_2(a) row##_1(b) end(a, at) again(slots) row##_0(a)
 #define ROW_1(slots, row, end, again)                                                                    \
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0("r11")                                    \
-    "b 4f                       \n"                                                               \
+    "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
     STEP_1(slots, row, end, again, "r10", "r11", "[r1]") STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]") \
     "add r1, r1, r2, lsl #1     \n"                                                               \
@@ -131,7 +139,7 @@ TR_TAKE(tr_take_3_1, TAKE(3, WIDEN_1))
     COLUMN(slots) row##_2(a) row##_0(b) end(a, at) COLUMN(slots) row##_1(b)
 #define ROW_2(slots, row, end, again)                                                                    \
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10")                                                   \
-    "b 4f                       \n"                                                               \
+    "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
     STEP_2(slots, row, end, again, "r10", "r11", "[r1]") STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]") \
     "add r1, r1, r2, lsl #1     \n"                                                               \
@@ -236,8 +244,12 @@ TR_INLINE void tr_take(const int8_t *from, int32_t inside, tr_word *to, const tr
 
 TR_TAKE(tr_take_7_256, 7, 256)
 TR_TAKE(tr_take_3_256, 3, 256)
+TR_TAKE(tr_take_8_256, 8, 256)
+TR_TAKE(tr_take_9_256, 9, 256)
 TR_TAKE(tr_take_7_1, 7, 1)
 TR_TAKE(tr_take_3_1, 3, 1)
+TR_TAKE(tr_take_8_1, 8, 1)
+TR_TAKE(tr_take_9_1, 9, 1)
 
 /* The products of one column of taps: x: its pairs; w0, w1, w1, w2: bytes of `word`. */
 TR_INLINE int32_t tr_even_taps(const tr_word *x, int32_t word, int32_t sum)

@@ -2,7 +2,7 @@
 /* The inner loops of the fast depthwise convolutions, and where they find their inputs.
  *
  * Scratch holds some rows of four channels. A word is two rows of a column, the upper one in its
- * low half: a pair. A column is four channels, each of them 7 or 3 pairs from top to bottom, the
+ * low half: a pair. A column is four channels, each of them 3 to 9 pairs from top to bottom, the
  * slots, so that one product with a pair of weights takes two taps, and all steps are constants.
  *
  * Inputs are 256 times what they are where outputs end in one shift, and as they are where they end

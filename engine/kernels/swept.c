@@ -62,24 +62,21 @@ static TR_NO_INLINE void tr_take_some(const tr_swept *op, const int8_t *in, int3
 
 /* Rows y and y + 1 of the quad that `in` points to. */
 static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int32_t y,
-                                      int32_t channels, tr_word *to)
+                                      int32_t channels, tr_word *to, const tr_row *row)
 {
-    const tr_conv *conv = &op->conv;
-    int32_t in_h = conv->in_h, upper = y >= 0 && y < in_h, lower = y >= -1 && y + 1 < in_h;
-    int32_t zero = conv->in_zero, zeros = tr_pack4(zero, zero, zero, zero);
-    tr_row row = {conv->in_w * conv->in_c, conv->in_c, tr_columns_inside(conv), zeros};
+    int32_t in_h = op->conv.in_h, upper = y >= 0 && y < in_h, lower = y >= -1 && y + 1 < in_h;
     if (!upper && !lower) {
         int32_t pair = tr_zero_pair(op);
-        for (int32_t left = 4 * row.count; left > 0; left--, to += op->slots)
+        for (int32_t left = 4 * row->count; left > 0; left--, to += op->slots)
             *to = pair;
         return;
     }
     int32_t inside = !upper ? TR_LOWER : lower ? TR_BOTH : TR_UPPER;
-    in += (upper ? y : y + 1) * row.down;
+    in += (upper ? y : y + 1) * row->down;
     if (channels < 4)
-        tr_take_some(op, in, inside, to, row, channels);
+        tr_take_some(op, in, inside, to, *row, channels);
     else
-        op->take(in, inside, to, &row);
+        op->take(in, inside, to, row);
 }
 
 /* The last pairs of a full strip are the first of the next. */
@@ -102,16 +99,16 @@ TR_INLINE void tr_keep(tr_word *to, int32_t columns, int32_t slots, int32_t kept
     }
 }
 
-static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slots, int32_t kept)
+static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slots)
 {
     if (slots == 3)
         tr_keep(to, columns, 3, 1);
-    else if (kept == 1)
+    else if (slots == 7)
         tr_keep(to, columns, 7, 1);
-    else if (kept == 2)
-        tr_keep(to, columns, 7, 2);
+    else if (slots == 8)
+        tr_keep(to, columns, 8, 2);
     else
-        tr_keep(to, columns, 7, 3);
+        tr_keep(to, columns, 9, 3);
 }
 
 /* Of a strip of `rows` output rows. */
@@ -132,7 +129,8 @@ TR_INLINE tr_lines tr_lines_of(const tr_conv *op, int32_t rows, int32_t channels
 /* Every strip of the quad to whose first channel `in` and `out` point; x: the first column that is
  * in the image. */
 static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, const int32_t *pairs,
-                                       int8_t *out, int32_t channels, tr_word *x)
+                                       int8_t *out, int32_t channels, tr_word *x,
+                                       const tr_row *row)
 {
     const tr_conv *conv = &op->conv;
     int32_t stride = conv->stride_h, taps = conv->kernel_h;
@@ -142,12 +140,12 @@ static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, con
         int32_t rows = left < most ? left : most;
         int32_t slots = ((rows - 1) * stride + taps + 1) >> 1;
         for (int32_t slot = kept; slot < slots; slot++)
-            tr_take_pair(op, in, top + 2 * slot, channels, x + slot);
+            tr_take_pair(op, in, top + 2 * slot, channels, x + slot, row);
         tr_lines lines = tr_lines_of(conv, rows, channels);
         op->sweep(x - conv->pad_left * tr_column(op), pairs, out, &lines);
         kept = taps >> 1;
         if (left > most)
-            tr_keep_pairs(x, tr_columns_inside(conv), op->slots, kept);
+            tr_keep_pairs(x, row->count, op->slots);
         out += most * conv->out_w * conv->out_c;
     }
 }
@@ -159,11 +157,13 @@ TR_NO_LIBRARY void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8
     const tr_conv *conv = &op->conv;
     const int32_t *pairs = op->pairs;
     int32_t in_c = conv->in_c, before = conv->pad_left, inside = tr_columns_inside(conv);
+    int32_t zero = conv->in_zero, zeros = tr_pack4(zero, zero, zero, zero);
+    tr_row row = {conv->in_w * in_c, in_c, inside, zeros};
     tr_word *x = tr_fill_columns(op, scratch, before);
     tr_fill_columns(op, x + inside * tr_column(op), tr_columns_of(conv) - before - inside);
     for (int32_t c = 0; c < in_c; c += 4, pairs += 4 * op->words) {
         int32_t channels = in_c - c < 4 ? in_c - c : 4;
-        tr_swept_quad(op, in + c, pairs, out + c, channels, x);
+        tr_swept_quad(op, in + c, pairs, out + c, channels, x, &row);
     }
     tr_clamp(out, conv->out_h * conv->out_w * in_c, conv->clamp_min, conv->clamp_max);
 }
