@@ -54,7 +54,7 @@ def test_breakpoint_halts_before_its_instruction_each_time(build, part, native, 
     break_at(machine, places)
     found = [resumed(rig) for _ in range(13)]
     assert [pc for _, pc, _ in found[:12]] == places * 2
-    # The second is skipped, but the breakpoint is taken, as on silicon.
+    # The second is skipped, but the breakpoint is taken, as a BKPT is.
     assert [r2 for _, _, r2 in found[:12]] == [0, 1, 1, 1, 65, 65, 65, 66, 66, 66, 130, 130]
     assert found[12][0] == "running"
     assert machine.read(DFSR, 4) == BKPT
@@ -97,6 +97,22 @@ def test_each_instruction_of_an_it_block_is_a_step(build, native) -> None:
     ]
     machine.write(DHCSR, 4, KEY | DEBUG | STEP)
     assert machine._core.pc == at["top"]
+
+
+def test_cycles_and_instructions_are_those_without_native_code(build) -> None:
+    counts = []
+    for native in (True, False):
+        rig = build(LOOP, native=native)
+        break_at(rig.machine, [rig.symbols[name] & ~1 for name in ("i1", "i4", "i5")])
+        found = []
+        for _ in range(7):
+            resumed(rig)
+            found.append((rig.machine.cycles, rig.machine.instructions))
+        counts.append(found)
+    assert counts[0] == counts[1]
+    instructions = [instructions for _, instructions in counts[0]]
+    rig = build(LOOP).run()
+    assert instructions[-1] == rig.machine.instructions
 
 
 @BOTH
