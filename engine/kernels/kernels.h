@@ -85,6 +85,7 @@ typedef struct {
     int32_t stride_h, stride_w;
     int32_t pad_top, pad_left;
     int32_t clamp_min, clamp_max;
+    int32_t factor, addend; /* of the mean of a whole window, see average_pool.c; or 0 */
 } tr_pool;
 
 /* round(x * multiplier / 2**31), then / 2**shift; shift as in tr_channel. */
