@@ -57,7 +57,7 @@ class Exits:
 
     def arm(self, breakpoints: Iterable[int]) -> bool:
         """Set those of the next run; whether they are others than before."""
-        inside = {at for at in breakpoints if self._begin(at) is not None}
+        inside = {at for at in breakpoints if self._inside(at)}
         return self._set(frozenset(self._judges) | inside)
 
     def arm_step(self, pc: int) -> None:
@@ -67,16 +67,17 @@ class Exits:
         inside = self._core.it_state & 15
         self._set(frozenset({pc + _size(code)} if code and (opens or inside) else ()))
 
-    def _begin(self, address: int) -> int | None:
-        """Where the IT is in whose block an instruction lies."""
-        for distance in range(2, _LONGEST + 2, 2):
-            code = self._code(address - distance, 2)
-            if code[1:] == b"\xbf" and self._reaches(address - distance, code[0] & 15, address):
-                return address - distance
-        return None
+    def _inside(self, address: int) -> bool:
+        """Whether an instruction may lie in the block of an IT before it."""
+        before = self._code(address - _LONGEST, _LONGEST)
+        if before and b"\xbf" not in before:
+            return False
+        starts = range(address - 2, address - _LONGEST - 2, -2)
+        return any(self._reaches(start, address) for start in starts)
 
-    def _reaches(self, start: int, mask: int, address: int) -> bool:
-        at = start + 2
+    def _reaches(self, start: int, address: int) -> bool:
+        code = self._code(start, 2)
+        mask, at = code[0] & 15 if code[1:] == b"\xbf" else 0, start + 2
         for _ in range(5 - (mask & -mask).bit_length() if mask else 0):
             if at == address:
                 return True
