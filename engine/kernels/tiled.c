@@ -10,17 +10,27 @@
 
 typedef int16_t __attribute__((may_alias)) tr_half;
 
-/* The outputs of `count` (1 to 4) pixels. */
+TR_INLINE void tr_tile_all(const tr_tiled *op, const tr_word *x, int8_t *out,
+                           const tr_slots *slots)
+{
+    op->tile(x, op->pairs, out, slots);
+    if (op->odd > 0)
+        op->tile(x, op->pairs + op->odd, out + op->conv.out_c - 2, slots);
+}
+
+TR_INLINE tr_slots tr_four_slots(const tr_tiled *op)
+{
+    tr_slots slots = {op->conv.out_c, 3 * op->conv.out_c, op->groups};
+    return slots;
+}
+
+/* The outputs of `count` (1 to 3) pixels. */
 static TR_NO_INLINE void tr_tile_pixels(const tr_tiled *op, const tr_word *x, int32_t count,
                                         int8_t *out)
 {
     int32_t out_c = op->conv.out_c;
-    tr_slots slots = {count > 2 ? out_c : 0, count > 3 ? 3 * out_c : 0, op->groups};
-    if (count == 2)
-        slots.last = out_c;
-    op->tile(x, op->pairs, out, &slots);
-    if (op->odd > 0)
-        op->tile(x, op->pairs + op->odd, out + out_c - 2, &slots);
+    tr_slots slots = {count > 2 ? out_c : 0, count == 2 ? out_c : 0, op->groups};
+    tr_tile_all(op, x, out, &slots);
 }
 
 /* The slot of a pixel among `count`: the second of two goes where `last` says. */
@@ -86,22 +96,21 @@ static TR_NO_INLINE void tr_widen_windows(const int8_t *from, int32_t step, int3
 /* Scratch: 8 * inputs + 8 bytes, inputs rounded up to a multiple of four. */
 void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 {
-    int32_t in_c = op->conv.in_c, out_c = op->conv.out_c;
+    int32_t in_c = op->conv.in_c, out_c = op->conv.out_c, left = op->conv.out_h * op->conv.out_w;
+    const tr_slots slots = tr_four_slots(op);
     tr_word *x = scratch;
     int8_t *to = out;
-    for (int32_t left = op->conv.out_h * op->conv.out_w; left > 0; left -= 4) {
-        int32_t count = left < 4 ? left : 4;
-        if (count == 4 && (in_c & 3) == 0)
+    for (; left >= 4; left -= 4, in += 4 * in_c, to += 4 * out_c) {
+        if ((in_c & 3) == 0)
             tr_widen4(in, in_c, in_c >> 2, x, 1, 0);
-        else if (count == 4)
-            tr_widen_windows(in, in_c, 0, 1, in_c, x);
         else
-            for (int32_t p = 0; p < count; p++)
-                tr_widen_window(in + p * in_c, 0, 1, in_c, x + tr_slot(p, count));
-        tr_tile_pixels(op, x, count, to);
-        in += 4 * in_c;
-        to += 4 * out_c;
+            tr_widen_windows(in, in_c, 0, 1, in_c, x);
+        tr_tile_all(op, x, to, &slots);
     }
+    for (int32_t p = 0; p < left; p++)
+        tr_widen_window(in + p * in_c, 0, 1, in_c, x + tr_slot(p, left));
+    if (left > 0)
+        tr_tile_pixels(op, x, left, to);
     tr_clamp(out, op->conv.out_h * op->conv.out_w * out_c, op->conv.clamp_min, op->conv.clamp_max);
 }
 
@@ -138,6 +147,7 @@ void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
     int32_t in_c = conv->in_c, stride = conv->in_w * in_c, step = conv->stride_w;
     int32_t y = -conv->pad_top, end = conv->out_w * step - conv->pad_left;
     int32_t column = -conv->pad_left; /* of the next window */
+    const tr_slots slots = tr_four_slots(op);
     int8_t *to = out;
     for (int32_t left = conv->out_h * conv->out_w; left > 0; left -= 4) {
         int32_t count = left < 4 ? left : 4, last = column + 3 * step;
@@ -158,7 +168,10 @@ void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
             y += conv->stride_h;
             column = -conv->pad_left;
         }
-        tr_tile_pixels(op, x, count, to);
+        if (count == 4)
+            tr_tile_all(op, x, to, &slots);
+        else
+            tr_tile_pixels(op, x, count, to);
         to += 4 * conv->out_c;
     }
     tr_clamp(out, conv->out_h * conv->out_w * conv->out_c, conv->clamp_min, conv->clamp_max);
