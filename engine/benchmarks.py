@@ -121,7 +121,12 @@ LATEST_CASES = (
 )
 """Behind those again; outputs after a ReLU have their zero point at the end of int8."""
 
+LAST_CASES = (_Case("fully connected 140-64", "fully_connected", (1, 1, 140), 64),)
+"""And behind those."""
+
 MAP = (24, 24, 32)  # of cases with several inputs
+NEAR_SCALES, FAR_SCALES = (0.03, 0.04, 0.06), (0.45, 0.0625, 1.0)
+"""Of two inputs and their sum; for the second three no line is found, see engine/blend.py."""
 
 
 def kernel_suite() -> tuple[Graph, ...]:
@@ -134,8 +139,9 @@ def kernel_suite() -> tuple[Graph, ...]:
     rng = np.random.default_rng(SEED)
     first = (*(_network(case, rng) for case in CASES), _sum("add", rng), _add_to_itself())
     later = (*(_network(case, rng) for case in LATER_CASES), _sum("sub", rng))
-    latest = (_network(case, rng) for case in LATEST_CASES)
-    return (*first, *later, _gate(), _mean(), *latest)
+    latest = tuple(_network(case, rng) for case in LATEST_CASES)
+    last = (*(_network(case, rng) for case in LAST_CASES), *_far_sums(rng))
+    return (*first, *later, _gate(), _mean(), *latest, *last)
 
 
 def _network(case: _Case, rng: np.random.Generator) -> Graph:
@@ -148,11 +154,21 @@ def _network(case: _Case, rng: np.random.Generator) -> Graph:
     return Graph(case.name, (source, output), (op,), ("in",), ("out",))
 
 
-def _sum(kind: str, rng: np.random.Generator) -> Graph:
+def _sum(
+    kind: str,
+    rng: np.random.Generator,
+    scales: tuple[float, float, float] = NEAR_SCALES,
+    suffix: str = "",
+) -> Graph:
     case = _Case("second input", "depthwise_conv2d", MAP)
-    tensors = _tensors(in_=Quant(0.03, -128), other=Quant(0.04, -5), out=Quant(0.06, -64))
-    ops = (_operator(case, "other", 0.04 / 0.03, rng), Op(kind, kind, ("in", "other"), "out"))
-    return Graph(f"{kind} at 24x24x32", tensors, ops, ("in",), ("out",))
+    one, two, out = scales
+    tensors = _tensors(in_=Quant(one, -128), other=Quant(two, -5), out=Quant(out, -64))
+    ops = (_operator(case, "other", two / one, rng), Op(kind, kind, ("in", "other"), "out"))
+    return Graph(f"{kind} at 24x24x32{suffix}", tensors, ops, ("in",), ("out",))
+
+
+def _far_sums(rng: np.random.Generator) -> tuple[Graph, ...]:
+    return tuple(_sum(kind, rng, FAR_SCALES, ", rounded three times") for kind in ("add", "sub"))
 
 
 def _add_to_itself() -> Graph:
