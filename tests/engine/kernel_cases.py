@@ -18,7 +18,7 @@ import engine.emit
 from engine import c_text, dispatch, reference
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.kernel_row import KernelRow
-from engine.shapes import OP_KINDS
+from engine.shapes import OP_KINDS, output_shape
 
 KERNEL_FOLDER = Path(engine.emit.__file__).parent / "kernels"
 EXAMPLES, MANY_EXAMPLES = 40, 250
@@ -245,8 +245,18 @@ def enlarged():
     yield Graph("net", tensors, (Op("mul", "mul", ("a", "b"), "out"),), ("a", "b"), ("out",))
 
 
+def pools():
+    """Windows of 2x2 and of whole rows, of more than a word of channels."""
+    sizes = [((2, 2), (6, 4, 9)), ((3, 3), (6, 7, 6)), ((4, 6), (8, 6, 5))]
+    for kind, (kernel, shape) in itertools.product(("average_pool2d", "max_pool2d"), sizes):
+        op = Op(kind, "op", ("in",), "out", kernel, kernel)
+        source = Tensor("in", shape, Quant(0.1, 3))
+        output = Tensor("out", output_shape(op, [source]), source.quant)
+        yield Graph("net", (source, output), (op,), ("in",), ("out",))
+
+
 @functools.cache
 def every_case():
     """Generated and chosen operators of every kind with the kernels that take them."""
     graphs = [graph for kind in OP_KINDS for graph in graphs_of(kind)]
-    return cases_of([*graphs, *chosen(), *enlarged()])
+    return cases_of([*graphs, *chosen(), *pools(), *enlarged()])
