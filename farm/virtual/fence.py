@@ -60,6 +60,13 @@ class Fence:
         """Ask `guard` too."""
         self._guards.append(guard)
 
+    @property
+    def stands(self) -> bool:
+        """Whether some access asks. An exception in native code would then be wrong: behind it
+        Unicorn no longer tells at which instruction a hook for memory has ended the run.
+        """
+        return bool(self._lowered)
+
     def apply(self) -> None:
         """Follow a change of the guards' ranges."""
         wanted = self._wanted()

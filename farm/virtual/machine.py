@@ -271,10 +271,10 @@ class Machine:
         self._sleep.asleep, self._debug.retired = False, True
         c.stop = c.attention = 0
         self._nvic.state.alarm = self.faults.alarm_at
-        self._nvic.state.slow = self._scs.mpu.enabled or self._debug.watches_exceptions
+        guarded = self._scs.mpu.enabled or self._fence.stands
+        self._nvic.state.slow = guarded or self._debug.watches_exceptions
         c.event = min(self._systick.next_event, self.faults.alarm_at)
-        c.watch = self._nvic.masked(masks)
-        c.masks[:] = masks
+        c.watch, c.masks[:] = self._nvic.masked(masks), masks
 
     def _pass_time(self) -> None:
         """Nothing runs until the timer's next tick; without one, until input comes."""

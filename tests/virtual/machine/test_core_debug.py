@@ -43,6 +43,30 @@ def test_watchpoint_halts_behind_each_matching_access(build, function, index, na
     assert function == 5 or stores == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_watchpoint_in_a_handler_halts_behind_the_access_and_the_handler_returns(
+    build, native
+) -> None:
+    source = """
+volatile u32 calls, back;
+__attribute__((naked)) void on_svc(void) {
+    __asm volatile("push {r7, lr}\\n ldr r0, =calls\\n ldr r1, [r0]\\n adds r1, #1\\n"
+                   "str r1, [r0]\\n .global behind\\n behind: pop {r7, pc}\\n .ltorg");
+}
+void run(void) { for (back = 0; back < 3; back++) __asm volatile("svc 0"); }
+"""
+    rig = build(source, native=native)
+    machine, before = rig.machine, rig.word("calls")
+    watch(machine, rig.symbols["calls"], 6)
+    for call in range(1, 4):
+        rig.run()
+        assert (machine.state, machine._core.pc) == ("halted", rig.symbols["behind"] & ~1)
+        assert (rig.word("calls") - before, rig.word("back")) == (call, call - 1)
+        machine.write(DHCSR, 4, KEY | DEBUG)
+    rig.run()
+    assert (machine.state, rig.word("back")) == ("running", 3)
+
+
 def test_comparator_on_an_instruction_halts_behind_it(build) -> None:
     source = (
         '__attribute__((naked)) void run(void) { __asm volatile("nop\\n here: nop\\n bx lr"); }'
