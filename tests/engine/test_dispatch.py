@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from engine.dispatch import KERNELS, choose, layers
 from engine.emit import emit
 from engine.graph import Graph
+from engine.host import HostModel
+from engine.reference import run
 
 MANY = settings(
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -42,7 +44,7 @@ def test_layers_are_those_of_the_emitted_model(graph):
     [
         (2e-3, {"conv2d", "depthwise_conv2d", "fully_connected"}),
         (2.2, set()),  # a factor over 1/2: no right shift
-        (1e-8, {"conv2d"}),  # a shift over 22: every output is constant
+        (1e-8, {"conv2d", "fully_connected"}),  # a shift over 22: every output is constant
     ],
 )
 @pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d", "fully_connected"])
@@ -51,19 +53,22 @@ def test_fast_kernels_run_what_they_round_exactly(kind, scale, kinds):
     assert choose(graph, graph.ops[0]).plain is (kind not in kinds)
 
 
-@pytest.mark.parametrize("kind", ["depthwise_conv2d", "fully_connected"])
-def test_a_large_bias_goes_to_the_plain_kernel(kind):
-    graph = one(kind, (8, 8, 5), 0 if kind == "depthwise_conv2d" else 6)
+def test_a_large_bias_goes_to_the_plain_kernel():
+    graph = one("depthwise_conv2d", (8, 8, 5), 0)
     large = with_op(graph, bias=np.full_like(graph.ops[0].bias, 1 << 30))
     assert choose(large, large.ops[0]).plain
 
 
-def test_constant_channels_do_not_count():
-    """A large bias, or hardly any scale: the output is always the same."""
-    graph = one("conv2d", (8, 8, 5), 6)
+@pytest.mark.parametrize("kind", ["conv2d", "fully_connected"])
+def test_constant_channels_do_not_count(kind):
+    """A large bias, or hardly any scale: the output is always the same, and exact."""
+    graph = one(kind, (8, 8, 5), 6)
     large = with_op(graph, bias=np.full_like(graph.ops[0].bias, 1 << 30))
-    for constant in (large, one("conv2d", (8, 8, 5), 6, scale=1e-8)):
+    x = np.random.default_rng(0).integers(-128, 128, (8, 8, 5)).astype(np.int8)
+    for constant in (large, one(kind, (8, 8, 5), 6, scale=1e-8)):
         assert not choose(constant, constant.ops[0]).plain
+        with HostModel(emit(constant)) as model:
+            np.testing.assert_array_equal(model.run(x), run(constant, x))
 
 
 @pytest.mark.parametrize("kind", ["conv2d", "depthwise_conv2d"])

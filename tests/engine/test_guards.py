@@ -17,7 +17,7 @@ from rewrite_nets import KINDS, Net, inputs_for
 from engine.cmodel import CModel
 from engine.dispatch import KERNELS
 from engine.emit import emit
-from engine.graph import OP_KINDS, Graph
+from engine.graph import OP_KINDS, Graph, Quant
 from engine.plan import Plan, plan
 from engine.reference import run_all
 
@@ -41,10 +41,22 @@ def network(seed):
     net = Net(seed, (7, 6, 5))
     # One of the other kind of convolution, which random kernels seldom are.
     made = ["in", net.append("conv2d", ("in",), (7, 6, 3), **net.weights((3, 1, 1, 5), 3))]
+    if seed == 0:
+        made += seldom(net)
     for _ in range(OPERATORS):
         recent = [name for name in made[-3:] if net.tensor(name).size < MAX_BYTES] or ["in"]
         made.append(net.grow(EVERY_KIND[net.int(0, len(EVERY_KIND) - 1)], recent[net.int(-1, 0)]))
     return net.graph()
+
+
+def seldom(net):
+    """What random scales and windows seldom ask for; the names of what is made."""
+    options = net.weights((3, 3, 5), 5)
+    swept = net.append("depthwise_conv2d", ("in",), (5, 4, 5), kernel=(3, 3), **options)
+    scales = (Quant(0.45, 3), Quant(0.0625, -7))  # of sums that are no line
+    left, right = (net.append("requantize", ("in",), (7, 6, 5), quant) for quant in scales)
+    sums = [net.append(k, (left, right), (7, 6, 5), Quant(1.0, 0)) for k in ("add", "sub")]
+    return [swept, *sums]
 
 
 @functools.cache
