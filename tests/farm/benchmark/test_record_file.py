@@ -37,7 +37,7 @@ RECORDS = st.builds(
 )
 
 
-@settings(derandomize=True, max_examples=40)
+@settings(derandomize=True, max_examples=20)
 @given(st.lists(RECORDS, max_size=3))
 def test_what_is_saved_is_loaded(tmp_path_factory, records) -> None:
     path = tmp_path_factory.mktemp("record") / "benchmarks.jsonl"
