@@ -132,7 +132,7 @@ def _follow(
         known[change[0]] = change[1]
     if shape is None:
         return
-    if shape.moves:
+    if shape.moves and shape.base < PC:  # moving the PC is undefined
         base = before[shape.base]
         known[shape.base] = base.plus(shape.moves) if base else None
     if shape.target is not None and here is not None and not here.terms:

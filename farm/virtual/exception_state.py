@@ -12,7 +12,7 @@ MEMORIES = 12
 IDS = 24
 _Set = ctypes.c_uint32 * SET_WORDS
 _SETS = ("pending", "active", "enabled", "lines")
-_FLAGS = ("event", "slow", "intr", "unsaved", "code_first", "code_end")
+_FLAGS = ("event", "slow", "intr", "unsaved", "adrift", "code_first", "code_end")
 CYCLES = ("entry", "exit", "tail_chain", "late_arrival", "extended_save", "extended_restore")
 
 
@@ -56,7 +56,9 @@ class Numbers(MutableSet[int]):
         self._words = words
 
     def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and bool(self._words[number >> 5] >> (number & 31) & 1)
+        if not isinstance(number, int) or not 0 <= number < EXCEPTIONS:
+            return False
+        return bool(self._words[number >> 5] >> (number & 31) & 1)
 
     def __iter__(self) -> Iterator[int]:
         bits = int.from_bytes(self._words, "little")

@@ -84,8 +84,8 @@ struct flash {
     u32 size, base_count;
     u32 bases[4]; /* where the core sees it */
     struct page *controller;
-    int (*take)(struct flash *f, u32 offset, u32 size, u32 value); /* the family's */
-    u32 (*program)(u32 offset, u32 size, u32 value); /* the Python model: checks, errors */
+    int (*take)(struct flash *f, u32 offset, u32 size, u64 value); /* the family's */
+    u32 (*program)(u32 offset, u32 size, u64 value); /* the Python model: checks, errors */
     u32 watched;              /* every store is Python's */
     u32 code_start, code_end; /* offsets: a store among code that has run is Python's too */
     struct flash_word words[2];

@@ -263,12 +263,20 @@ static int leave(struct exceptions *x, void *uc, u32 link)
 }
 
 /* Before a block, when something may have changed: -1 Python is needed, 1 the core goes elsewhere,
- * 0 the block runs. */
+ * 0 the block runs.
+ *
+ * Behind a PC that was written in an interrupt hook, Unicorn 2.1.4 reports later faults at the start
+ * of their block; one that is written in a block hook has it look again. */
 int attend(struct counters *c, void *uc, u32 pc)
 {
     struct exceptions *x = c->exceptions;
     if (c->stop || c->fuel <= 0 || !x || x->slow || c->cycles >= x->alarm)
         return -1;
+    if (x->adrift) {
+        x->adrift = 0;
+        set(x, uc, ID_PC, pc | 1);
+        return 1;
+    }
     tick(x, x->counters->cycles);
     struct masks none = {0, 0, 0}, m = masks_of(x, uc);
     u32 number = next(x, &m);
@@ -299,8 +307,10 @@ static int serve(struct exceptions *x, void *uc, u32 number)
 void interrupt(void *uc, u32 number, void *user)
 {
     struct exceptions *x = user;
-    if (serve(x, uc, number))
+    if (serve(x, uc, number)) {
+        x->adrift = 1;
         return;
+    }
     x->intr = number;
     x->counters->emu_stop(uc);
 }

@@ -34,6 +34,7 @@ struct exceptions {
     u32 slow;            /* Python does all of it */
     u32 intr;            /* Unicorn's exception that Python is to see; 0: none */
     u32 unsaved;         /* Python is to save the FP registers, as FPCAR says */
+    u32 adrift;          /* Unicorn would not tell where a fault is: see attend() */
     u32 code_first, code_end; /* no frame is written here: code was executed */
     u32 entry, exit;          /* cycles */
     u32 tail_chain;           /* cycles; 0: it does not exist */

@@ -13,7 +13,7 @@ static void clear_bits(u8 *cells, const u8 *value, u32 size)
         cells[i] &= value[i];
 }
 
-static void fill(struct flash_word *word, u32 at, u32 size, u32 value)
+static void fill(struct flash_word *word, u32 at, u32 size, u64 value)
 {
     for (u32 i = 0; i < size; i++)
         word->value[at + i] = (u8)(value >> 8 * i);
@@ -28,13 +28,15 @@ static void drop(struct flash_word *word)
 }
 
 /* STM32F4 and F7: any store with PG and the width of PSIZE, unless an error is pending. */
-int take_f4(struct flash *f, u32 offset, u32 size, u32 value)
+int take_f4(struct flash *f, u32 offset, u32 size, u64 value)
 {
     enum { SR = 0x0C / 4, CR = 0x10 / 4, PG = 1, ERRORS = 0xF0 };
     u32 cr = f->controller->regs[CR], sr = f->controller->regs[SR];
-    u8 bytes[4] = {(u8)value, (u8)(value >> 8), (u8)(value >> 16), (u8)(value >> 24)};
+    u8 bytes[8];
     if (cr >> 31 || !(cr & PG) || sr & ERRORS || 1u << (cr >> 8 & 3) != size)
         return 0;
+    for (u32 i = 0; i < size; i++)
+        bytes[i] = (u8)(value >> 8 * i);
     clear_bits(f->bytes + offset, bytes, size);
     return 1;
 }
@@ -48,7 +50,7 @@ static int programmable(const u8 *cells, const u8 *value)
 }
 
 /* STM32L4+: two stores of words in order make an erased doubleword, or clear any to zeros. */
-int take_l4(struct flash *f, u32 offset, u32 size, u32 value)
+int take_l4(struct flash *f, u32 offset, u32 size, u64 value)
 {
     enum { SR = 0x10 / 4, CR = 0x14 / 4, PG = 1, ERRORS = 0xC3FA };
     u32 cr = f->controller->regs[CR], sr = f->controller->regs[SR];
@@ -75,7 +77,7 @@ int take_l4(struct flash *f, u32 offset, u32 size, u32 value)
 }
 
 /* STM32H7: stores of any width fill the word of the bank; its last byte has it programmed. */
-int take_h7(struct flash *f, u32 offset, u32 size, u32 value)
+int take_h7(struct flash *f, u32 offset, u32 size, u64 value)
 {
     enum { CR = 0x0C / 4, SR = 0x10 / 4, LOCK = 1, PG = 2, WBNE = 2, PENDING = 9 << 18 };
     u32 bank = offset >= f->size / 2, *regs = f->controller->regs + bank * 0x100 / 4;
@@ -105,7 +107,8 @@ static int is_plain(const struct flash *f, u32 offset, u32 size)
 int flash_store(void *uc, int type, u64 address, int size, i64 data, void *user)
 {
     struct flash *f = user;
-    u32 bytes = (u32)size, value = (u32)data & lane_mask(bytes);
+    u32 bytes = (u32)size; /* 8: of a VSTR with a double register */
+    u64 value = bytes < 8 ? (u64)data & lane_mask(bytes) : (u64)data;
     (void)uc, (void)type;
     for (u32 b = 0; b < f->base_count; b++) {
         u32 offset = (u32)address - f->bases[b];

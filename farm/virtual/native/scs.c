@@ -56,8 +56,8 @@ static void store_tick(struct exceptions *x, u32 offset, u32 data)
 static u32 window(const u32 *set, u32 offset)
 {
     u32 first = FIRST_IRQ + (offset & 0x7C) * 8, low = first >> 5;
-    u32 high = low + 1 < SET_WORDS ? set[low + 1] : 0;
-    return set[low] >> 16 | high << 16;
+    u32 high = low + 1 < SET_WORDS ? set[low + 1] : 0; /* nothing behind the last set */
+    return low < SET_WORDS ? set[low] >> 16 | high << 16 : 0;
 }
 
 static void change(struct exceptions *x, u32 kind, u32 number)
