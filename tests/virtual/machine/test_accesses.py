@@ -144,7 +144,7 @@ indices = st.integers(-64, 64).map(lambda index: index & 0xFFFFFFFF)
 
 
 @given(PROGRAMS, st.lists(st.one_of(addresses, indices), min_size=15, max_size=15))
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 def test_known_addresses_are_those_accessed(program, registers) -> None:
     registers[13] = DATA + 0x100000
     code = b"".join(struct.pack(f"<{len(item)}H", *item) for item in program)
