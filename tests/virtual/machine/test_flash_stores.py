@@ -151,7 +151,7 @@ def test_native_and_python_stores_leave_the_same_cells_and_registers(family: Fam
     ]
     programmed = []
 
-    @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=120, derandomize=True, deadline=None, database=None)
     @given(
         st.lists(phrases(family), min_size=4, max_size=12),
         st.booleans(),
