@@ -83,7 +83,7 @@ class H7Flash(FlashController):
         """Fills the write buffer of the bank, or raises an error bit."""
         data = value.to_bytes(size, "little")
         if offset % size:  # the bus carries it byte by byte
-            for at in range(size):
+            for at in range(min(size, self._part.flash_bytes - offset)):
                 self._take(offset + at, data[at : at + 1])
         else:
             self._take(offset, data)

@@ -16,6 +16,7 @@ from farm.virtual.native import address_of, load_native
 NEVER = 0xFFFFFFFFFFFFFFFE
 SENT_BYTES = 8192
 _SLOTS = 1 << 14
+_SPACE = 0xFFFFFFFF
 _MASKS = (
     arm_const.UC_ARM_REG_PRIMASK,
     arm_const.UC_ARM_REG_BASEPRI,
@@ -194,7 +195,10 @@ class EdgeHook:
     def _misaligned(self, first: int) -> bool:
         """What misaligned() of native/strict.c does, in Python."""
         words = (int(self.counters.forms[i]) for i in count(first))
-        return any(form_value(self._core, form, words) for form in iter(words.__next__, 0))
+        try:
+            return any(form_value(self._core, form, words) for form in iter(words.__next__, 0))
+        except unicorn.UcError:  # no memory at SP
+            return True
 
 
 def form_value(core: Any, form: int, offsets: Iterator[int]) -> int:
@@ -205,6 +209,6 @@ def form_value(core: Any, form: int, offsets: Iterator[int]) -> int:
     for lane in range(32, form.bit_length(), 2):
         factor = form >> lane & 3
         if factor:
-            read = core.mem_read(stack + next(offsets), 4)
+            read = core.mem_read(stack + next(offsets) & _SPACE, 4)
             total += factor * int.from_bytes(read, "little")
     return int(total & 3)

@@ -102,3 +102,32 @@ void run(void) { __asm volatile("svc 0"); }
         native=native,
     ).run()
     assert rig.word("got") == rig.symbols["wrong"] & ~1
+
+
+@NATIVE
+@pytest.mark.parametrize("stack", ["0xFFFFFFF8", "0xB0000000"])
+def test_a_word_behind_the_stack_that_is_to_be_aligned_may_wrap_around_or_not_exist(
+    build, native, stack
+):
+    rig = build(
+        HEAD
+        + """
+void run(void) {
+    got[0] = got[1] = 0;
+    __asm volatile("mov r4, sp\\n ldr r0, =STACK\\n mov sp, r0\\n b 1f\\n 1: ldr r1, [sp, #16]\\n"
+                   "ldrd r2, r3, [r1]\\n mov sp, r4" ::: "r0", "r1", "r2", "r3", "r4", "memory");
+    got[1] = 1;
+}
+""".replace("STACK", stack),
+        native=native,
+    )
+    rig.machine.run(5000)
+    assert words(rig, 2)[1] == (1 if stack.startswith("0xF") else 0)
+
+
+def test_a_store_across_the_end_of_flash_takes_what_is_inside(build):
+    machine = build(HEAD + "void run(void) {}", part="stm32h743zi").machine
+    end = machine.part.flash_bytes
+    for size in (2, 4, 8):
+        machine.flash.store(end - 1, size, 0)
+    assert machine.read(0x52002110, 4) & 1 << 18  # PGSERR: locked
