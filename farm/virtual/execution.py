@@ -122,6 +122,8 @@ class Runner:
     def run(self, skip: bool = False) -> Event:
         """Run until something happens; `skip`: not on a breakpoint at the first instruction."""
         self._hook.counters.stopped = 0
+        if not self._core.thumb:  # a slice has ended behind the jump: starting sets the T bit
+            return Event(Stop.STATE, self._core.pc)
         if self._breakpoints or self.exits.used:
             self.stale |= self.exits.arm(self._breakpoints)
             if self._core.pc in self.exits:

@@ -131,3 +131,16 @@ def test_a_store_across_the_end_of_flash_takes_what_is_inside(build):
     for size in (2, 4, 8):
         machine.flash.store(end - 1, size, 0)
     assert machine.read(0x52002110, 4) & 1 << 18  # PGSERR: locked
+
+
+@NATIVE
+@pytest.mark.parametrize("budget", [1, 3, 1_000_000])
+def test_a_jump_without_the_thumb_bit_faults_where_a_slice_ends_too(build, native, budget):
+    rig = build(
+        HEAD
+        + """
+void run(void) { __asm volatile("ldr r0, =0x08000400\\n bx r0\\n b ."); }
+""",
+        native=native,
+    ).run(budget)
+    assert rig.word("got") == 0x08000400
