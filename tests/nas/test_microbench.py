@@ -12,7 +12,8 @@ from nas.shape import shape_graph
 from nas.space import default_space
 
 SEARCHED = {
-    "tr_pointwise", "tr_conv2d", "tr_depthwise", "tr_add", "tr_average_pool", "tr_fully_connected"
+    "tr_pointwise", "tr_conv2d", "tr_depthwise_swept", "tr_add", "tr_average_pool",
+    "tr_fully_connected",
 }  # fmt: skip
 
 
