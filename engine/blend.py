@@ -68,7 +68,7 @@ def _products(factor: int) -> Ints:
     return (factor * (VALUES << 8)) >> 16
 
 
-@lru_cache(maxsize=64)  # asked for while an operator is chosen, planned for, and described
+@lru_cache(maxsize=4096)  # asked for while an operator is chosen, planned for, and described
 def _blend(first: Quant, second: Quant, output: Quant, sign: int) -> Blend | None:
     wanted = outputs(first, second, output, sign)
     least = np.where(wanted > -128, wanted << SHIFT, INT32_MIN * 4)
