@@ -35,6 +35,10 @@ class BenchError(FarmError):
         self.board = board
 
 
+class FencedError(BenchError):
+    """A newer lease of the board exists, so that what was made under this one is not stored."""
+
+
 class ImageError(FarmError):
     """An image could not be built.
 
