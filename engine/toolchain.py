@@ -1,28 +1,25 @@
-"""Objects, ELF images and host libraries, by the clang that comes with ``ziglang`` from pip.
+"""Objects, ELF images and host libraries, by a compiler of ``engine/compilers.py``.
 
+The clang that comes with ``ziglang`` from pip is the default, and the only one for the host.
 Outputs depend on the inputs alone: every compiler runs in a private directory on relative names,
 without debug information. Objects and libraries are kept in a content-addressed cache.
 """
 
 import functools
 import hashlib
-import importlib.metadata
 import subprocess
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.compilers import COMPILERS, DEFAULT, Compiler, compiler
 from engine.errors import ToolchainError
 from engine.object_cache import find, keep, workspace
 
-CPUS: Mapping[str, tuple[str, ...]] = {
-    "cortex-m4": ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
-    "cortex-m7": ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16"),
-}
-"""Compiler flags that name the core; single precision FPU on M4, double on M7."""
+CPUS: Mapping[str, tuple[str, ...]] = COMPILERS[DEFAULT].cpus
+"""Flags of the default compiler that name the core."""
 
 COMMON_FLAGS = (
     "-std=c11",
@@ -42,14 +39,17 @@ COMPILE_TIMEOUT_S = 120.0
 SHOWN_LINES = 12
 
 
-def compiler_version() -> str:
-    """Name and version of the compiler, e.g. ``zig cc 0.17.1``. Raises ToolchainError."""
-    try:
-        return f"zig cc {importlib.metadata.version('ziglang')}"
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ToolchainError(
-            "no compiler: the package ziglang is not installed here, run `pip install ziglang`"
-        ) from error
+def compiler_version(compiler_name: str = DEFAULT) -> str:
+    """Name and version of a compiler, e.g. ``zig cc 0.17.1``. Raises ToolchainError."""
+    return compiler(compiler_name).version()
+
+
+def target_flags(cpu: str, compiler_name: str = DEFAULT) -> tuple[str, ...]:
+    """Every flag of an object for a core, but for a file's own. Raises ToolchainError."""
+    cpus = compiler(compiler_name).cpus
+    if cpu not in cpus:
+        raise ToolchainError(f"unknown core {cpu!r}, known are {', '.join(cpus)}")
+    return (*cpus[cpu], *COMMON_FLAGS, *TARGET_FLAGS)
 
 
 def compile_object(
@@ -58,32 +58,36 @@ def compile_object(
     headers: Mapping[str, str],
     cpu: str,
     flags: tuple[str, ...] = (),
+    compiler_name: str = DEFAULT,
 ) -> Path:
     """Path of the cached object of one C (or .S) file for a core of CPUS.
 
     headers: file name -> text, found by ``#include "name"``. Raises ToolchainError with the
     compiler's first lines.
     """
-    if cpu not in CPUS:
-        raise ToolchainError(f"{source_name}: unknown core {cpu!r}, known are {', '.join(CPUS)}")
-    return _object(source_name, source_text, headers, (*CPUS[cpu], *TARGET_FLAGS), flags)
+    every_flag = (*target_flags(cpu, compiler_name), *flags)
+    return _object(compiler(compiler_name), source_name, source_text, headers, every_flag)
 
 
-def link_elf(objects: Sequence[Path], linker_script: str, entry: str, cpu: str) -> bytes:
+def link_elf(
+    objects: Sequence[Path],
+    linker_script: str,
+    entry: str,
+    cpu: str,
+    compiler_name: str = DEFAULT,
+) -> bytes:
     """The ELF that the objects make under a linker script, dead sections dropped.
 
     No library is linked, not even the compiler's own. Raises ToolchainError.
     """
-    if cpu not in CPUS:
-        raise ToolchainError(f"link: unknown core {cpu!r}, known are {', '.join(CPUS)}")
+    target_flags(cpu, compiler_name)  # refuses what is unknown
     with tempfile.TemporaryDirectory(prefix="tinyrack-link-") as folder:
         work = Path(folder)
         (work / "link.ld").write_text(linker_script, encoding="utf-8")
-        # The linker itself, not the driver: the driver ignores ENTRY() and builds compiler-rt.
-        _zig(
+        _run(
             "the link",
             work,
-            "ld.lld",
+            *compiler(compiler_name).link,
             "--gc-sections",
             "--build-id=none",
             "-zmax-page-size=32",  # no pages on these machines, so no holes in the file
@@ -105,48 +109,44 @@ def build_shared(files: Mapping[str, str], name: str, flags: tuple[str, ...] = (
     """
     headers = {file: text for file, text in files.items() if not file.endswith(".c")}
     sources = {file: text for file, text in files.items() if file.endswith(".c")}
-    objects = [_object(file, text, headers, HOST_FLAGS, flags) for file, text in sources.items()]
+    zig, every_flag = COMPILERS[DEFAULT], (*HOST_FLAGS, *COMMON_FLAGS, *flags)
+    objects = [_object(zig, file, text, headers, every_flag) for file, text in sources.items()]
     key = _digest("shared", compiler_version(), name, *(path.name for path in objects))
     with _explained(f"{name}.so"):
         library = find(f"{key}.so")
         if library is None:
             with workspace() as folder:
-                _zig(f"{name}.so", Path(folder), *_share_arguments(objects))
+                _run(f"{name}.so", Path(folder), *zig.compile, *_share_arguments(objects))
                 library = keep(Path(folder) / "out.so", f"{key}.so")
         return library
 
 
 def _share_arguments(objects: Sequence[Path]) -> tuple[str, ...]:
-    link = ("cc", "-shared", "-nostdlib", "-g0", "-o", "out.so")
+    link = ("-shared", "-nostdlib", "-g0", "-o", "out.so")
     return (*link, *(str(path.resolve()) for path in objects))
 
 
 def _object(
-    name: str,
-    text: str,
-    headers: Mapping[str, str],
-    machine_flags: tuple[str, ...],
-    flags: tuple[str, ...],
+    by: Compiler, name: str, text: str, headers: Mapping[str, str], flags: tuple[str, ...]
 ) -> Path:
     """The cached object; a file that appears meanwhile through another process is as good."""
     if Path(name).name != name:
         raise ToolchainError(f"{name!r} is not a plain file name")
-    every_flag = (*machine_flags, *COMMON_FLAGS, *flags)
     seen = [part for pair in sorted(headers.items()) for part in pair]
-    host = sysconfig.get_platform() if machine_flags is HOST_FLAGS else ""
-    key = _digest(
-        "object", compiler_version(), host, *every_flag, "|", name, text, _stub_text(), *seen
-    )
+    host = sysconfig.get_platform() if HOST_FLAGS[0] in flags else ""
+    key = _digest("object", by.version(), host, *flags, "|", name, text, _stub_text(), *seen)
     with _explained(name):
         path = find(f"{key}.o")
         if path is None:
             with workspace() as folder:
-                _compile(Path(folder), name, {**headers, name: text}, every_flag)
+                _compile(by, Path(folder), name, {**headers, name: text}, flags)
                 path = keep(Path(folder) / "out.o", f"{key}.o")
         return path
 
 
-def _compile(work: Path, name: str, files: Mapping[str, str], flags: Sequence[str]) -> None:
+def _compile(
+    by: Compiler, work: Path, name: str, files: Mapping[str, str], flags: Sequence[str]
+) -> None:
     for file, text in files.items():
         if Path(file).name != file:
             raise ToolchainError(f"{file!r} is not a plain file name")
@@ -156,12 +156,11 @@ def _compile(work: Path, name: str, files: Mapping[str, str], flags: Sequence[st
         (work / "stub").mkdir()
         (work / "stub" / "string.h").write_text(_stub_text(), encoding="utf-8")
         stub = ("-isystem", "stub")
-    _zig(name, work, "cc", *flags, *stub, "-I.", "-c", name, "-o", "out.o")
+    _run(name, work, *by.compile, *flags, *stub, "-I.", "-c", name, "-o", "out.o")
 
 
-def _zig(what: str, work: Path, *arguments: str) -> None:
-    """Run one zig tool in ``work``; ToolchainError carries what it printed."""
-    command = [sys.executable, "-m", "ziglang", *arguments]
+def _run(what: str, work: Path, *command: str) -> None:
+    """Run one tool in ``work``; ToolchainError carries what it printed."""
     try:
         done = subprocess.run(
             command, cwd=work, capture_output=True, timeout=COMPILE_TIMEOUT_S, check=False

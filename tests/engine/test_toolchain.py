@@ -68,7 +68,7 @@ def test_second_compile_comes_from_the_cache(empty_cache, monkeypatch):
     def fail(*_):
         raise AssertionError("the compiler ran again")
 
-    monkeypatch.setattr(toolchain, "_zig", fail)
+    monkeypatch.setattr(toolchain, "_run", fail)
     assert compile_object("add.c", SOURCE, HEADERS, "cortex-m4") == first
     changed = {"add.h": HEADERS["add.h"] + "\n"}
     with pytest.raises(AssertionError, match="ran again"):
