@@ -12,7 +12,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from engine import object_cache, toolchain
+from engine import compilers, object_cache, toolchain
 from engine.cmodel import CModel, Layer
 from engine.errors import ToolchainError
 from farm.board_header import board_header
@@ -76,7 +76,7 @@ def load_segments(elf: bytes) -> list[tuple[int, bytes]]:
     return sorted(parts)
 
 
-def image_key(model: CModel, mcu: Mcu, board_type: str) -> str:
+def image_key(model: CModel, mcu: Mcu, board_type: str, compiler: str = compilers.DEFAULT) -> str:
     """Hash over every input of the build, as 64 hex digits; needs no build."""
     inputs = {
         "model": dict(model.files),
@@ -84,25 +84,31 @@ def image_key(model: CModel, mcu: Mcu, board_type: str) -> str:
         "harness": dict(_harness_files()),
         "board": board_header(mcu, board_type),
         "memories": [mcu.name, mcu.core, mcu.flash.base, mcu.ram.base, mcu.stack_bytes],
-        "compiler": toolchain.compiler_version(),
-        "flags": [_flags(mcu), HARNESS_FLAGS, RUNTIME_FLAGS],
-        "toolchain": Path(toolchain.__file__).read_text(encoding="utf-8"),
+        "compiler": toolchain.compiler_version(compiler),
+        "flags": [toolchain.target_flags(mcu.core, compiler), HARNESS_FLAGS, RUNTIME_FLAGS],
+        "toolchain": [
+            Path(file).read_text(encoding="utf-8")
+            for file in (toolchain.__file__, compilers.__file__)
+        ],
         "format": 1,
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def build_image(model: CModel, mcu: Mcu, board_type: str) -> Image:
+def build_image(
+    model: CModel, mcu: Mcu, board_type: str, compiler: str = compilers.DEFAULT
+) -> Image:
     """The image of a network, from the cache when every input is the same.
 
-    Raises ImageError when it does not compile, or does not fit (too_big, with the sizes).
+    compiler: a name of `engine.compilers`. Raises ImageError when it does not compile, or does
+    not fit (too_big, with the sizes).
     """
-    key = image_key(model, mcu, board_type)
+    key = image_key(model, mcu, board_type, compiler)
     try:
-        elf = _cached_elf(key) or _made(key, model, mcu, board_type)
+        elf = _cached_elf(key) or _made(key, _link(model, mcu, board_type, compiler))
     except (OSError, ToolchainError) as error:
         raise ImageError(f"{model.name} for {mcu.name} could not be built: {error}") from error
-    image = _describe(elf, key, model, mcu, board_type)
+    image = _describe(elf, key, model, mcu, board_type, compiler)
     _check_fit(image, mcu)
     return image
 
@@ -114,28 +120,26 @@ def _harness_files() -> Mapping[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
-def _flags(mcu: Mcu) -> tuple[str, ...]:
-    return (*toolchain.CPUS[mcu.core], *toolchain.COMMON_FLAGS, *toolchain.TARGET_FLAGS)
-
-
-def _link(model: CModel, mcu: Mcu, board_type: str) -> bytes:
+def _link(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> bytes:
     harness = _harness_files()
     headers = {**harness, "board.h": board_header(mcu, board_type), **model.files}
-    objects = [_compile(name, model.files, mcu, ()) for name in _sources(model.files)]
+    objects = [_compile(name, model.files, mcu, (), compiler) for name in _sources(model.files)]
     for name in _sources(harness):
         flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
-        objects.append(_compile(name, headers, mcu, flags))
-    return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core)
+        objects.append(_compile(name, headers, mcu, flags, compiler))
+    return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core, compiler)
 
 
 def _sources(files: Mapping[str, str]) -> list[str]:
     return sorted(name for name in files if name.endswith(".c"))
 
 
-def _compile(name: str, files: Mapping[str, str], mcu: Mcu, flags: tuple[str, ...]) -> Path:
+def _compile(
+    name: str, files: Mapping[str, str], mcu: Mcu, flags: tuple[str, ...], compiler: str
+) -> Path:
     """Compile with only the headers it reads, so that kernels stay cached across networks."""
     headers = {header: files[header] for header in _included(files[name], files)}
-    return toolchain.compile_object(name, files[name], headers, mcu.core, flags)
+    return toolchain.compile_object(name, files[name], headers, mcu.core, flags, compiler)
 
 
 def _included(text: str, files: Mapping[str, str]) -> set[str]:
@@ -176,7 +180,9 @@ def _loadable_sha256(elf: bytes) -> "hashlib._Hash":
     return hashlib.sha256(b"".join(data for _, data in load_segments(blank)))
 
 
-def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) -> Image:
+def _describe(
+    elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str, compiler: str
+) -> Image:
     sections = {
         s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name
     }
@@ -191,8 +197,8 @@ def _describe(elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str) ->
         arena_bytes=model.arena_bytes,
         stack_bytes=mcu.stack_bytes,
         sections=sections,
-        compiler=toolchain.compiler_version(),
-        flags=_flags(mcu),
+        compiler=toolchain.compiler_version(compiler),
+        flags=toolchain.target_flags(mcu.core, compiler),
         board_type=board_type,
         mcu=mcu.name,
         layers=model.layers,
@@ -226,9 +232,9 @@ def _cached_elf(key: str) -> bytes | None:
     return found.read_bytes()[: -object_cache.DIGEST_BYTES] if found else None
 
 
-def _made(key: str, model: CModel, mcu: Mcu, board_type: str) -> bytes:
-    """The ELF, linked and kept under the key."""
-    elf = _identify(_link(model, mcu, board_type))
+def _made(key: str, linked: bytes) -> bytes:
+    """The ELF with its identity, kept under the key."""
+    elf = _identify(linked)
     with object_cache.workspace() as folder:
         made = Path(folder) / "image"
         made.write_bytes(elf)

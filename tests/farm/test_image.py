@@ -109,7 +109,7 @@ def test_every_input_of_the_build_changes_the_key(monkeypatch: pytest.MonkeyPatc
         image_key(model, replace(mcu, clock_hz=96_000_000), "nucleo-f412zg"),
         image_key(model, replace(mcu, core="cortex-m7"), "nucleo-f412zg"),
     }
-    monkeypatch.setattr("engine.toolchain.compiler_version", lambda: "zig cc 99")
+    monkeypatch.setattr("engine.toolchain.compiler_version", lambda _name: "zig cc 99")
     keys.add(image_key(model, mcu, "nucleo-f412zg"))
     assert len(keys) == 8
 
