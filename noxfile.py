@@ -74,6 +74,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def contest(session: nox.Session) -> None:
+    """Let 8 processes take 10,000 leases of one board, and kill 50 holders: none is double."""
+    run(session, "python", "tests/farm/lease_contest.py", *session.posargs)
+
+
+@nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Import 100,000 spoiled .tflite files: each must end in a Graph or in one clear error."""
     run(session, "python", "tests/engine/load/fuzz.py", *session.posargs)

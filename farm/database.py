@@ -2,9 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm.errors import FarmError
@@ -14,12 +14,24 @@ BUSY_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Schema:
-    """What a database file holds: a word for messages, its version and its statements."""
+    """What a database file holds: a word for messages, its version and its statements.
+
+    statements make version 1; upgrades[n] brings a file of version n - 1 to n.
+    """
 
     what: str
     version: int
     statements: tuple[str, ...]
     durable: bool  # True: fsync at each commit, so that a stored row outlives a power cut
+    upgrades: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    mode: int = 0o600  # of a new file
+
+    def steps_from(self, version: int) -> Iterator[str]:
+        """What brings a file of that version, 0 for an empty one, up to date."""
+        if version == 0:
+            yield from self.statements
+        for wanted in range(max(version, 1) + 1, self.version + 1):
+            yield from self.upgrades[wanted]
 
 
 def open_database(path: Path, schema: Schema) -> sqlite3.Connection:
@@ -66,7 +78,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     connection.row_factory = sqlite3.Row
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = _version(connection)
     if version > schema.version:
         raise FarmError(
             f"{schema.what} {path} was written by a newer tinyrack (schema {version}, "
@@ -77,8 +89,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
     if version == schema.version:
         return
     with transaction(connection):
-        for statement in schema.statements:
+        for statement in schema.steps_from(_version(connection)):  # others may have been faster
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {schema.version}")
-    if os.name == "posix":
-        path.chmod(0o600)
+    if os.name == "posix" and path.stat().st_uid == os.getuid():
+        path.chmod(schema.mode)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -1,118 +1,143 @@
 """Who holds which board: one process at a time, and never one that is dead.
 
+    with lease(board, wait_s=60.0) as held:                   # this board
+    with lease_any(boards, count=2, wait_s=60.0) as held:     # two of these, both or none
+
 A board hangs off exactly one host, so a kernel `flock` on this host is the whole truth: it
 goes with its process, at once, whatever kills it. The database row beside it says who holds
-the board, and carries the fencing token: every grant and every forced release raises it, so
-a holder that finds a larger token has lost the board and must stop.
+the board until when, and carries the fencing token: every grant and every forced release raises
+it, so a holder that finds a larger token has lost the board and must stop. A lease renews itself
+while its process runs; a process that is stopped for lease_rows.TTL_S is killed as soon as
+somebody waits for its board, because two processes must never drive one probe.
 """
 
-import fcntl
+import contextlib
+import logging
 import os
-import socket
-import sqlite3
+import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
-import platformdirs
-
-from farm.database import Schema, clear_errors, open_database, transaction
-from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
+from farm import boot_clock, lock_files
+from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.fencing import Fence
 from farm.inventory import Board, normal_uid
-from farm.measure import utc_now
+from farm.lease_rows import Holder, Rows, Waiter, opened
+from farm.lock_files import Place, place_of, try_lock
+from farm.quarantine import quarantine, quarantine_reason, refuse_quarantined, restore
+from farm.waiting import Request, allowed, precedes
 
-TTL_S = 30.0
-_POLL_S = 0.05
-_SCHEMA = Schema(
-    "the lease database",
-    1,
-    (
-        """CREATE TABLE IF NOT EXISTS leases (
-            uid TEXT PRIMARY KEY, board TEXT NOT NULL, token INTEGER NOT NULL,
-            pid INTEGER, host TEXT, since_utc TEXT, expires_s REAL)""",
-        """CREATE TABLE IF NOT EXISTS quarantine (
-            uid TEXT PRIMARY KEY, board TEXT NOT NULL, reason TEXT NOT NULL,
-            utc TEXT NOT NULL)""",
-    ),
-    durable=False,
-)
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a board; `expired` when it stopped renewing (hung?)."""
-
-    pid: int
-    host: str
-    token: int
-    since_utc: str
-    expired: bool
+__all__ = [
+    "Holder",
+    "Lease",
+    "exclusive",
+    "holder",
+    "lease",
+    "lease_any",
+    "quarantine",
+    "quarantine_reason",
+    "refuse_quarantined",
+    "release",
+    "renewing",
+    "restore",
+    "waiters",
+]
+RENEW_S = 1.0
+_POLL_S = 0.005  # of the one who is next: a board is handed over within this
+_MOST_POLL_S = 0.02  # of those far behind
+_HERE_S = 0.5  # how often one who waits says so
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A board held by this process, until the context ends or `check` refuses."""
+    """A board held by this process, until the context ends, `lost` is set or `check` refuses."""
 
     board: Board
     token: int
+    lost: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+
+    @property
+    def fence(self) -> Fence:
+        """What results made under this lease are stored with."""
+        return Fence(normal_uid(self.board.probe), self.token)
 
     def check(self) -> None:
         """Raise BenchError when the board was taken from this holder; renew otherwise."""
-        with _database() as database, transaction(database) as db:
-            row = db.execute(
-                "UPDATE leases SET expires_s = ? WHERE uid = ? AND token = ? RETURNING token",
-                (time.time() + TTL_S, normal_uid(self.board.probe), self.token),
-            ).fetchone()
-        if row is None:
+        with opened(place_of(self.board)) as rows:
+            mine = rows.renew(self.fence.uid, self.token)
+        if not mine:
             raise BenchError("the lease was released by an operator; start again", self.board.id)
 
 
 @contextmanager
-def lease(board: Board, wait_s: float = 60.0) -> Iterator[Lease]:
+def lease(
+    board: Board, wait_s: float = 60.0, *, priority: int = 0, purpose: str = ""
+) -> Iterator[Lease]:
     """Hold a board; BoardsBusyError when others hold it for all of `wait_s`."""
-    refuse_quarantined(board)
-    with exclusive(board, wait_s):
-        held = Lease(board, _grant(board))
-        try:
-            yield held
-        finally:
-            _clear(board, held.token)
+    with lease_any([board], 1, wait_s, priority=priority, purpose=purpose) as held:
+        yield held[0]
+
+
+@contextmanager
+def lease_any(
+    boards: Sequence[Board],
+    count: int = 1,
+    wait_s: float = 60.0,
+    *,
+    priority: int = 0,
+    purpose: str = "",
+) -> Iterator[tuple[Lease, ...]]:
+    """Hold `count` of the boards, all or none; those that the fewest others want come first.
+
+    Higher priorities are served sooner, equal ones in the order of their coming. Raises
+    BoardsBusyError when so many did not come free in `wait_s`, NoBoardError for a quarantined one.
+    """
+    for board in boards:
+        refuse_quarantined(board)
+    places = {place_of(board): None for board in boards}
+    if len(places) != 1 or not 1 <= count <= len(boards):
+        raise ValueError(f"{count} of {len(boards)} boards, real and virtual ones apart")
+    with ExitStack() as stack:
+        (place,) = places
+        rows = stack.enter_context(opened(place))
+        request = Request(0, tuple(normal_uid(b.probe) for b in boards), count, priority)
+        line = _Line(rows, place, boards, request, purpose)
+        locked = stack.enter_context(_locked(line, wait_s))
+        yield tuple(stack.enter_context(_granted(rows, board, purpose)) for board in locked)
 
 
 @contextmanager
 def exclusive(board: Board, wait_s: float) -> Iterator[None]:
     """Keep all others off a board, in service or not; BoardsBusyError after `wait_s`."""
-    descriptor = os.open(_lock_path(normal_uid(board.probe)), os.O_RDWR | os.O_CREAT, 0o600)
+    place, uid = place_of(board), normal_uid(board.probe)
     deadline = time.monotonic() + wait_s
-    try:
-        while not _try_lock(descriptor):
+    with _lock_file(place, uid) as descriptor:
+        while not try_lock(place, uid, descriptor):
             if time.monotonic() >= deadline:
-                raise BoardsBusyError(_busy(board, wait_s))
+                raise BoardsBusyError(_busy([board], 1, wait_s))
             time.sleep(_POLL_S)  # the deadline is above
         yield
-    finally:
-        os.close(descriptor)  # drops the lock; children never inherit it (PEP 446)
 
 
 def holder(board: Board) -> Holder | None:
     """Who holds the board now, or None; the kernel's lock decides, the row only names."""
-    return holder_of(board.probe)
+    return _holder(place_of(board), normal_uid(board.probe))
 
 
-def holder_of(probe: str) -> Holder | None:
-    """Who holds the board behind that probe, by its id with or without its kind."""
-    uid = normal_uid(probe)
-    if not _is_locked(uid):
-        return None
-    with _database() as database:
-        row = database.execute("SELECT * FROM leases WHERE uid = ?", (uid,)).fetchone()
-    if row is None or row["pid"] is None:
-        return Holder(0, "", row["token"] if row else 0, "", expired=False)
-    expired = row["expires_s"] < time.time()
-    return Holder(row["pid"], row["host"], row["token"], row["since_utc"], expired)
+def holder_of_virtual(probe_uid: str) -> Holder | None:
+    """Who holds the virtual board of that probe id, with or without its kind."""
+    return _holder(lock_files.virtual_place(), normal_uid(probe_uid))
+
+
+def waiters(board: Board) -> list[Waiter]:
+    """Who waits for the board now, in the order of their coming."""
+    uid = normal_uid(board.probe)
+    with opened(place_of(board)) as rows:
+        return [waiter for waiter in rows.line() if uid in waiter.request.uids]
 
 
 def release(board: Board, wait_s: float = 5.0) -> Holder | None:
@@ -121,145 +146,153 @@ def release(board: Board, wait_s: float = 5.0) -> Holder | None:
     Raises the fence, which a live holder notices at its next check; BoardsBusyError when
     it has not let go after `wait_s`.
     """
+    place, uid = place_of(board), normal_uid(board.probe)
     held = holder(board)
-    _revoke(board)
+    with opened(place) as rows:
+        rows.revoke(uid)
     deadline = time.monotonic() + wait_s
-    while held is not None and _is_locked(normal_uid(board.probe)):
+    while held is not None and lock_files.is_locked(place, uid):
         if time.monotonic() > deadline:
             raise BoardsBusyError(f"{board.id}: process {held.pid} does not let go; end it")
-        time.sleep(_POLL_S)  # the deadline is above
+        time.sleep(_MOST_POLL_S)  # the deadline is above
     return held
 
 
-def quarantine(board: Board, reason: str) -> None:
-    """Put a board out of service until `restore`; running work on it goes on."""
-    with _database() as database, transaction(database) as db:
-        db.execute(
-            "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)",
-            (normal_uid(board.probe), board.id, reason, utc_now()),
-        )
+@contextmanager
+def renewing(held: Lease) -> Iterator[threading.Event]:
+    """The event that is set when the board was taken away; leases renew themselves."""
+    yield held.lost
 
 
-def restore(board: Board) -> bool:
-    """Put a quarantined board back into service; False when it was not quarantined."""
-    with _database() as database, transaction(database) as db:
-        found = db.execute("DELETE FROM quarantine WHERE uid = ?", (normal_uid(board.probe),))
-        return found.rowcount > 0
+@dataclass(frozen=True)
+class _Line:
+    """One who waits: what for, and the connection that it asks with."""
 
-
-def quarantine_reason(board: Board) -> str | None:
-    """Why the board is out of service, or None when it is not."""
-    with _database() as database:
-        row = database.execute(
-            "SELECT reason FROM quarantine WHERE uid = ?", (normal_uid(board.probe),)
-        ).fetchone()
-    return None if row is None else str(row["reason"])
-
-
-def refuse_quarantined(board: Board) -> None:
-    """Raise NoBoardError when the board is quarantined."""
-    if (reason := quarantine_reason(board)) is not None:
-        advice = f"`tinyrack boards restore {board.id}` puts it back"
-        raise NoBoardError(f"{board.id} is quarantined ({reason}); {advice}")
+    rows: Rows
+    place: Place
+    boards: Sequence[Board]
+    request: Request
+    purpose: str
 
 
 @contextmanager
-def renewing(held: Lease, period_s: float = 1.0) -> Iterator[threading.Event]:
-    """Renew a lease in the background; the event is set when the board was taken away."""
-    lost, stop = threading.Event(), threading.Event()
-
-    def renew() -> None:
-        while not stop.wait(period_s):
-            try:
-                held.check()
-            except BenchError:
-                lost.set()
-                return
-            except FarmError:
-                continue  # the database is busy or full: the lock still holds, ask again
-
-    thread = threading.Thread(target=renew, name=f"lease {held.board.id}", daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        stop.set()
+def _locked(line: _Line, wait_s: float) -> Iterator[list[Board]]:
+    """The locks of `count` boards, waited for in line."""
+    deadline = time.monotonic() + wait_s
+    number = line.rows.enter(line.request, line.purpose)
+    with ExitStack() as stack:
+        try:
+            got = _wait(stack, line, number, deadline)
+            if not got:
+                raise BoardsBusyError(_busy(line.boards, line.request.count, wait_s))
+        finally:
+            line.rows.leave(number)
+        yield got
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _wait(stack: ExitStack, line: _Line, number: int, deadline: float) -> list[Board]:
+    """The boards, locked until `stack` ends; none when the deadline came first."""
+    here_s = time.monotonic()
+    while True:
+        requests = _requests(line, number)
+        if got := _try(stack, line, requests, number):
+            return got
+        now_s = time.monotonic()
+        if now_s >= deadline:
+            return []
+        if now_s - here_s > _HERE_S:
+            here_s = now_s
+            line.rows.still_here(number)
+            _end_the_hung(line)
+        ahead = sum(precedes(each, requests[-1]) for each in requests)
+        time.sleep(min(_MOST_POLL_S, _POLL_S * (1 + ahead)))  # the deadline is above
 
 
-def _is_locked(uid: str) -> bool:
-    """Ask with a shared lock, which two askers can have at once; it is gone in microseconds."""
-    try:
-        descriptor = os.open(_lock_path(uid), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def _requests(line: _Line, number: int) -> list[Request]:
+    """Everybody who waits, the request of that number last."""
+    others = (waiter.request for waiter in line.rows.line())
+    mine = replace(line.request, number=number)
+    return [*(each for each in others if each.number != number), mine]
 
 
-def _busy(board: Board, wait_s: float) -> str:
-    who = holder(board)
-    by = f"process {who.pid} on {who.host}" if who and who.pid else "another process"
-    return f"{board.id} is held by {by} (waited {wait_s:.0f} s); wait longer or end that one"
+def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) -> list[Board]:
+    """The boards that may be taken now, if all of their locks could be had."""
+    uids = {uid for request in requests for uid in request.uids}
+    free = {uid for uid in uids if not lock_files.is_locked(line.place, uid)}
+    by_uid = {normal_uid(board.probe): board for board in line.boards}
+    chosen = allowed(requests, me, free)
+    with ExitStack() as attempt:
+        for uid in chosen:
+            descriptor = attempt.enter_context(_lock_file(line.place, uid))
+            if not try_lock(line.place, uid, descriptor):
+                return []
+        stack.enter_context(attempt.pop_all())
+    return [by_uid[uid] for uid in chosen]
 
 
-def _grant(board: Board) -> int:
-    uid, expires_s = normal_uid(board.probe), time.time() + TTL_S
-    with _database() as database, transaction(database) as db:
-        db.execute("INSERT OR IGNORE INTO leases (uid, board, token) VALUES (?, '', 0)", (uid,))
-        row = db.execute(
-            """UPDATE leases SET board = ?, token = token + 1, pid = ?, host = ?,
-               since_utc = ?, expires_s = ? WHERE uid = ? RETURNING token""",
-            (board.id, os.getpid(), socket.gethostname(), utc_now(), expires_s, uid),
-        ).fetchone()
-        return int(row["token"])
-
-
-def _clear(board: Board, token: int) -> None:
-    with _database() as database, transaction(database) as db:
-        db.execute(
-            "UPDATE leases SET pid = NULL WHERE uid = ? AND token = ?",
-            (normal_uid(board.probe), token),
-        )
-
-
-def _revoke(board: Board) -> None:
-    with _database() as database, transaction(database) as db:
-        db.execute(
-            "UPDATE leases SET token = token + 1, pid = NULL WHERE uid = ?",
-            (normal_uid(board.probe),),
-        )
-
-
-def _state_path() -> Path:
-    return platformdirs.user_state_path("tinyrack")
-
-
-def _lock_path(uid: str) -> Path:
-    folder = _state_path() / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"{uid}.lock"
+def _end_the_hung(line: _Line) -> None:
+    """End holders that were stopped for so long that their leases ran out."""
+    for board in line.boards:
+        found = line.rows.hung(normal_uid(board.probe))
+        if found is None or not boot_clock.is_alive(*found):
+            continue
+        _LOG.warning("%s: process %d holds it and hangs; it is ended", board.id, found[0])
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # of another user: it waits
+            os.kill(found[0], signal.SIGKILL)
 
 
 @contextmanager
-def _database() -> Iterator[sqlite3.Connection]:
-    """A connection for one statement: leases are rare, and forks and threads cannot share it."""
-    path = _state_path() / "leases.db"
-    database = open_database(path, _SCHEMA)
+def _granted(rows: Rows, board: Board, purpose: str) -> Iterator[Lease]:
+    """The row of a board whose lock is held, renewed in the background."""
+    uid = normal_uid(board.probe)
+    held = Lease(board, rows.grant(uid, board.id, purpose))
+    over = threading.Event()
+    threading.Thread(
+        target=_renew, args=(held, over), name=f"lease {board.id}", daemon=True
+    ).start()
     try:
-        with clear_errors(path, _SCHEMA.what):
-            yield database
+        yield held
     finally:
-        database.close()
+        over.set()
+        rows.clear(uid, held.token)
+
+
+def _renew(held: Lease, over: threading.Event) -> None:
+    while not over.wait(RENEW_S):
+        try:
+            held.check()
+        except BenchError:
+            held.lost.set()
+            return
+        except FarmError:
+            continue  # the database is busy or full: the lock still holds, ask again
+
+
+@contextmanager
+def _lock_file(place: Place, uid: str) -> Iterator[int]:
+    descriptor = lock_files.open_lock(place, uid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)  # drops the lock; children never inherit it (PEP 446)
+
+
+def _holder(place: Place, uid: str) -> Holder | None:
+    if not lock_files.is_locked(place, uid):
+        return None
+    with opened(place) as rows:
+        return rows.holder(uid)
+
+
+def _busy(boards: Sequence[Board], count: int, wait_s: float) -> str:
+    held = {board.id: found for board in boards if (found := holder(board))}
+    who = ", ".join(
+        f"{board} is held by "
+        + (f"process {by.pid} of {by.user} on {by.host}" if by.pid else "another process")
+        for board, by in held.items()
+    )
+    wanted = f"; {count} of {len(boards)} boards are wanted" if len(boards) > 1 else ""
+    return (
+        f"{who or f'{boards[0].id} is kept for others who wait'} (waited {wait_s:.0f} s){wanted}; "
+        "wait longer or end what holds it"
+    )

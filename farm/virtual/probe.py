@@ -18,7 +18,7 @@ from pyocd.core.memory_interface import MemoryInterface
 from pyocd.probe.debug_probe import DebugProbe
 
 from farm import targets
-from farm.lease import holder_of
+from farm.lease import holder_of_virtual
 from farm.virtual import rack
 from farm.virtual.pipeline import Pending, Pipeline
 from farm.virtual.rpc import (
@@ -120,7 +120,7 @@ class VirtualProbe(DebugProbe):
 
     def open(self) -> None:
         """Take the debug port; ProbeError when somebody else has it or holds the board."""
-        held = holder_of(self.unique_id)
+        held = holder_of_virtual(self.unique_id)
         if held is not None and held.pid != os.getpid():
             raise exceptions.ProbeError(f"{self.unique_id} is held by process {held.pid}")
         try:
