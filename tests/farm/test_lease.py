@@ -1,12 +1,16 @@
 """Leases: exclusive between processes, freed by death, fenced against an operator's release."""
 
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import lease_contest
 import pytest
@@ -27,6 +31,7 @@ with lease(board, 1.0) as held:
 """
 COUNT = """
 import sys
+import tempfile
 from farm.inventory import load_rack
 from farm.lease import lease
 board = load_rack(sys.argv[1]).boards[0]
@@ -239,3 +244,31 @@ def test_crowds_of_processes_never_hold_a_board_twice(tmp_path):
     found = lease_contest.contest(tmp_path, processes=4, acquisitions=120)
     assert found.granted == 120
     assert found.double == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+def test_another_user_finds_a_real_board_held_and_gets_it_afterwards(rack, monkeypatch):
+    real = replace(rack.boards[0], probe="stlink:0670FF")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(lock_files, "HOST_FOLDER", Path(folder) / "host")
+        with leases.lease(real, 0.1) as held:
+            assert as_nobody(real) == 0
+        assert as_nobody(real) > held.token
+        with leases.lease(real, 0.1) as again:
+            assert again.token > held.token + 1
+
+
+def as_nobody(board) -> int:
+    """The token of a lease that another user has for a moment, 0 if it is refused."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply_async(_lease_as_nobody, (board,)).get(20.0)
+
+
+def _lease_as_nobody(board) -> int:
+    os.setuid(65534)
+    try:
+        with leases.lease(board, 0.1) as held:
+            return held.token
+    except BoardsBusyError:
+        return 0
