@@ -5,10 +5,11 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from engine.compilers import COMPILERS, DEFAULT
 from engine.errors import EngineError, ToolchainError
 from farm.errors import FarmError
 from farm.output import print_error, print_json
@@ -62,6 +63,17 @@ def number(low: float, high: float, kind: Callable[[str], float] = float) -> Cal
     return parse
 
 
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """A parser of one of these names, for argparse."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+        return text
+
+    return parse
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add what every sub-command takes; absent flags leave the namespace alone."""
     parser.allow_abbrev = False  # or --boards would pass for --boards-file
@@ -83,6 +95,9 @@ def boards_option(default: str | None) -> Option:
 NETWORK = "an int8 .tflite file, or an exported network (.tinyrack.npz)"
 MODEL = Option(("model",), NETWORK, metavar="NET")
 NO_REWRITE = Option(("--no-rewrite",), "compile the network as the file has it", default=False)
+COMPILER = Option(
+    ("--compiler",), "zig, or gcc: arm-none-eabi-gcc", DEFAULT, one_of(COMPILERS), "NAME"
+)
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
@@ -105,12 +120,14 @@ BENCH = (
     Option(("--each-board",), "measure on every board, not once a type", default=False),
     Option(("--again",), "measure even what is stored", default=False),
     NO_REWRITE,
+    COMPILER,
 )
 COMPILE = (
     MODEL,
     Option(("--mcu",), "the microcontroller to build for", metavar="MCU", required=True),
     Option(("--out",), "folder for the C library", metavar="DIR", required=True),
     NO_REWRITE,
+    COMPILER,
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")

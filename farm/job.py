@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from engine.cmodel import CModel, Layer
+from engine.compilers import DEFAULT
 from farm.measure import Measurement
 
 MAX_REPEATS = 61  # the samples that one frame of the harness holds
@@ -16,7 +17,8 @@ class Job:
     """Measure `model` on a board of `board_type`, with `repeats` timed runs.
 
     `input` and `expected` are the raw int8 bytes, [H, W, C], of the network's inputs and of
-    the outputs that the reference computes for them, each behind the one before it.
+    the outputs that the reference computes for them, each behind the one before it. `compiler`
+    is a name of `engine.compilers`.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Job:
     input: bytes
     expected: bytes
     repeats: int = 5
+    compiler: str = DEFAULT
 
     def __post_init__(self) -> None:
         for what, data, size in (
@@ -72,6 +75,7 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
         "name": job.name,
         "board_type": job.board_type,
         "repeats": job.repeats,
+        "compiler": job.compiler,
         "input_bytes": len(job.input),
         "model": _shallow(job.model)
         | {
@@ -96,6 +100,7 @@ def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
         blob[:size],
         blob[size:],
         header["repeats"],
+        header["compiler"],
     )
 
 

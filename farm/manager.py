@@ -312,7 +312,7 @@ class BoardManager:
 
     def _key(self, job: Job) -> Key:
         mcu = load_mcu(self.rack.types[job.board_type].mcu)
-        key = image_key(job.model, mcu, job.board_type)
+        key = image_key(job.model, mcu, job.board_type, job.compiler)
         return key, job.board_type, job.input_sha256, job.expected_sha256
 
     def _stored(self, job: Job, key: Key) -> Measurement | None:

@@ -21,7 +21,7 @@ def run_job(
     mcu = load_mcu(board.type.mcu)
     on_stage("build")
     try:
-        image = build_image(job.model, mcu, board.type.name)
+        image = build_image(job.model, mcu, board.type.name, job.compiler)
     except ImageError as error:
         if not error.too_big:
             raise

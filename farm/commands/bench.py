@@ -96,7 +96,7 @@ def _given(args: Namespace) -> list[GivenNetwork]:
 
 
 def _job(args: Namespace, name: str, model: CModel, x: bytes, expected: bytes, group: Group) -> Job:
-    return Job(name, model, group[0].type.name, x, expected, args.repeats)
+    return Job(name, model, group[0].type.name, x, expected, args.repeats, args.compiler)
 
 
 def _measure(

@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
     files = {
         name: text.encode() for name, text in library_files(network.graph, arena, model).items()
     }
-    built = _build(model, mcu)
+    built = _build(model, mcu, args.compiler)
     files |= {BENCH_ELF: built.pop("elf")} if "elf" in built else {}
     if BENCH_ELF not in files:
         (Path(args.out) / BENCH_ELF).unlink(missing_ok=True)  # of an earlier network
@@ -46,10 +46,10 @@ def run(args: Namespace) -> int:
     return 0 if row["fits"] else 1
 
 
-def _build(model: CModel, mcu: Mcu) -> dict[str, Any]:
+def _build(model: CModel, mcu: Mcu, compiler: str) -> dict[str, Any]:
     """Sizes of the bench image, and its ELF if it fits the microcontroller."""
     try:
-        image = build_image(model, mcu, mcu.name)
+        image = build_image(model, mcu, mcu.name, compiler)
     except ImageError as error:
         if not error.too_big:
             raise
