@@ -169,7 +169,7 @@
     "bne.w 1b \n add sp, sp, #196 \n pop {r4-r11, pc} \n" ROWS(sums, n, step, end)
 
 #define BLOCK(name, text)                                                                         \
-    __attribute__((naked, noinline)) void name(                                                   \
+    __attribute__((naked, noinline, aligned(4))) void name(                                                   \
         __attribute__((unused)) const tr_word *x, __attribute__((unused)) const int32_t *pairs,    \
         __attribute__((unused)) int8_t *out, __attribute__((unused)) const tr_lines *lines)       \
     {                                                                                             \

@@ -199,7 +199,7 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
     "ssat " both ", #8, r0               \n ssat " low ", #8, r4              \n"
 #define ANY ANY_TWO("r8", "r11") ANY_TWO("r9", "r12") ANY_TWO("r10", "lr")
 
-#define TR_NAKED __attribute__((naked, noinline))
+#define TR_NAKED __attribute__((naked, noinline, aligned(4)))
 #define TR_ARGUMENTS                                                                              \
     __attribute__((unused)) const int8_t *x, __attribute__((unused)) const int32_t *stream,       \
         __attribute__((unused)) int8_t *out, __attribute__((unused)) const tr_dense *op

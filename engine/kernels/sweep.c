@@ -19,7 +19,7 @@
 #endif
 #endif
 
-#define TR_NAKED __attribute__((naked, noinline))
+#define TR_NAKED __attribute__((naked, noinline, aligned(4)))
 
 /* Bytes to the next column, and to the next channel, with that many slots. */
 #define COLUMN_7 "112"

@@ -157,7 +157,7 @@
     ROUND_TWICE("r6", "r7", MORE_0, MORE_1, MORE_2) ROUND_TWICE("r8", "r9", MORE_0, MORE_1, MORE_2) \
     "ldm sp, {r0, r2, r3} \n" STORE("r2", "r3")
 
-#define TR_NAKED __attribute__((naked, noinline))
+#define TR_NAKED __attribute__((naked, noinline, aligned(4)))
 #define TR_ARGUMENTS                                                                              \
     __attribute__((unused)) const tr_word *x, __attribute__((unused)) const int32_t *pairs,        \
         __attribute__((unused)) int8_t *out, __attribute__((unused)) const tr_slots *slots
