@@ -14,11 +14,12 @@ import platformdirs
 
 from engine import errors as engine_errors
 from farm import errors, wire
+from farm.board import board_to_json
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
 from farm.inventory import Board
 from farm.job import Job, job_to_message
 from farm.measure import Measurement
-from farm.worker import EXIT_LEASE_LOST, board_to_json
+from farm.worker import EXIT_LEASE_LOST
 
 DEFAULT_RUNNER = "farm.runner:run_job"
 _START_S = 60.0  # a worker imports pyOCD, about 1 s, on a machine that may be very busy

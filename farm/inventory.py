@@ -2,80 +2,68 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from farm.board import (
+    PROBE_KINDS,
+    SWD_HZ,
+    Board,
+    BoardType,
+    ConnectMode,
+    PowerSpec,
+    SerialSpec,
+    State,
+    normal_uid,
+)
 from farm.errors import InventoryError, NoBoardError
+from farm.selector import RESERVED, chosen
 from farm.yaml_fields import Fields, load_fields, near_miss
 
+__all__ = [
+    "Board",
+    "BoardType",
+    "PowerSpec",
+    "Rack",
+    "SerialSpec",
+    "load_rack",
+    "normal_uid",
+    "select",
+    "warnings",
+]
 VERSION = 1
-PROBE_KINDS = ("virtual", "stlink", "cmsisdap", "jlink")
-STATES = ("active", "maintenance", "retired")
+ROOT_KEYS = ("version", "store", "defaults", "types", "boards")
+DEFAULT_KEYS = ("swd_hz", "connect_mode", "tags")
+TYPE_KEYS = ("mcu", "target", "packs")
+BOARD_KEYS = (
+    "id", "type", "probe", "serial", "power", "tags", "state", "swd_hz", "connect_mode",
+)  # fmt: skip
+STATES: tuple[State, ...] = ("active", "maintenance", "retired")
+CONNECT_MODES: tuple[ConnectMode, ...] = ("under-reset", "pre-reset", "halt", "attach")
 SERIAL_KEYS: Mapping[str, tuple[str, ...]] = {
     "probe": ("by", "interface"),
     "location": ("by", "at"),
     "serial": ("by", "id", "interface"),
     "path": ("by", "path"),
 }
+POWER_KEYS = (("hub", "port"), ("off", "on"))
+SWD_HZ_LIMITS = (10_000, 50_000_000)
+MOST_WORDS = 32
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _ID_HINT = "1 to 63 letters, digits, '.', '_' or '-'"
-_RESERVED = ("all", "virtual")
-
-
-@dataclass(frozen=True)
-class BoardType:
-    """A kind of board: its MCU's data file and the target name that pyOCD knows it by."""
-
-    name: str
-    mcu: str
-    target: str
-
-
-@dataclass(frozen=True)
-class SerialSpec:
-    """How to find a board's console.
-
-    `by` probe: the port of the same USB device as the probe (value empty);
-    location: USB location such as 1-1.4:1.2; serial: a USB serial number;
-    path: a device path. `interface` picks one of several ports of a device, None any.
-    """
-
-    by: Literal["probe", "location", "serial", "path"] = "probe"
-    value: str = ""
-    interface: int | None = None
-
-
-@dataclass(frozen=True)
-class Board:
-    """One board of the rack; `probe` is kind:uid as written, exact."""
-
-    id: str
-    type: BoardType
-    probe: str
-    serial: SerialSpec = SerialSpec()
-    tags: Mapping[str, str] = field(default_factory=dict)
-    state: Literal["active", "maintenance", "retired"] = "active"
-
-    @property
-    def virtual(self) -> bool:
-        """True for an emulated board: nothing measured on it is silicon."""
-        return self.probe.startswith("virtual:")
-
-    @property
-    def probe_uid(self) -> str:
-        """The probe's unique id as written, without its kind."""
-        return self.probe.partition(":")[2]
+_HUB = r"[0-9]{1,3}(-[0-9]{1,3}(\.[0-9]{1,3}){0,6})?"
 
 
 @dataclass(frozen=True)
 class Rack:
-    """A checked boards.yaml."""
+    """A checked boards.yaml; store: URL or path of the results, '' for the user's own."""
 
     path: Path
     types: Mapping[str, BoardType]
     boards: tuple[Board, ...]
+    store: str = ""
 
     def board(self, board_id: str) -> Board:
         """Return the board of that id, in any state; raises NoBoardError."""
@@ -84,15 +72,6 @@ class Rack:
                 return board
         hint = near_miss(board_id, [b.id for b in self.boards])
         raise NoBoardError(f"no board {board_id!r} in {self.path}{hint}")
-
-
-def normal_uid(probe: str) -> str:
-    """One spelling for one physical probe: no kind, lower case, no leading zeros.
-
-    pyOCD prints a J-Link as 960177309 where USB says 000960177309, and tools differ in case.
-    """
-    uid = probe.partition(":")[2] or probe
-    return uid.lower().lstrip("0") or "0"
 
 
 def rack_path(path: str | Path | None = None) -> Path:
@@ -107,16 +86,25 @@ def load_rack(path: str | Path | None = None) -> Rack:
     file = rack_path(path)
     if not file.is_file():
         raise InventoryError(f"{file}: no such rack file; name one with --boards-file")
-    root = load_fields(file, ("version", "types", "boards"))
-    if root.number("version", low=0, high=10**6) != VERSION:
-        root.fail(f"this tinyrack reads version {VERSION}", "version")
+    loose = load_fields(file, ())
+    version = loose.number("version", low=0, high=10**6)
+    if version > VERSION:  # before any key that only a newer tinyrack knows
+        loose.fail(
+            f"version {version} is of a newer tinyrack; this one reads version {VERSION}, "
+            "upgrade it",
+            "version",
+        )
+    if version != VERSION:
+        loose.fail(f"this tinyrack reads version {VERSION}", "version")
+    root = Fields(file, loose.node, "the file", ROOT_KEYS)
+    defaults = root.mapping("defaults", DEFAULT_KEYS, required=False)
     types = {name: _board_type(name, fields) for name, fields in _types(root)}
     boards: list[Board] = []
-    for fields in root.items("boards", ("id", "type", "probe", "serial", "tags", "state"), "board"):
-        board = _board(fields, types)
+    for fields in root.items("boards", BOARD_KEYS, "board"):
+        board = _board(fields, types, defaults)
         _refuse_duplicates(fields, board, boards)
         boards.append(board)
-    return Rack(file, types, tuple(boards))
+    return Rack(file, types, tuple(boards), root.text("store", ""))
 
 
 def mcu_names() -> tuple[str, ...]:
@@ -141,59 +129,25 @@ def select(rack: Rack, selector: str) -> tuple[Board, ...]:
     reached by their id alone, retired ones not at all. A term that matches nothing raises
     NoBoardError.
     """
-    terms = [term.strip() for term in selector.split(",") if term.strip()]
-    if not terms:
-        raise NoBoardError(f"the board selector {selector!r} is empty; try 'all'")
-    chosen = {board.id for term in terms for board in _matching(rack, term)}
-    return tuple(board for board in rack.boards if board.id in chosen)
-
-
-def _matching(rack: Rack, term: str) -> Sequence[Board]:
-    if "=" not in term and term not in _RESERVED:
-        board = rack.board(term)
-        if board.state == "retired":
-            raise NoBoardError(f"board {term!r} is retired in {rack.path}")
-        return [board]
-    wanted = _predicate(term)
-    found = [board for board in rack.boards if board.state == "active" and wanted(board)]
-    if not found:
-        values = _known_values(rack, term.partition("=")[0])
-        raise NoBoardError(f"no active board matches {term!r} in {rack.path}{values}")
-    return found
-
-
-def _predicate(term: str) -> Callable[[Board], bool]:
-    key, _, value = term.partition("=")
-    if term == "all":
-        return lambda _: True
-    if term == "virtual":
-        return lambda board: board.virtual
-    if key == "type":
-        return lambda board: board.type.name == value
-    return lambda board: board.tags.get(key) == value
-
-
-def _known_values(rack: Rack, key: str) -> str:
-    values: Iterable[str] = [b.tags[key] for b in rack.boards if key in b.tags]
-    values = rack.types if key == "type" else values
-    return f" (known: {', '.join(sorted(set(values)))})" if values else ""
+    return chosen(rack.boards, rack.types, selector, str(rack.path))
 
 
 def _types(root: Fields) -> Iterable[tuple[str, Fields]]:
-    return root.named("types", ("mcu", "target"), "type")
+    return root.named("types", TYPE_KEYS, "type")
 
 
 def _board_type(name: str, fields: Fields) -> BoardType:
     if not re.fullmatch(_ID, name):
         fields.fail(f"a type's name must be {_ID_HINT}")
     mcu = fields.text("mcu", allowed=mcu_names())
-    return BoardType(name, mcu, fields.text("target", pattern=_ID, hint=_ID_HINT))
+    target = fields.text("target", pattern=_ID, hint=_ID_HINT)
+    return BoardType(name, mcu, target, fields.texts("packs", most=MOST_WORDS))
 
 
-def _board(fields: Fields, types: Mapping[str, BoardType]) -> Board:
+def _board(fields: Fields, types: Mapping[str, BoardType], defaults: Fields | None) -> Board:
     board_id = fields.text("id", pattern=_ID, hint=_ID_HINT)
     fields.where = f"board {board_id}"
-    if board_id in _RESERVED:
+    if board_id in RESERVED:
         fields.fail(f"id may not be {board_id!r}, which selects boards", "id")
     board_type = types[fields.text("type", allowed=tuple(types))]
     probe = fields.text(
@@ -201,14 +155,35 @@ def _board(fields: Fields, types: Mapping[str, BoardType]) -> Board:
         pattern=rf"({'|'.join(PROBE_KINDS)}):[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}",
         hint=f"KIND:UID, KIND one of {', '.join(PROBE_KINDS)}, UID letters and digits",
     )
-    state = cast(
-        Literal["active", "maintenance", "retired"], fields.text("state", "active", allowed=STATES)
+    return Board(
+        board_id,
+        board_type,
+        probe,
+        _serial(fields),
+        (_tags(defaults) if defaults else {}) | _tags(fields),
+        cast(State, fields.text("state", "active", allowed=STATES)),
+        _power(fields),
+        _swd_hz(fields, _swd_hz(defaults, SWD_HZ) if defaults else SWD_HZ),
+        _connect_mode(fields, _connect_mode(defaults) if defaults else CONNECT_MODES[0]),
     )
+
+
+def _tags(fields: Fields) -> dict[str, str]:
+    """Tags by name; a selector must be able to name each: KEY=VALUE, between commas."""
     tags = fields.words("tags")
-    for key in tags:  # a selector must be able to name it: KEY=VALUE, between commas
+    for key in tags:
         if key == "type" or not re.fullmatch(_ID, key):
             fields.fail(f"a tag may not be called {key!r}", "tags")
-    return Board(board_id, board_type, probe, _serial(fields), tags, state)
+    return tags
+
+
+def _swd_hz(fields: Fields, default: int) -> int:
+    low, high = SWD_HZ_LIMITS
+    return fields.number("swd_hz", default, low=low, high=high)
+
+
+def _connect_mode(fields: Fields, default: ConnectMode = "under-reset") -> ConnectMode:
+    return cast(ConnectMode, fields.text("connect_mode", default, allowed=CONNECT_MODES))
 
 
 def _serial(fields: Fields) -> SerialSpec:
@@ -228,6 +203,19 @@ def _serial(fields: Fields) -> SerialSpec:
     return SerialSpec(by, value, interface)
 
 
+def _power(fields: Fields) -> PowerSpec | None:
+    loose = fields.mapping("power", sum(POWER_KEYS, ()), required=False)
+    if loose is None:
+        return None
+    own = fields.mapping("power", POWER_KEYS["hub" not in loose])
+    assert own is not None
+    if "hub" in own:
+        hub = own.text("hub", pattern=_HUB, hint="a USB location such as 1-1.4")
+        return PowerSpec(hub, own.number("port", low=1, high=32))
+    off, on = (own.texts(key, least=1, most=MOST_WORDS) for key in ("off", "on"))
+    return PowerSpec(off=off, on=on)
+
+
 def _refuse_duplicates(fields: Fields, board: Board, earlier: Sequence[Board]) -> None:
     for other in earlier:
         if other.id == board.id:
@@ -236,3 +224,5 @@ def _refuse_duplicates(fields: Fields, board: Board, earlier: Sequence[Board]) -
             fields.fail(f"probe {board.probe!r} is also the probe of {other.id}", "probe")
         if board.serial.by != "probe" and other.serial == board.serial:
             fields.fail(f"serial is also the console of {other.id}", "serial")
+        if board.power and board.power == other.power:
+            fields.fail(f"power is also that of {other.id}; cutting it would end both", "power")

@@ -19,8 +19,9 @@ from typing import Any, Protocol, cast
 
 from engine.errors import EngineError
 from farm import wire
+from farm.board import board_from_json
 from farm.errors import BenchError, BoardsBusyError, FarmError
-from farm.inventory import Board, BoardType, SerialSpec
+from farm.inventory import Board
 from farm.job import Job, job_from_message
 from farm.lease import Lease, lease, renewing
 from farm.measure import Measurement, Scalar
@@ -38,17 +39,6 @@ class Runner(Protocol):
         self, board: Board, job: Job, deadline_s: float, on_stage: Callable[[str], None]
     ) -> Measurement:
         """Measure one job on one board within the deadline."""
-
-
-def board_to_json(board: Board) -> dict[str, Any]:
-    """The board as plain JSON values."""
-    return dataclasses.asdict(board) | {"tags": dict(board.tags)}
-
-
-def board_from_json(row: dict[str, Any]) -> Board:
-    """Inverse of board_to_json."""
-    parts = {"type": BoardType(**row["type"]), "serial": SerialSpec(**row["serial"])}
-    return Board(**(row | parts))
 
 
 class _Worker:

@@ -37,15 +37,28 @@ def near_miss(word: str, allowed: Iterable[str]) -> str:
 
 def load_fields(path: Path, allowed: Sequence[str]) -> "Fields":
     """Return the mapping at the root of the one document in `path`."""
+    node = _load(path)
+    if node is None:
+        needs = f"; it needs {', '.join(allowed)}" if allowed else ""
+        raise InventoryError(f"{path}:1: the file is empty{needs}")
+    return Fields(path, node, "the file", allowed)
+
+
+def load_items(path: Path, allowed: Sequence[str], what: str) -> list["Fields"]:
+    """Return the mappings of the list at the root of the one document in `path`."""
+    node = _load(path)
+    if not isinstance(node, yaml.SequenceNode):
+        raise InventoryError(f"{path}:1: the file must be a list, not {_kind(node)}")
+    return [Fields(path, item, f"{what} {n}", allowed) for n, item in enumerate(node.value, 1)]
+
+
+def _load(path: Path) -> yaml.Node | None:
     text = _read_bounded(path)
     try:
         _refuse_tricks(path, text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise InventoryError(f"{path}{_mark(error)}: not valid YAML: {_problem(error)}") from error
-    if node is None:
-        raise InventoryError(f"{path}:1: the file is empty; it needs {', '.join(allowed)}")
-    return Fields(path, node, "the file", allowed)
 
 
 class Fields:
@@ -128,6 +141,17 @@ class Fields:
         fields = self.mapping(key, (), required=False)
         pairs = fields._values if fields else {}
         return {k: self._scalar(k, v, ("str", "int", "bool")) for k, (_, v) in pairs.items()}
+
+    def texts(self, key: str, *, least: int = 0, most: int) -> tuple[str, ...]:
+        """Return the list of texts under `key`; it may be missing where `least` is 0."""
+        node = self._node(key, required=least > 0)
+        if node is None:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self.fail(f"{key} must be a list, not {_kind(node)}", node)
+        if not least <= len(node.value) <= most:
+            self.fail(f"{key} has {len(node.value)} entries; it must have {least} to {most}", node)
+        return tuple(self._scalar(key, item, ("str",)) for item in node.value)
 
     def _pairs(self, node: yaml.Node) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):

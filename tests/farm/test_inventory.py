@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.errors import InventoryError, NoBoardError
-from farm.inventory import SerialSpec, load_rack, normal_uid, rack_path, select, warnings
+from farm.inventory import PowerSpec, SerialSpec, load_rack, normal_uid, rack_path, select, warnings
 from farm.yaml_fields import MAX_FILE_BYTES
 
 HEAD = """version: 1
@@ -220,3 +220,63 @@ def test_the_commented_example_is_a_valid_entry(rack, write_rack):
     text = "\n".join(line for line in entry if not line.strip().startswith("#"))
     loaded = load_rack(write_rack(HEAD.replace("m4:", "nucleo-f412zg:") + text))
     assert loaded.boards[0].tags == {"rack": "A", "slot": "3"}
+
+
+def test_a_file_from_the_future_is_refused_by_its_version_and_not_by_its_keys(refuses):
+    text = "shelves: []\n" + HEAD.replace("version: 1", "version: 2") + "  - {id: a, cat: b}\n"
+    refuses(text, 2, "version 2 is of a newer tinyrack", "upgrade")
+
+
+def test_defaults_hold_where_a_board_says_nothing_else(write_rack):
+    text = HEAD.replace(
+        "types:", "defaults: {swd_hz: 1000000, connect_mode: halt, tags: {lab: x, rack: A}}\ntypes:"
+    )
+    rows = (
+        '  - {id: a, type: m4, probe: "stlink:A"}\n'
+        '  - {id: b, type: m4, probe: "stlink:B", swd_hz: 2000000, connect_mode: attach,'
+        " tags: {rack: B}}\n"
+    )
+    first, second = load_rack(write_rack(text + rows)).boards
+    assert (first.swd_hz, first.connect_mode) == (1_000_000, "halt")
+    assert first.tags == {"lab": "x", "rack": "A"}
+    assert (second.swd_hz, second.connect_mode) == (2_000_000, "attach")
+    assert second.tags == {"lab": "x", "rack": "B"}
+
+
+def test_power_is_a_hub_port_or_two_commands(write_rack):
+    rows = (
+        '  - {id: a, type: m4, probe: "stlink:A", power: {hub: "1-1.4", port: 2}}\n'
+        '  - {id: b, type: m4, probe: "stlink:B", power: {off: [pdu, "off"], on: [pdu, "on"]}}\n'
+    )
+    first, second = load_rack(write_rack(HEAD + rows)).boards
+    assert first.power == PowerSpec("1-1.4", 2)
+    assert second.power == PowerSpec(off=("pdu", "off"), on=("pdu", "on"))
+
+
+@pytest.mark.parametrize(
+    ("power", "words"),
+    [
+        ("{hub: '1-1'}", ["'port' is missing"]),
+        ("{hub: '1-1', port: 0}", ["from 1 to 32"]),
+        ("{hub: '1-1', port: 1, off: [x]}", ["unknown key 'off'"]),
+        ("{hub: '1; rm', port: 1}", ["USB location"]),
+        ("{off: [x]}", ["'on' is missing"]),
+        ("{off: [], on: [x]}", ["off has 0 entries"]),
+        ("{off: x, on: [x]}", ["off must be a list"]),
+    ],
+)
+def test_wrong_power_is_refused(refuses, power, words):
+    refuses(board_line(f"id: a, type: m4, probe: 'stlink:A', power: {power}"), 6, *words)
+
+
+def test_two_boards_on_one_power_switch_are_refused(refuses):
+    row = "  - {{id: {0}, type: m4, probe: 'stlink:{0}', power: {{hub: '1-1', port: 1}}}}\n"
+    refuses(HEAD + row.format("a") + row.format("b"), 7, "power is also that of a")
+
+
+def test_packs_of_a_type_and_the_store_are_kept(write_rack):
+    text = HEAD.replace("target: stm32f412xg}", "target: x, packs: [packs/a.pack]}")
+    text = "store: postgresql://rack/results\n" + text
+    rack = load_rack(write_rack(text + '  - {id: a, type: m4, probe: "stlink:A"}\n'))
+    assert rack.types["m4"].packs == ("packs/a.pack",)
+    assert rack.store == "postgresql://rack/results"
