@@ -12,11 +12,11 @@ from test_manager import alive, make_job, wait_until
 
 from farm import lease as leases
 from farm import wire
+from farm.board import board_from_json, board_to_json
 from farm.board_worker import BoardWorker
 from farm.errors import BenchError, BoardsBusyError, NoBoardError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.job import job_from_message, job_to_message
-from farm.worker import board_from_json, board_to_json
 
 
 @pytest.fixture
