@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Shape = tuple[int, int, int]
 
@@ -32,7 +32,8 @@ class CModel:
 
     arena_bytes: all static RAM, for inputs, outputs, activations and scratch; const_bytes: tables
     in flash on a 32-bit machine, without code; input_shapes, output_shapes: int8 [H, W, C] each;
-    input_names, output_names: those of the tensors, in the same order.
+    input_names, output_names: those of the tensors, in the same order; flags: of the compiler, by
+    file, that some have behind those of all; sha256: of files and flags.
     """
 
     name: str
@@ -45,6 +46,7 @@ class CModel:
     output_shapes: tuple[Shape, ...]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def input_bytes(self) -> int:

@@ -11,6 +11,7 @@ from engine.errors import UnsupportedError
 from engine.graph import Graph, Op, op_macs
 from engine.kernel_row import KernelRow
 from engine.rows import ROWS
+from engine.selection import Selection
 
 KERNELS = ROWS
 
@@ -26,20 +27,37 @@ def choose(graph: Graph, op: Op, *, plain: bool = False) -> KernelRow:
     )
 
 
+def candidates(graph: Graph, op: Op) -> tuple[KernelRow, ...]:
+    """Every kernel that computes ``op`` exactly, the fastest first; a plain one where it must."""
+    fast = (row for row in KERNELS if row.kind == op.kind and not row.plain)
+    return tuple(row for row in fast if row.accepts(graph, op)) or (choose(graph, op),)
+
+
+def first(graph: Graph, *, plain: bool = False) -> Selection:
+    """The first kernel that takes each operator; with ``plain``, its plain twin."""
+    return Selection(tuple(choose(graph, op, plain=plain) for op in graph.ops))
+
+
 def layers(
-    graph: Graph, order: Sequence[int] | None = None, *, plain: bool = False
+    graph: Graph,
+    order: Sequence[int] | None = None,
+    *,
+    plain: bool = False,
+    selection: Selection | None = None,
 ) -> tuple[Layer, ...]:
     """Every layer with its kernel and features, without writing any C.
 
-    order: operators by index, in execution order; that of the graph when absent.
+    order: operators by index, in execution order; that of the graph when absent. selection: of
+    kernels, the first ones when absent.
     """
     steps = range(len(graph.ops)) if order is None else order
-    ops = [graph.ops[step] for step in steps]
-    return tuple(_layer(graph, op, index, plain) for index, op in enumerate(ops))
+    rows = (selection or first(graph, plain=plain)).rows
+    return tuple(
+        _layer(graph, graph.ops[step], index, rows[step]) for index, step in enumerate(steps)
+    )
 
 
-def _layer(graph: Graph, op: Op, index: int, plain: bool) -> Layer:
-    row = choose(graph, op, plain=plain)
+def _layer(graph: Graph, op: Op, index: int, row: KernelRow) -> Layer:
     return Layer(
         index=index,
         name=op.name,

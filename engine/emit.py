@@ -12,10 +12,11 @@ from engine import plan as planner
 from engine.c_header import header
 from engine.c_text import Names
 from engine.cmodel import CModel, Layer, files_sha256
-from engine.dispatch import choose, layers
+from engine.dispatch import first, layers
 from engine.graph import Graph, Op
 from engine.kernel_row import Description, KernelRow
 from engine.plan import Plan
+from engine.selection import Selection
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
 SHARED_FILES = ("arch.h", "kernels.h")
@@ -55,20 +56,29 @@ class _Draft:
         return _constant_bytes(self.graph) + sum(call.about.const_bytes for call in self.made)
 
 
-def emit(graph: Graph, plan: Plan | None = None, *, plain: bool = False) -> CModel:
+def emit(
+    graph: Graph,
+    plan: Plan | None = None,
+    *,
+    plain: bool = False,
+    selection: Selection | None = None,
+) -> CModel:
     """The C library of ``graph``; with ``plain``, of plain kernels only.
 
-    plan: made here when absent; must have been made with the same ``plain``. Raises
-    UnsupportedError for an operator that no kernel takes.
+    selection: of kernels, by engine.chooser, the first ones when absent; plan: made here when
+    absent, must have been made with the same kernels. Raises UnsupportedError for an operator that
+    no kernel takes.
     """
-    arena = planner.plan(graph, plain=plain) if plan is None else plan
-    table = layers(graph, arena.order, plain=plain)
-    draft = _draft(graph, arena, plain)
+    chosen = selection or first(graph, plain=plain)
+    arena = planner.plan(graph, selection=chosen) if plan is None else plan
+    table = layers(graph, arena.order, selection=chosen)
+    draft = _draft(graph, arena, chosen)
     files = {
         "model.c": _model_c(draft, table),
         "model.h": header(graph, arena.offsets, arena.peak_bytes),
         **_kernel_files(draft),
     }
+    flags = {name: more for name, more in chosen.flags.items() if name in files}
     inputs, outputs = (
         tuple(graph.tensor(name).shape for name in side) for side in (graph.inputs, graph.outputs)
     )
@@ -78,21 +88,23 @@ def emit(graph: Graph, plan: Plan | None = None, *, plain: bool = False) -> CMod
         arena_bytes=arena.peak_bytes,
         const_bytes=draft.const_bytes,
         layers=table,
-        sha256=files_sha256(files),
+        sha256=files_sha256({**files, **{f"{name}:": " ".join(flags[name]) for name in flags}}),
         input_shapes=inputs,
         output_shapes=outputs,
         input_names=graph.inputs,
         output_names=graph.outputs,
+        flags=flags,
     )
 
 
-def const_bytes(graph: Graph, *, plain: bool = False) -> int:
+def const_bytes(graph: Graph, *, plain: bool = False, selection: Selection | None = None) -> int:
     """Flash that the network's tables take on a 32-bit machine.
 
     Every reshape is taken for one that copies nothing, as it is in any good plan.
     """
-    ops = [op for op in graph.ops if op.kind != "reshape"]
-    tables = (choose(graph, op, plain=plain).describe(graph, op) for op in ops)
+    rows = (selection or first(graph, plain=plain)).rows
+    pairs = (pair for pair in zip(graph.ops, rows, strict=True) if pair[0].kind != "reshape")
+    tables = (row.describe(graph, op) for op, row in pairs)
     return _constant_bytes(graph) + sum(table.const_bytes for table in tables)
 
 
@@ -100,15 +112,12 @@ def _constant_bytes(graph: Graph) -> int:
     return sum(values.size for values in graph.constants.values())
 
 
-def _draft(graph: Graph, arena: Plan, plain: bool) -> _Draft:
-    ops = [graph.ops[step] for step in arena.order]
-    calls = tuple(None if is_free(op, arena) else _described(graph, op, plain) for op in ops)
-    return _Draft(graph, arena, calls, Names(op.name for op in ops), Names(graph.constants))
-
-
-def _described(graph: Graph, op: Op, plain: bool) -> _Call:
-    row = choose(graph, op, plain=plain)
-    return _Call(op, row, row.describe(graph, op))
+def _draft(graph: Graph, arena: Plan, chosen: Selection) -> _Draft:
+    steps = [(graph.ops[step], chosen.rows[step]) for step in arena.order]
+    calls = tuple(
+        None if is_free(op, arena) else _Call(op, row, row.describe(graph, op)) for op, row in steps
+    )
+    return _Draft(graph, arena, calls, Names(op.name for op, _ in steps), Names(graph.constants))
 
 
 def is_free(op: Op, arena: Plan) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.cmodel import CModel, Layer
-from engine.dispatch import choose
+from engine.dispatch import first
 from engine.emit import is_free
-from engine.graph import Graph, Op
+from engine.graph import Graph
 from engine.memory_map import memory_map_svg
 from engine.plan import Plan
+from engine.selection import Selection
 from engine.tenants import lifetimes
 
 CMAKE = """\
@@ -33,6 +34,11 @@ if(NOT CMAKE_BUILD_TYPE)
     target_compile_options(tinyrack_model PRIVATE -O3)
 endif()
 """
+CMAKE_FLAGS = """
+# By the mode of the library: behind the flags of all, so that these hold.
+set_source_files_properties({sources}
+    PROPERTIES COMPILE_OPTIONS "{flags}")
+"""
 COLUMNS = (
     "index", "name", "kind", "kernel", "input", "output", "macs", "const_bytes", "live_bytes",
 )  # fmt: skip
@@ -51,34 +57,54 @@ class LayerCost:
     live_bytes: int
 
 
-def layer_costs(graph: Graph, plan: Plan, layers: Sequence[Layer]) -> tuple[LayerCost, ...]:
-    """One row a layer, in execution order."""
+def layer_costs(
+    graph: Graph, plan: Plan, layers: Sequence[Layer], selection: Selection | None = None
+) -> tuple[LayerCost, ...]:
+    """One row a layer, in execution order. selection: of other kernels than the first ones."""
+    rows = (selection or first(graph)).rows
     lives = lifetimes(graph, plan.order)
     live = (_live_bytes(graph, plan, lives, step) for step in range(len(plan.order)))
     return tuple(
         LayerCost(layer, "none", 0, live_bytes)
-        if is_free(op, plan)
-        else LayerCost(layer, layer.kernel, _const_bytes(graph, op), live_bytes)
-        for op, layer, live_bytes in zip(
-            (graph.ops[index] for index in plan.order), layers, live, strict=True
+        if is_free(graph.ops[step], plan)
+        else LayerCost(
+            layer,
+            layer.kernel,
+            rows[step].describe(graph, graph.ops[step]).const_bytes,
+            live_bytes,
         )
+        for step, layer, live_bytes in zip(plan.order, layers, live, strict=True)
     )
 
 
-def library_files(graph: Graph, plan: Plan, model: CModel) -> dict[str, str]:
+def library_files(
+    graph: Graph, plan: Plan, model: CModel, selection: Selection | None = None
+) -> dict[str, str]:
     """Every text file of the folder by name: the C, its CMake file, the table and the map."""
     return {
         **model.files,
-        "CMakeLists.txt": cmake_lists(model.files),
-        "layers.csv": layers_csv(layer_costs(graph, plan, model.layers)),
+        "CMakeLists.txt": cmake_lists(model),
+        "layers.csv": layers_csv(layer_costs(graph, plan, model.layers, selection)),
         "memory.svg": memory_map_svg(graph, plan),
     }
 
 
-def cmake_lists(files: Mapping[str, str]) -> str:
+def cmake_lists(model: CModel) -> str:
     """A CMake file that makes the C sources a library; other kernels' includes are not sources."""
-    sources = sorted(name for name in files if name.endswith(".c"))
-    return CMAKE.format(sources="\n".join(f"    {name}" for name in sources))
+    sources = sorted(name for name in model.files if name.endswith(".c"))
+    text = CMAKE.format(sources="\n".join(f"    {name}" for name in sources))
+    return text + "".join(
+        CMAKE_FLAGS.format(sources=" ".join(names), flags=";".join(flags))
+        for flags, names in _by_flags(model).items()
+    )
+
+
+def _by_flags(model: CModel) -> dict[tuple[str, ...], list[str]]:
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, flags in model.flags.items():
+        if name.endswith(".c"):
+            found.setdefault(flags, []).append(name)
+    return found
 
 
 def layers_csv(costs: Sequence[LayerCost]) -> str:
@@ -99,10 +125,6 @@ def layers_csv(costs: Sequence[LayerCost]) -> str:
 def _cell(name: str) -> str:
     """A name that no spreadsheet takes for a formula."""
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
-
-
-def _const_bytes(graph: Graph, op: Op) -> int:
-    return choose(graph, op).describe(graph, op).const_bytes
 
 
 def _live_bytes(graph: Graph, plan: Plan, lives: Mapping[str, tuple[int, int]], step: int) -> int:

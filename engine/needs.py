@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.dispatch import choose
+from engine.dispatch import first
 from engine.graph import Graph, Op
+from engine.kernel_row import KernelRow
 from engine.packing import Share
+from engine.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,12 @@ class Need:
     hosts: tuple[str, ...]
 
 
-def needs(graph: Graph, *, plain: bool = False) -> tuple[Need, ...]:
+def needs(
+    graph: Graph, *, plain: bool = False, selection: Selection | None = None
+) -> tuple[Need, ...]:
     """One for each operator of ``graph``, in the file's order; with ``plain``, of plain kernels."""
-    return tuple(_need(graph, op, plain) for op in graph.ops)
+    rows = (selection or first(graph, plain=plain)).rows
+    return tuple(need(graph, op, row) for op, row in zip(graph.ops, rows, strict=True))
 
 
 def readers(graph: Graph) -> dict[str, list[int]]:
@@ -38,8 +43,8 @@ def readers(graph: Graph) -> dict[str, list[int]]:
     return found
 
 
-def _need(graph: Graph, op: Op, plain: bool) -> Need:
-    row = choose(graph, op, plain=plain)
+def need(graph: Graph, op: Op, row: KernelRow) -> Need:
+    """What ``row`` needs to run ``op``."""
     lead = row.lead_bytes(graph, op)
     if lead is None:
         return Need(row.scratch_bytes(graph, op), None, ())

@@ -14,6 +14,7 @@ from engine.graph import Graph
 from engine.needs import Need, needs
 from engine.order import Order, best_order
 from engine.packing_search import pack
+from engine.selection import Selection
 from engine.tenants import tenants
 
 
@@ -50,12 +51,19 @@ class Plan:
         return self.peak_bytes == self.lower_bound_bytes
 
 
-def plan(graph: Graph, *, plain: bool = False, guard_bytes: int = 0) -> Plan:
+def plan(
+    graph: Graph,
+    *,
+    plain: bool = False,
+    selection: Selection | None = None,
+    guard_bytes: int = 0,
+) -> Plan:
     """The least arena found for ``graph``; with ``plain``, for plain kernels.
 
+    selection: of other kernels than the first ones.
     guard_bytes: unused bytes around everything that does not share memory, for tests of the C.
     """
-    wanted = needs(graph, plain=plain)
+    wanted = needs(graph, plain=plain, selection=selection)
     order = best_order(graph, wanted)
     found = _packed(graph, wanted, order, guard_bytes)
     given = Order(tuple(range(len(graph.ops))), is_best=False)

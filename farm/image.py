@@ -91,6 +91,7 @@ def image_key(model: CModel, mcu: Mcu, board_type: str, compiler: str = compiler
             for file in (toolchain.__file__, compilers.__file__)
         ],
         "format": 1,
+        **({"model_flags": dict(model.flags)} if model.flags else {}),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
@@ -123,7 +124,10 @@ def _harness_files() -> Mapping[str, str]:
 def _link(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> bytes:
     harness = _harness_files()
     headers = {**harness, "board.h": board_header(mcu, board_type), **model.files}
-    objects = [_compile(name, model.files, mcu, (), compiler) for name in _sources(model.files)]
+    objects = [
+        _compile(name, model.files, mcu, tuple(model.flags.get(name, ())), compiler)
+        for name in _sources(model.files)
+    ]
     for name in _sources(harness):
         flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
         objects.append(_compile(name, headers, mcu, flags, compiler))

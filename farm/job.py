@@ -80,6 +80,7 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
         "model": _shallow(job.model)
         | {
             "files": dict(job.model.files),
+            "flags": dict(job.model.flags),
             "layers": [_shallow(v) | {"features": dict(v.features)} for v in job.model.layers],
         },
     }
@@ -91,6 +92,7 @@ def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
     model = dict(header["model"])
     model |= {key: tuple(model[key]) for key in ("input_names", "output_names")}
     model |= {key: tuple(map(tuple, model[key])) for key in ("input_shapes", "output_shapes")}
+    model["flags"] = {name: tuple(more) for name, more in model["flags"].items()}
     model["layers"] = tuple(_layer(row) for row in model["layers"])
     size = header["input_bytes"]
     return Job(
