@@ -1,27 +1,19 @@
 """The console of a board: which device it is, and that device opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import serial
 from serial.tools import list_ports
 
 from farm.errors import BenchError
-from farm.inventory import Board, normal_uid
+from farm.inventory import Board
+from farm.usb import PortInfo, interface_of, same_uid
 from farm.virtual import rack
 
 READ_TIMEOUT_S = 0.02  # how long a read waits; deadlines are kept above it
 WRITE_TIMEOUT_S = 5.0
-
-
-class PortInfo(Protocol):
-    """The part of pyserial's port description that pairing looks at."""
-
-    device: str
-    serial_number: str | None
-    location: str | None
 
 
 def find_port(board: Board) -> str:
@@ -30,14 +22,14 @@ def find_port(board: Board) -> str:
         return _virtual_port(board)
     if board.serial.by == "path":
         return _existing(board, board.serial.value)
-    return choose_port(board, list(list_ports.comports()))
+    return choose_port(board, list_ports.comports())
 
 
-def choose_port(board: Board, ports: list[PortInfo]) -> str:
+def choose_port(board: Board, ports: Sequence[PortInfo]) -> str:
     """The one port among these that the board's SerialSpec means; BenchError otherwise."""
     found = [port for port in ports if _matches(board, port)]
     if board.serial.interface is not None:
-        found = [port for port in found if _interface(port) == board.serial.interface]
+        found = [port for port in found if interface_of(port) == board.serial.interface]
     if len(found) != 1:
         names = ", ".join(port.device for port in found) or "none"
         raise BenchError(
@@ -82,12 +74,4 @@ def _matches(board: Board, port: PortInfo) -> bool:
     spec = board.serial
     if spec.by == "location":
         return port.location == spec.value
-    wanted = board.probe if spec.by == "probe" else spec.value
-    return port.serial_number is not None and normal_uid(port.serial_number) == normal_uid(wanted)
-
-
-def _interface(port: PortInfo) -> int | None:
-    """The USB interface number behind the last dot of a location such as 1-1.4:1.2."""
-    _, _, last = (port.location or "").rpartition(".")
-    has_interface = ":" in (port.location or "") and last.isdigit()
-    return int(last) if has_interface else None
+    return same_uid(port, board.probe if spec.by == "probe" else spec.value)

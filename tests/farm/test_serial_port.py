@@ -15,6 +15,9 @@ class Port:
     device: str
     serial_number: str | None = None
     location: str | None = None
+    vid: int | None = None
+    pid: int | None = None
+    product: str | None = None
 
 
 PORTS = [
