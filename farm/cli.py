@@ -130,6 +130,7 @@ COMPILE = (
     COMPILER,
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
+MAP = Option(("file",), "the hardware map, a YAML file", metavar="MAP")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
 POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
@@ -154,6 +155,11 @@ def add_commands(subparsers: Subparsers) -> None:
     more = boards.add_subparsers(metavar="ACTION")
     _add(more, "check", "validate the rack file", "boards:check")
     _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
+    what = "propose entries for the boards of a Zephyr hardware map"
+    _add(more, "import", what, "boards_files:import_map", MAP)
+    what = "the configuration of a labgrid exporter for the real boards"
+    _add(more, "export", what, "boards_files:export")
+    _add(more, "schema", "the JSON Schema of boards.yaml, for editors", "boards_files:schema")
     _add(more, "release", "take a board from its holder", "boards:release", BOARD_ID)
     _add(more, "quarantine", "put a board out of service", "boards:quarantine", BOARD_ID, REASON)
     _add(more, "restore", "put a board back into service", "boards:restore", BOARD_ID)

@@ -48,7 +48,7 @@ SERIAL_KEYS: Mapping[str, tuple[str, ...]] = {
     "serial": ("by", "id", "interface"),
     "path": ("by", "path"),
 }
-POWER_KEYS = (("hub", "port"), ("off", "on"))
+POWER_KEYS = (("hub", "port"), ("switch_off", "switch_on"))
 SWD_HZ_LIMITS = (10_000, 50_000_000)
 MOST_WORDS = 32
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -212,7 +212,7 @@ def _power(fields: Fields) -> PowerSpec | None:
     if "hub" in own:
         hub = own.text("hub", pattern=_HUB, hint="a USB location such as 1-1.4")
         return PowerSpec(hub, own.number("port", low=1, high=32))
-    off, on = (own.texts(key, least=1, most=MOST_WORDS) for key in ("off", "on"))
+    off, on = (own.texts(key, least=1, most=MOST_WORDS) for key in POWER_KEYS[1])
     return PowerSpec(off=off, on=on)
 
 

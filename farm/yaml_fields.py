@@ -17,6 +17,7 @@ from farm.errors import InventoryError
 MAX_FILE_BYTES = 256 * 1024
 MAX_DEPTH = 12
 _TAG = "tag:yaml.org,2002:"
+_TRUE = ("true", "yes", "on")
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -152,6 +153,17 @@ class Fields:
         if not least <= len(node.value) <= most:
             self.fail(f"{key} has {len(node.value)} entries; it must have {least} to {most}", node)
         return tuple(self._scalar(key, item, ("str",)) for item in node.value)
+
+    def first_text(self, key: str) -> str:
+        """Return the text of `key`, the first one where it is a list."""
+        node = self._node(key, required=True)
+        is_list = isinstance(node, yaml.SequenceNode)
+        return self.texts(key, least=1, most=64)[0] if is_list else self.text(key)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return whether `key` says true."""
+        node = self._node(key, required=False)
+        return default if node is None else self._scalar(key, node, ("bool",)).lower() in _TRUE
 
     def _pairs(self, node: yaml.Node) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):

@@ -246,7 +246,8 @@ def test_defaults_hold_where_a_board_says_nothing_else(write_rack):
 def test_power_is_a_hub_port_or_two_commands(write_rack):
     rows = (
         '  - {id: a, type: m4, probe: "stlink:A", power: {hub: "1-1.4", port: 2}}\n'
-        '  - {id: b, type: m4, probe: "stlink:B", power: {off: [pdu, "off"], on: [pdu, "on"]}}\n'
+        '  - {id: b, type: m4, probe: "stlink:B",'
+        ' power: {switch_off: [pdu, "off"], switch_on: [pdu, "on"]}}\n'
     )
     first, second = load_rack(write_rack(HEAD + rows)).boards
     assert first.power == PowerSpec("1-1.4", 2)
@@ -258,11 +259,11 @@ def test_power_is_a_hub_port_or_two_commands(write_rack):
     [
         ("{hub: '1-1'}", ["'port' is missing"]),
         ("{hub: '1-1', port: 0}", ["from 1 to 32"]),
-        ("{hub: '1-1', port: 1, off: [x]}", ["unknown key 'off'"]),
+        ("{hub: '1-1', port: 1, switch_off: [x]}", ["unknown key 'switch_off'"]),
         ("{hub: '1; rm', port: 1}", ["USB location"]),
-        ("{off: [x]}", ["'on' is missing"]),
-        ("{off: [], on: [x]}", ["off has 0 entries"]),
-        ("{off: x, on: [x]}", ["off must be a list"]),
+        ("{switch_off: [x]}", ["'switch_on' is missing"]),
+        ("{switch_off: [], switch_on: [x]}", ["switch_off has 0 entries"]),
+        ("{switch_off: x, switch_on: [x]}", ["switch_off must be a list"]),
     ],
 )
 def test_wrong_power_is_refused(refuses, power, words):
