@@ -15,8 +15,9 @@ from functools import lru_cache
 
 from engine.dispatch import first
 from engine.graph import Graph
+from engine.mode import BALANCED_PERCENT, FASTEST, Mode
 from engine.prices import CORES
-from engine.selection import BALANCED_PERCENT, FASTEST, Mode, Selection
+from engine.selection import Selection
 from engine.variants import Menu, Variant, menu
 
 HEADROOM_PERCENT = 1

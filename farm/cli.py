@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 
 from engine.compilers import COMPILERS, DEFAULT
 from engine.errors import EngineError, ToolchainError
+from engine.mode import FASTEST, MODES
 from farm.errors import FarmError
 from farm.output import print_error, print_json
 
@@ -98,6 +99,7 @@ NO_REWRITE = Option(("--no-rewrite",), "compile the network as the file has it",
 COMPILER = Option(
     ("--compiler",), "zig, or gcc: arm-none-eabi-gcc", DEFAULT, one_of(COMPILERS), "NAME"
 )
+MODE = Option(("--mode",), f"of kernels: {', '.join(MODES)}", FASTEST, one_of(MODES), "MODE")
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
@@ -120,6 +122,7 @@ BENCH = (
     Option(("--each-board",), "measure on every board, not once a type", default=False),
     Option(("--again",), "measure even what is stored", default=False),
     NO_REWRITE,
+    MODE,
     COMPILER,
 )
 COMPILE = (
@@ -127,10 +130,10 @@ COMPILE = (
     Option(("--mcu",), "the microcontroller to build for", metavar="MCU", required=True),
     Option(("--out",), "folder for the C library", metavar="DIR", required=True),
     NO_REWRITE,
+    MODE,
     COMPILER,
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
-MAP = Option(("file",), "the hardware map, a YAML file", metavar="MAP")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
 POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
@@ -155,11 +158,6 @@ def add_commands(subparsers: Subparsers) -> None:
     more = boards.add_subparsers(metavar="ACTION")
     _add(more, "check", "validate the rack file", "boards:check")
     _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
-    what = "propose entries for the boards of a Zephyr hardware map"
-    _add(more, "import", what, "boards_files:import_map", MAP)
-    what = "the configuration of a labgrid exporter for the real boards"
-    _add(more, "export", what, "boards_files:export")
-    _add(more, "schema", "the JSON Schema of boards.yaml, for editors", "boards_files:schema")
     _add(more, "release", "take a board from its holder", "boards:release", BOARD_ID)
     _add(more, "quarantine", "put a board out of service", "boards:quarantine", BOARD_ID, REASON)
     _add(more, "restore", "put a board back into service", "boards:restore", BOARD_ID)

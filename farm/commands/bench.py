@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from engine import chooser
 from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
 from engine.emit import emit
@@ -85,7 +86,8 @@ def _networks(args: Namespace) -> list[Network]:
         name = network_name(Path(args.model)) if args.model else network.given.name
         # What is expected is of the file, not of what it was rewritten to.
         io = (input_bytes(network.given, inputs), expected_output(network.given, inputs))
-        networks.append((name, emit(network.graph), *io))
+        selection = chooser.select(network.graph, args.mode)
+        networks.append((name, emit(network.graph, selection=selection), *io))
     return networks
 
 
@@ -125,13 +127,15 @@ def _row(
     group: Group, job: Job, outcome: Measurement | Exception, args: Namespace
 ) -> dict[str, Any]:
     if isinstance(outcome, Measurement):
-        return outcome.to_json() | ({} if args.model else kernel_figures(job, outcome))
+        about = {} if args.model else kernel_figures(job, outcome)
+        return outcome.to_json() | about | {"mode": args.mode}
     board = group[0]
     return {
         "name": job.name,
         "board": ",".join(b.id for b in group),
         "board_type": board.type.name,
         "virtual": board.virtual,
+        "mode": args.mode,
         "status": "bench_failure",
         "message": str(outcome),
     }

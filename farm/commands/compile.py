@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.chooser import select
 from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
 from engine.library import LayerCost, layer_costs, library_files
 from engine.plan import Plan, plan
+from farm.benchmark.flash_split import flash_split
 from farm.errors import ImageError, InventoryError
 from farm.image import build_image
 from farm.mcus import Mcu, load_mcu
@@ -23,18 +25,20 @@ def run(args: Namespace) -> int:
     """Write the library and the bench image and tell the cost; 1 when it does not fit."""
     mcu = load_mcu(args.mcu)
     network = load_network(Path(args.model), rewritten=not args.no_rewrite)
-    arena = plan(network.graph)
-    model = emit(network.graph, arena)
+    graph, chosen = network.graph, select(network.graph, args.mode)
+    arena = plan(graph, selection=chosen)
+    model = emit(graph, arena, selection=chosen)
     files = {
-        name: text.encode() for name, text in library_files(network.graph, arena, model).items()
+        name: text.encode() for name, text in library_files(graph, arena, model, chosen).items()
     }
     built = _build(model, mcu, args.compiler)
     files |= {BENCH_ELF: built.pop("elf")} if "elf" in built else {}
     if BENCH_ELF not in files:
         (Path(args.out) / BENCH_ELF).unlink(missing_ok=True)  # of an earlier network
-    costs = layer_costs(network.graph, arena, model.layers)
+    costs = layer_costs(graph, arena, model.layers, chosen)
     row = {
         **_row(network, arena, model, args.mcu),
+        "mode": args.mode,
         **built,
         "layers": [_layer(cost) for cost in costs],
         "files": write_files(files, Path(args.out)),
@@ -50,6 +54,7 @@ def _build(model: CModel, mcu: Mcu, compiler: str) -> dict[str, Any]:
     """Sizes of the bench image, and its ELF if it fits the microcontroller."""
     try:
         image = build_image(model, mcu, mcu.name, compiler)
+        code_bytes = flash_split(image, model.files).code_bytes
     except ImageError as error:
         if not error.too_big:
             raise
@@ -62,6 +67,7 @@ def _build(model: CModel, mcu: Mcu, compiler: str) -> dict[str, Any]:
     return {
         "flash_bytes": image.flash_bytes,
         "static_ram_bytes": image.static_ram_bytes,
+        "code_bytes": code_bytes,
         "fits": True,
         "elf": image.elf,
     }
@@ -114,6 +120,8 @@ def _layer(cost: LayerCost) -> dict[str, Any]:
 def _show(row: Mapping[str, Any], costs: Sequence[LayerCost]) -> None:
     print_table(f"{row['name']} for {row['mcu']}", _COLUMNS, [_cells(cost) for cost in costs])
     for key, about in _FIGURES.items():
+        if key not in row:
+            continue
         print_line(f"{key:16} {row[key]:>11,}  {about.format_map(row)}".rstrip())
     applied = [f"{name} ({count})" for name, count in row["rewrites"].items()]
     if applied:
@@ -128,6 +136,7 @@ _FIGURES = {
     "weight_bytes": "the file has {weight_bytes_as_given:,}",
     "macs": "the file has {macs_as_given:,}",
     "static_ram_bytes": "of the bench firmware, arena included",
+    "code_bytes": "of kernels and model, compiled: mode {mode}",
     "flash_bytes": "of the bench firmware, tables and kernels included",
 }
 """What is told of a network -> what it is."""
