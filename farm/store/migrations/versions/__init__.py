@@ -1,0 +1,1 @@
+"""One file a version of the store's schema, in order."""

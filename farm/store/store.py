@@ -1,0 +1,154 @@
+"""Every Measurement ever made, in a database: what is stored is never measured again."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, exists, insert, or_, select
+
+from farm.errors import FarmError
+from farm.fencing import Fence
+from farm.measure import Measurement, Scalar
+from farm.store import audit, fences, flags
+from farm.store.audit import Who
+from farm.store.database import Database
+from farm.store.place import place_of
+from farm.store.provenance import columns_of
+from farm.store.tables import FLAGGED, MEASUREMENTS
+
+_ROWS = MEASUREMENTS.c
+_BODIES = select(_ROWS.id, _ROWS.body)
+_FLAGGED = exists().where(FLAGGED.c.measurement_id == _ROWS.id)
+
+
+class Store:
+    """The results database at a path or URL; safe for many threads and processes at once.
+
+    SQLite's file or PostgreSQL's database: see farm.store.place. What returns is on disk, so a
+    SIGKILL behind it loses nothing. Every change is in the audit too, in the same transaction.
+    """
+
+    def __init__(self, where: Path | str | None = None) -> None:
+        self.place = place_of(where)
+        self.database = Database(self.place)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path | None:
+        """The database file, None for a server."""
+        return self.place.path
+
+    def close(self) -> None:
+        """Close the database; stored rows stay."""
+        self.database.close()
+
+    def add(self, m: Measurement, *, fence: Fence | None = None) -> int:
+        """Store one Measurement durably; its number.
+
+        FencedError, and nothing is stored, when a newer lease of its board was announced.
+        """
+        row = columns_of(m)
+        with self.database.writing() as connection:
+            if fence is not None:
+                fences.admit(connection, fence, m.board)
+            made = insert(MEASUREMENTS).values(row).returning(_ROWS.id)
+            row_id: int = connection.execute(made).scalar_one()
+            audit.append_stored(connection, row_id, row)
+        return row_id
+
+    def announce(self, fence: Fence) -> None:
+        """Say that this lease was granted: results of earlier ones are refused from now on."""
+        with self.database.writing() as connection:
+            fences.announce(connection, fence)
+
+    def audit(
+        self,
+        who: Who,
+        action: str,
+        board: str,
+        *,
+        token: int | None = None,
+        image_sha256: str = "",
+        result: str = "",
+        **facts: Scalar,
+    ) -> None:
+        """Write down durably that somebody did something to a board; see farm.store.audit."""
+        with self.database.writing() as connection:
+            audit.append(
+                connection,
+                who,
+                action,
+                board,
+                token=token,
+                image_sha256=image_sha256,
+                result=result,
+                facts=facts,
+            )
+
+    def flag_since(self, board: str, utc: str, why: str) -> int:
+        """Flag what the board measured at `utc` (ISO 8601) or later; how many measurements.
+
+        Flagged ones stay as they are, but `find` does not answer with them.
+        """
+        with self.database.writing() as connection:
+            return flags.flag_since(connection, board, utc, why)
+
+    def find(
+        self,
+        image_key: str,
+        board_type: str,
+        input_sha256: str,
+        expected_sha256: str,
+        *,
+        virtual: bool | None = None,
+        timing_model: str | None = None,
+    ) -> Measurement | None:
+        """The newest result of this image on this type with this input, or None.
+
+        Bench failures say nothing about the network and are never returned, nor is anything
+        flagged. `virtual` keeps emulated results and silicon apart; `timing_model` asks for one
+        version of the cycle table (whether a network fits does not depend on it).
+        """
+        query = _BODIES.where(
+            _ROWS.image_key == image_key,
+            _ROWS.board_type == board_type,
+            _ROWS.input_sha256 == input_sha256,
+            _ROWS.expected_sha256 == expected_sha256,
+            _ROWS.status != "bench_failure",
+            ~_FLAGGED,
+        )
+        if virtual is not None:
+            query = query.where(_ROWS.virtual == virtual)
+        if timing_model is not None:
+            query = query.where(or_(_ROWS.timing_model == timing_model, _ROWS.status == "too_big"))
+        return self._newest(query)
+
+    def last(self, board: str) -> Measurement | None:
+        """The newest row of one board, whatever its status, or None."""
+        return self._newest(_BODIES.where(_ROWS.board == board))
+
+    def all(self, board_type: str | None = None) -> list[Measurement]:
+        """Every row, oldest first, of one board type or of all."""
+        query = _BODIES if board_type is None else _BODIES.where(_ROWS.board_type == board_type)
+        with self.database.reading() as connection:
+            rows = connection.execute(query.order_by(_ROWS.id)).all()
+        return [self._measurement(row.id, row.body) for row in rows]
+
+    def _newest(self, query: Select[Any]) -> Measurement | None:
+        with self.database.reading() as connection:
+            row = connection.execute(query.order_by(_ROWS.id.desc()).limit(1)).one_or_none()
+        return None if row is None else self._measurement(row.id, row.body)
+
+    def _measurement(self, row_id: int, body: str) -> Measurement:
+        try:
+            return dataclasses.replace(Measurement.from_json(json.loads(body)), source="stored")
+        except (ValueError, TypeError) as error:
+            advice = "delete that row or move the file away"
+            what = f"{self.place}: row {row_id} is damaged ({error}); {advice}"
+            raise FarmError(what) from error
