@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,11 @@ class Interval:
 
     low: Ints
     high: Ints
+
+    @property
+    def ends(self) -> tuple[Ints, Ints]:
+        """Lowest, then highest."""
+        return self.low, self.high
 
     @property
     def points(self) -> NDArray[np.bool_]:
@@ -69,15 +75,40 @@ def bounds(graph: Graph) -> dict[str, Interval]:
         wide = values.astype(np.int64)
         known[name] = Interval(wide.min(axis=(0, 1)), wide.max(axis=(0, 1)))
     for op in graph.ops:
-        inputs = [known[name] for name in op.inputs]
-        tensors = [graph.tensor(name) for name in op.inputs]
-        known[op.output] = RULES[op.kind](op, inputs, tensors, graph.tensor(op.output))
+        inputs = tuple(_packed(known[name]) for name in op.inputs)
+        tensors = tuple(graph.tensor(name) for name in op.inputs)
+        known[op.output] = _ruled(op, inputs, tensors, graph.tensor(op.output))
     return known
 
 
 def sums(op: Op, source: Interval, tensor: Tensor, output: Tensor) -> Interval:
     """What the sums of an operator with weights can be, zero point subtracted, bias not added."""
-    return Interval(*SUMS[op.kind](op, source, tensor, output))
+    return _sums(op, _packed(source), tensor, output)
+
+
+Packed = tuple[bytes, bytes]
+"""An interval as a key: graphs that share operators, as those of a search or of a rewriting do,
+share what is known of them."""
+
+
+def _packed(interval: Interval) -> Packed:
+    return interval.low.astype(np.int64).tobytes(), interval.high.astype(np.int64).tobytes()
+
+
+def _unpacked(packed: Packed) -> Interval:
+    return Interval(*(np.frombuffer(end, np.int64) for end in packed))
+
+
+@lru_cache(maxsize=1024)
+def _ruled(
+    op: Op, inputs: tuple[Packed, ...], tensors: tuple[Tensor, ...], out: Tensor
+) -> Interval:
+    return RULES[op.kind](op, [_unpacked(x) for x in inputs], list(tensors), out)
+
+
+@lru_cache(maxsize=1024)
+def _sums(op: Op, source: Packed, tensor: Tensor, output: Tensor) -> Interval:
+    return Interval(*SUMS[op.kind](op, _unpacked(source), tensor, output))
 
 
 def taps(op: Op, source: Tensor, output: Tensor) -> Taps:

@@ -31,7 +31,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import corridor
 from engine.bounds import Interval, bounds, sums
+from engine.corridor import Reals, middles
 from engine.graph import Graph, Op
 from engine.numerics import wrap_int32
 from engine.staircase import Staircase, staircase
@@ -40,7 +42,7 @@ from engine.tables import channels
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-SUB_BITS = 8
+SUB_BITS = corridor.SUB_BITS
 """Bits of X below the last of a sum."""
 SHIFTS = (12, 9, 15)
 """Tried in this order; nearly every layer takes the first, so that kernels share code.
@@ -51,7 +53,7 @@ MOST_SHIFT = 23
 """Up to it a step, 127 << (32 + shift), is an int64."""
 TRIES = 33
 """Biases looked at, around the best real one."""
-FEW = 4
+FEW = 2
 """Channels."""
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1
 
@@ -75,31 +77,69 @@ class Fit:
     proven: Flags
 
 
-@lru_cache(maxsize=512)  # asked for while an operator is chosen, planned for, and described
 def one_shift(graph: Graph, op: Op, shifts: Sequence[int] = SHIFTS) -> OneShift | None:
     """The three-instruction form of an operator with weights; None where a channel has no proof."""
     reached, outputs, ends = reach(graph, op), output_range(graph, op), channels(graph, op)
-    zero = graph.tensor(op.output).quant.zero_point
     constant = outputs.points
     live = ~constant
-    steps = staircase(ends.multiplier[live], ends.shift[live], zero, op.clamp, reached.at(live))
-    for shift in shifts:
-        found = _whole_fit(steps, shift)
-        if found:
-            beta, factor = _of_constants(outputs.low, shift)
-            beta[live], factor[live] = found.beta, found.factor
-            products = np.where(constant, 0, ends.bias)
-            return OneShift(shift, wrap_int32((products << SUB_BITS) + beta), factor, constant)
-    return None
-
-
-def _whole_fit(steps: Staircase, shift: int) -> Fit | None:
-    """The fit of all channels; a few of them tell soon where there is none."""
-    few = steps.at(np.arange(len(steps.slope))[:FEW])
-    if not fit(few, shift).proven.all():
+    zero = graph.tensor(op.output).quant.zero_point
+    scaling, live_sums = (ends.multiplier[live], ends.shift[live]), reached.at(live)
+    parts = (part.tobytes() for part in (*scaling, *live_sums.ends))
+    found = _fit(Steps(zero, op.clamp, *parts), tuple(shifts))
+    if found is None:
         return None
-    found = fit(steps, shift)
+    shift, fitted = found
+    beta, factor = _of_constants(outputs.low, shift)
+    beta[live], factor[live] = fitted.beta, fitted.factor
+    products = np.where(constant, 0, ends.bias)
+    return OneShift(shift, wrap_int32((products << SUB_BITS) + beta), factor, constant)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the fit of a layer depends on, int64 [C] as bytes: equal layers are proven once."""
+
+    zero: int
+    clamp: tuple[int, int]
+    multiplier: bytes
+    shift: bytes
+    low: bytes
+    high: bytes
+
+    def staircase(self) -> Staircase:
+        """The steps of each channel."""
+        parts = (self.multiplier, self.shift, self.low, self.high)
+        multiplier, shift, low, high = (np.frombuffer(part, np.int64) for part in parts)
+        return staircase(multiplier, shift, self.zero, self.clamp, Interval(low, high))
+
+
+@lru_cache(maxsize=4096)  # asked for while an operator is chosen, planned for, and described
+def _fit(wanted: Steps, shifts: tuple[int, ...]) -> tuple[int, Fit] | None:
+    """The first shift with which all channels have a proof."""
+    steps = wanted.staircase()
+    middle = _whole_middles(steps)
+    if middle is None:
+        return None
+    fits = ((shift, _whole_fit(steps, middle, shift)) for shift in shifts)
+    return next(((shift, found) for shift, found in fits if found), None)
+
+
+def _whole_fit(steps: Staircase, middle: Reals, shift: int) -> Fit | None:
+    """The fit of all channels; a few of them tell soon where there is none."""
+    few = np.arange(len(steps.slope))[:FEW]
+    if not fit(steps.at(few), shift, middle[few]).proven.all():
+        return None
+    found = fit(steps, shift, middle)
     return found if found.proven.all() else None
+
+
+def _whole_middles(steps: Staircase) -> Reals | None:
+    """Where to look for biases; None where some channel has no line, whatever the shift."""
+    few = middles(steps.at(np.arange(len(steps.slope))[:FEW]))
+    if np.isnan(few).any():
+        return None
+    found = middles(steps)
+    return None if np.isnan(found).any() else found
 
 
 def reach(graph: Graph, op: Op) -> Interval:
@@ -115,27 +155,30 @@ def output_range(graph: Graph, op: Op) -> Interval:
     return _bounds(graph)[op.output]
 
 
-def fit(steps: Staircase, shift: int) -> Fit:
-    """Beta and factor of each channel that has any; proven where they are right everywhere."""
+def fit(steps: Staircase, shift: int, middle: Reals | None = None) -> Fit:
+    """Beta and factor of each channel that has any; proven where they are right everywhere.
+
+    middle: float64 [C], that of `middles`, where it is known.
+    """
     assert 0 <= shift <= MOST_SHIFT
+    best = np.rint(middles(steps) if middle is None else middle)
     count = len(steps.slope)
     beta, factor, proven = (
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, bool),
     )
-    best = np.rint((1 << SUB_BITS) * steps.offset / steps.slope)
     small = steps.slope * 2.0 ** (32 + shift - SUB_BITS) < INT32_MAX
-    left = np.flatnonzero(steps.known & small & (np.abs(best) < INT32_MAX - TRIES))
+    left = np.flatnonzero(small & (np.abs(best) < INT32_MAX - TRIES))
     for turn in range(TRIES):
         if not len(left):
             break
         away = (turn + 1) // 2 * (1 if turn % 2 else -1)
         tried, part = best[left].astype(np.int64) + away, steps.at(left)
-        middle = _factors(part, tried, shift)
-        good = proves(part, tried, middle, shift)
+        middle_factor = _factors(part, tried, shift)
+        good = proves(part, tried, middle_factor, shift)
         done = left[good]
-        beta[done], factor[done], proven[done] = tried[good], middle[good], True
+        beta[done], factor[done], proven[done] = tried[good], middle_factor[good], True
         left = left[~good]
     return Fit(beta, factor, proven)
 

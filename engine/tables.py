@@ -80,7 +80,7 @@ def channels(graph: Graph, op: Op) -> Channels:
     return _channels(op, graph.tensor(op.inputs[0]).quant, graph.tensor(op.output).quant)
 
 
-@lru_cache(maxsize=128)  # asked for several times while one operator is chosen and described
+@lru_cache(maxsize=1024)  # asked for several times while one operator is chosen and described
 def _channels(op: Op, source: Quant, output: Quant) -> Channels:
     assert op.weights is not None
     assert op.bias is not None

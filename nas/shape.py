@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.graph import Graph, Op, Padding, Quant, Tensor
 from nas.network import INPUT, OUTPUT, LayerSpec, layers
@@ -13,13 +14,13 @@ from nas.space import Arch, SearchSpace
 SIGNED = Quant(1 / 32, 0)
 POSITIVE = Quant(1 / 32, -128)  # behind a ReLU: its clamp is then all of int8, as when trained
 WEIGHT_SCALE = 1 / 1024
+SCALES = 7
 
 
 @lru_cache(maxsize=1024)
 def shape_graph(space: SearchSpace, arch: Arch) -> Graph:
     """The same layers, shapes and clamps as the trained network's graph, with random weights."""
     specs = layers(space, arch)
-    rng = np.random.default_rng(int(arch.id, 16))
     size = (arch.resolution, arch.resolution, space.input_channels)
     tensors = [Tensor(INPUT, size, SIGNED)]
     quants = {INPUT: SIGNED}
@@ -28,14 +29,14 @@ def shape_graph(space: SearchSpace, arch: Arch) -> Graph:
         own = POSITIVE if spec.relu else _signed(index)
         quants[spec.name] = quants[spec.inputs[0]] if keeps else own
         tensors.append(Tensor(spec.name, output_shape(spec), quants[spec.name]))
-    ops = tuple(_op(spec, rng) for spec in specs)
+    ops = tuple(_op(spec) for spec in specs)
     return Graph(f"net_{arch.id}", tuple(tensors), ops, (INPUT,), (OUTPUT,))
 
 
 def _signed(index: int) -> Quant:
-    """A scale of its own for each tensor: as when trained, the inputs of an add differ in theirs,
-    and that decides which kernel adds them."""
-    return Quant(SIGNED.scale * 1.0137**index, 0)
+    """Neighbours differ in scale: as when trained, the inputs of an add do, and that decides which
+    kernel adds them. SCALES are few, so that few lines are searched for."""
+    return Quant(SIGNED.scale * 1.0137 ** (index % SCALES), 0)
 
 
 def output_shape(spec: LayerSpec) -> tuple[int, int, int]:
@@ -58,15 +59,22 @@ def weight_shape(spec: LayerSpec) -> tuple[int, ...]:
     return spec.out_channels, spec.kernel, spec.kernel, spec.in_channels
 
 
-def _op(spec: LayerSpec, rng: np.random.Generator) -> Op:
+@lru_cache(maxsize=4096)  # architectures share layers, and layers what is proven of them
+def _op(spec: LayerSpec) -> Op:
     square = ((spec.kernel, spec.kernel), (spec.stride, spec.stride), padding(spec))
     common = (spec.kind, spec.name, spec.inputs, spec.name, *square)
     if not spec.has_weights:
         return Op(*common)
-    return Op(
-        *common,
-        (-128, 127),
-        rng.integers(-127, 128, weight_shape(spec), np.int8),
-        np.full(spec.out_channels, WEIGHT_SCALE),
-        rng.integers(-999, 1000, spec.out_channels, np.int32),
-    )
+    weights, bias = _numbers(weight_shape(spec), spec.out_channels)
+    return Op(*common, (-128, 127), weights, np.full(spec.out_channels, WEIGHT_SCALE), bias)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(shape: tuple[int, ...], channels: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Weights and bias of a layer; drawn from its shape, so that equal layers have equal ones."""
+    rng = np.random.default_rng((*shape, channels))
+    weights = rng.integers(-127, 128, shape, np.int8)
+    bias = rng.integers(-999, 1000, channels, np.int32)
+    for numbers in (weights, bias):
+        numbers.setflags(write=False)  # shared, not copied, by the operators
+    return weights, bias

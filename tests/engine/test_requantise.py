@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bounds import Interval
+from engine.corridor import middles
 from engine.graph import Graph, Op
 from engine.numerics import requantize, wrap_int32
 from engine.reference import run_all
@@ -95,6 +96,18 @@ def test_nothing_wrong_is_proven(multiplier, shift, off_beta, off_factor):
     acc = np.arange(-2000, 20001)
     right = (short(acc, beta, factor, SHIFTS[0]) == reference(acc, m, e, -128)).all()
     assert proves(steps, beta, factor, SHIFTS[0])[0] == (right and factor[0] > 0)
+
+
+@MANY
+@given(multipliers, st.integers(1, 12), st.sampled_from([-128, 0, 5]), ends)
+def test_where_no_line_is_left_no_bias_and_factor_are_right(multiplier, shift, zero, low_high):
+    """As the search for them did it before: every bias near the best, its middle factor."""
+    m, e, low, high = channels((multiplier, shift, *low_high))
+    steps = staircase(m, e, zero, FULL, Interval(low, high))
+    if not np.isnan(middles(steps)[0]):
+        return
+    best = np.rint(256 * steps.offset / steps.slope)
+    assert not any(fit(steps, one, best).proven.any() for one in SHIFTS)
 
 
 def test_halves_on_both_sides_of_the_zero_point_have_no_proof():
