@@ -9,6 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from farm.errors import InventoryError
+from farm.inventory import Rack
 
 VARIABLE = "TINYRACK_STORE"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -26,17 +27,24 @@ class Place:
         return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
 
 
-def place_of(where: Path | str | None = None) -> Place:
-    """The place given, else $TINYRACK_STORE, else results.db of the user's state folder.
+def place_of(where: Path | str | None = None, rack: Rack | None = None) -> Place:
+    """The place given, else $TINYRACK_STORE, else the rack's, else the user's state folder.
 
-    InventoryError for a URL of another kind of database.
+    A relative path in boards.yaml begins at the folder of that file. InventoryError for a URL of
+    another kind of database.
     """
-    given = where or os.environ.get(VARIABLE) or None
-    if given is None:
+    given = where or os.environ.get(VARIABLE) or (_of_rack(rack) if rack else None)
+    if not given:
         return _file(platformdirs.user_state_path("tinyrack") / "results.db")
     if isinstance(given, Path) or "://" not in given:
         return _file(Path(given).expanduser())
     return _from_url(given)
+
+
+def _of_rack(rack: Rack) -> Path | str | None:
+    if not rack.store or "://" in rack.store:
+        return rack.store or None
+    return rack.path.parent / Path(rack.store).expanduser()
 
 
 def _file(path: Path) -> Place:

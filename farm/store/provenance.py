@@ -96,6 +96,7 @@ _COLUMNS: Mapping[str, Callable[[Json], Any]] = {
     "lease_token": _fact(whole, "lease_token"),
     "attempt": _fact(whole, "attempt"),
     "purpose": _fact(text, "purpose"),
+    "job_id": _fact(text, "job_id"),
     "clock_hz": _key(whole, "clock_hz"),
     "clock_measured_hz": _key(real, "clock_measured_hz"),
     "cycles": _key(whole, "cycles"),

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, exists, insert, or_, select
+from sqlalchemy import Select, exists, func, insert, or_, select
 
 from farm.errors import FarmError
 from farm.fencing import Fence
+from farm.inventory import Rack
 from farm.measure import Measurement, Scalar
 from farm.store import audit, fences, flags
 from farm.store.audit import Who
@@ -29,8 +31,8 @@ class Store:
     SIGKILL behind it loses nothing. Every change is in the audit too, in the same transaction.
     """
 
-    def __init__(self, where: Path | str | None = None) -> None:
-        self.place = place_of(where)
+    def __init__(self, where: Path | str | None = None, *, rack: Rack | None = None) -> None:
+        self.place = place_of(where, rack)
         self.database = Database(self.place)
 
     def __enter__(self) -> "Store":
@@ -108,12 +110,15 @@ class Store:
         *,
         virtual: bool | None = None,
         timing_model: str | None = None,
+        boards: Collection[str] = (),
+        purposes: Collection[str] = (),
     ) -> Measurement | None:
         """The newest result of this image on this type with this input, or None.
 
         Bench failures say nothing about the network and are never returned, nor is anything
         flagged. `virtual` keeps emulated results and silicon apart; `timing_model` asks for one
-        version of the cycle table (whether a network fits does not depend on it).
+        version of the cycle table (whether a network fits does not depend on it). `boards` and
+        `purposes` (provenance, "" for none) ask for one of these.
         """
         query = _BODIES.where(
             _ROWS.image_key == image_key,
@@ -127,7 +132,15 @@ class Store:
             query = query.where(_ROWS.virtual == virtual)
         if timing_model is not None:
             query = query.where(or_(_ROWS.timing_model == timing_model, _ROWS.status == "too_big"))
+        if boards:
+            query = query.where(_ROWS.board.in_(boards))
+        if purposes:
+            query = query.where(func.coalesce(_ROWS.purpose, "").in_(purposes))
         return self._newest(query)
+
+    def of_job(self, job_id: str) -> list[Measurement]:
+        """Every row of the job with that id (provenance `job_id`), oldest first."""
+        return self._all(_BODIES.where(_ROWS.job_id == job_id))
 
     def last(self, board: str) -> Measurement | None:
         """The newest row of one board, whatever its status, or None."""
@@ -136,6 +149,9 @@ class Store:
     def all(self, board_type: str | None = None) -> list[Measurement]:
         """Every row, oldest first, of one board type or of all."""
         query = _BODIES if board_type is None else _BODIES.where(_ROWS.board_type == board_type)
+        return self._all(query)
+
+    def _all(self, query: Select[Any]) -> list[Measurement]:
         with self.database.reading() as connection:
             rows = connection.execute(query.order_by(_ROWS.id)).all()
         return [self._measurement(row.id, row.body) for row in rows]

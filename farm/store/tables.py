@@ -66,6 +66,7 @@ MEASUREMENTS = Table(
     Column("lease_token", BigInteger),
     Column("attempt", BigInteger),
     Column("purpose", Text),
+    Column("job_id", Text),
     Column("clock_hz", BigInteger),
     Column("clock_measured_hz", Float),
     Column("cycles", BigInteger),
@@ -78,6 +79,7 @@ MEASUREMENTS = Table(
     Column("job_s", Float),
     Index("by_key", "image_key", "board_type", "input_sha256", "expected_sha256"),
     Index("by_board", "board"),
+    Index("by_job", "job_id"),
     sqlite_autoincrement=True,
 )
 

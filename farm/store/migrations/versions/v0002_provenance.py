@@ -15,7 +15,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _ADDED = {
     sa.Text: (
         *("image_sha256", "output_sha256", "model_sha256", "compiler", "compiler_flags"),
-        *("tinyrack", "pyocd", "host", "probe_uid", "chip_uid", "purpose"),
+        *("tinyrack", "pyocd", "host", "probe_uid", "chip_uid", "purpose", "job_id"),
     ),
     sa.BigInteger: (
         *("pid", "lease_token", "attempt", "clock_hz", "cycles", "peak_sram_bytes"),
@@ -43,6 +43,7 @@ def upgrade() -> None:
     for kind, names in _ADDED.items():
         for name in names:
             op.add_column("measurements", sa.Column(name, kind))
+    op.create_index("by_job", "measurements", ["job_id"])
     _fill()
     _make_fences_and_flags()
     _make_history()
