@@ -18,12 +18,13 @@ from engine.errors import ToolchainError
 from farm.board_header import board_header
 from farm.errors import ImageError
 from farm.mcus import Mcu
+from farm.placement import Placement, placements
 
 ID_BYTES = 32
 HARNESS_FLAGS = ("-Os",)
 # No loop of the C library's stand-in may become a call of itself, and most copies are short.
 RUNTIME_FLAGS = ("-fno-builtin", "-fno-unroll-loops")
-_RAM_SECTIONS = (".data", ".bss")
+_RAM_SECTIONS = (".data", ".bss", ".hot_code")
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -33,8 +34,9 @@ class Image:
 
     image_sha256 is over the loadable bytes with the identity field zeroed; the field then holds
     it. static_ram_bytes is .data and .bss: the network's arena, which holds its inputs and
-    outputs, and the harness; without the reserved stack, and without bench_ram_bytes, the copies
-    of input and output that only a bench needs (.bench).
+    outputs, and the harness; and kernels that run from RAM, which take flash too; without the
+    reserved stack, and without bench_ram_bytes, the copies of input and output that only a bench
+    needs (.bench).
     """
 
     name: str
@@ -83,7 +85,8 @@ def image_key(model: CModel, mcu: Mcu, board_type: str, compiler: str = compiler
         "arena_bytes": model.arena_bytes,
         "harness": dict(_harness_files()),
         "board": board_header(mcu, board_type),
-        "memories": [mcu.name, mcu.core, mcu.flash.base, mcu.ram.base, mcu.stack_bytes],
+        "memories": [mcu.name, mcu.core, mcu.flash.base, mcu.stack_bytes],
+        "placements": [str(way) for way in placements(mcu)],
         "compiler": toolchain.compiler_version(compiler),
         "flags": [toolchain.target_flags(mcu.core, compiler), HARNESS_FLAGS, RUNTIME_FLAGS],
         "toolchain": [
@@ -106,7 +109,7 @@ def build_image(
     """
     key = image_key(model, mcu, board_type, compiler)
     try:
-        elf = _cached_elf(key) or _made(key, _link(model, mcu, board_type, compiler))
+        elf = _cached_elf(key) or _made(key, _placed(model, mcu, board_type, compiler))
     except (OSError, ToolchainError) as error:
         raise ImageError(f"{model.name} for {mcu.name} could not be built: {error}") from error
     image = _describe(elf, key, model, mcu, board_type, compiler)
@@ -121,7 +124,17 @@ def _harness_files() -> Mapping[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
-def _link(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> bytes:
+def _placed(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> bytes:
+    """The ELF laid out in the best way that its memories have room for, or else in the last."""
+    objects = _objects(model, mcu, board_type, compiler)
+    for way in placements(mcu):
+        elf = toolchain.link_elf(objects, _script(mcu, way), "Reset_Handler", mcu.core, compiler)
+        if way.excess(_sections(elf)) is None:
+            break
+    return elf
+
+
+def _objects(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> list[Path]:
     harness = _harness_files()
     headers = {**harness, "board.h": board_header(mcu, board_type), **model.files}
     objects = [
@@ -131,7 +144,7 @@ def _link(model: CModel, mcu: Mcu, board_type: str, compiler: str) -> bytes:
     for name in _sources(harness):
         flags = RUNTIME_FLAGS if name == "runtime.c" else HARNESS_FLAGS
         objects.append(_compile(name, headers, mcu, flags, compiler))
-    return toolchain.link_elf(objects, _script(mcu), "Reset_Handler", mcu.core, compiler)
+    return objects
 
 
 def _sources(files: Mapping[str, str]) -> list[str]:
@@ -156,16 +169,16 @@ def _included(text: str, files: Mapping[str, str]) -> set[str]:
     return seen
 
 
-def _script(mcu: Mcu) -> str:
+def _script(mcu: Mcu, way: Placement) -> str:
     script = _harness_files()["harness.ld"]
-    values = {
-        "@FLASH_BASE@": f"{mcu.flash.base:#010x}",
-        "@RAM_BASE@": f"{mcu.ram.base:#010x}",
-        "@STACK_BYTES@": str(mcu.stack_bytes),
-    }
-    for mark, value in values.items():
+    for mark, value in way.marks(mcu).items():
         script = script.replace(mark, value)
     return script
+
+
+def _sections(elf: bytes) -> dict[str, int]:
+    """Sizes in bytes by name."""
+    return {s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name}
 
 
 def _identify(elf: bytes) -> bytes:
@@ -187,9 +200,7 @@ def _loadable_sha256(elf: bytes) -> "hashlib._Hash":
 def _describe(
     elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str, compiler: str
 ) -> Image:
-    sections = {
-        s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name
-    }
+    sections = _sections(elf)
     return Image(
         name=model.name,
         elf=elf,
@@ -210,13 +221,12 @@ def _describe(
 
 
 def _check_fit(image: Image, mcu: Mcu) -> None:
-    ram_bytes = image.static_ram_bytes + image.bench_ram_bytes + image.stack_bytes
     over = []
     if image.flash_bytes > mcu.flash.bytes:
         over.append(_excess("flash", image.flash_bytes, mcu.flash.bytes))
-    if ram_bytes > mcu.ram.bytes:
+    if lacking := placements(mcu)[-1].excess(image.sections):
         extras = f"{image.stack_bytes} of stack, {image.bench_ram_bytes} of the bench"
-        over.append(_excess(f"RAM (with {extras})", ram_bytes, mcu.ram.bytes))
+        over.append(_excess(f"RAM (with {extras})", lacking[0], lacking[1].bytes))
     if over:
         raise ImageError(
             f"{image.name} does not fit {mcu.name}: {' and '.join(over)}; use a smaller network",

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 extern uint32_t stack_limit[], stack_top[];               /* [limit, top): the reserved stack */
+extern uint32_t hot_load[], hot_start[], hot_end[];       /* code that runs from RAM, likewise */
 extern uint32_t data_load[], data_start[], data_end[];    /* data, and its copy in flash */
 extern uint32_t bss_start[], bss_end[];
 

@@ -29,9 +29,13 @@ static void enable_fpu(void) {
     core_barrier();
 }
 
+static void copy(uint32_t *to, const uint32_t *end, const uint32_t *from) {
+    while (to < end) *to++ = *from++;
+}
+
 static void load_memories(void) {
-    uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end; ++to) *to = *from++;
+    copy(hot_start, hot_end, hot_load);
+    copy(data_start, data_end, data_load);
     for (uint32_t *to = bss_start; to < bss_end; ++to) *to = 0;
 }
 
@@ -40,5 +44,6 @@ void Reset_Handler(void) {
     SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* an F7 boots through an alias, 0x00200000 */
     enable_fpu();
     load_memories();
+    core_barrier(); /* what was copied may be code */
     harness_main();
 }

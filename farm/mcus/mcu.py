@@ -95,6 +95,8 @@ class Mcu:
     flash: Memory
     rams: tuple[Memory, ...]
     ram: Memory  # the contiguous region for stack, data, bss and arena
+    fast_ram: Memory | None  # taken for them instead where it has room; the stack always
+    code_ram: Memory | None  # the kernels run there where it has room
     stack_bytes: int
     unique_id_address: int
     clock: ClockRecipe
@@ -185,6 +187,8 @@ class _Reader:
             flash=self._memory(self.inner("flash"), "flash"),
             rams=rams,
             ram=self._data_ram(rams),
+            fast_ram=self._optional_ram("fast_ram", rams),
+            code_ram=self._optional_ram("code_ram", rams),
             stack_bytes=self._stack_bytes(),
             unique_id_address=self.number("unique_id_address"),
             clock=_clock(self.inner("clock"), registers),
@@ -217,6 +221,10 @@ class _Reader:
         if memory.base % 1024 or memory.bytes % 1024 or memory.end > _WORD:
             raise row.error("", "must lie in 32-bit space in steps of 1024 bytes")
         return memory
+
+    def _optional_ram(self, key: str, rams: tuple[Memory, ...]) -> Memory | None:
+        by_name = {memory.name: memory for memory in rams}
+        return by_name[self.word(key, tuple(by_name))] if key in self.content else None
 
     def _data_ram(self, rams: tuple[Memory, ...]) -> Memory:
         by_name = {memory.name: memory for memory in rams}
