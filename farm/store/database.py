@@ -30,7 +30,7 @@ class Database:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if place.path:
             _make_file(place.path)
         self._engine = _engine(place)
@@ -59,6 +59,16 @@ class Database:
         with self._lock, clear_errors(self.place), engine.begin() as connection:
             connection.execute(select(AUDIT_HEAD.c.id).with_for_update())  # PostgreSQL's turn
             yield connection
+
+    def check(self, connection: Connection) -> None:
+        """Let SQLite look for damage in its file; FarmError for any."""
+        if self.place.path:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if found != "ok":
+                raise FarmError(
+                    f"the results database {self.place} is damaged: {found}; move "
+                    f"{self.place.path.name} (with its -wal and -shm files) away and run again"
+                )
 
 
 def _engine(place: Place) -> Engine:

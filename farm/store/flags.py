@@ -6,7 +6,7 @@ that is stepped later changes nothing.
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, func, insert, literal, select
 
 from farm.errors import InventoryError
 from farm.measure import Scalar, utc_now
@@ -19,6 +19,15 @@ from farm.store.tables import FLAGGED, FLAGS, MEASUREMENTS
 def flag_since(connection: Connection, board: str, utc: str, why: str) -> int:
     """Flag all of that board from `utc` on; how many."""
     return _flag(connection, board, since_utc(utc), why, MEASUREMENTS.c.utc >= since_utc(utc))
+
+
+def flag_after(connection: Connection, board: str, number: int, why: str) -> int:
+    """Flag all of that board behind the measurement of that number; how many."""
+    query = select(func.min(MEASUREMENTS.c.utc)).where(
+        MEASUREMENTS.c.board == board, MEASUREMENTS.c.id > number
+    )
+    first = connection.execute(query).scalar()
+    return _flag(connection, board, first or utc_now(), why, MEASUREMENTS.c.id > number)
 
 
 def since_utc(given: str) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from farm.errors import FarmError
 from farm.fencing import Fence
 from farm.inventory import Rack
 from farm.measure import Measurement, Scalar
-from farm.store import audit, fences, flags
-from farm.store.audit import Who
+from farm.store import audit, fences, flags, history, query
+from farm.store.audit import Entry, Verdict, Who
 from farm.store.database import Database
+from farm.store.history import GoldenRun, Recovery
 from farm.store.place import place_of
 from farm.store.provenance import columns_of
+from farm.store.query import Row, Wanted
 from farm.store.tables import FLAGGED, MEASUREMENTS
 
 _ROWS = MEASUREMENTS.c
@@ -101,6 +103,62 @@ class Store:
         with self.database.writing() as connection:
             return flags.flag_since(connection, board, utc, why)
 
+    def flag_since_golden(self, board: str, why: str) -> int:
+        """Flag what the board measured behind its last good golden run; how many measurements.
+
+        All of them when it never had a good one. Goes by numbers, not by clocks.
+        """
+        with self.database.writing() as connection:
+            good = history.last_good(connection, board)
+            number = good.last_measurement if good else 0
+            return flags.flag_after(connection, board, number, why)
+
+    def add_recovery(self, recovery: Recovery) -> None:
+        """Store durably what was tried to get a board back."""
+        with self.database.writing() as connection:
+            history.add_recovery(connection, recovery)
+
+    def add_golden_run(self, run: GoldenRun) -> None:
+        """Store durably how a golden image ran."""
+        with self.database.writing() as connection:
+            history.add_golden_run(connection, run)
+
+    def recoveries(self, board: str | None = None) -> list[Recovery]:
+        """Those of one board, or of all, oldest first."""
+        with self.database.reading() as connection:
+            return history.recoveries(connection, board)
+
+    def golden_runs(self, board: str | None = None) -> list[GoldenRun]:
+        """Those of one board, or of all, oldest first."""
+        with self.database.reading() as connection:
+            return history.golden_runs(connection, board)
+
+    def last_good_golden(self, board: str) -> GoldenRun | None:
+        """The board's newest golden run that was right, or None."""
+        with self.database.reading() as connection:
+            return history.last_good(connection, board)
+
+    def entries(self, board: str | None = None) -> list[Entry]:
+        """The audit of one board, or of all, oldest first."""
+        with self.database.reading() as connection:
+            return list(audit.entries(connection, board))
+
+    def verify(self) -> Verdict:
+        """Check the file, the audit's chain and the measurements it names; FarmError if broken."""
+        with self.database.reading() as connection:
+            self.database.check(connection)
+            return audit.verify(connection)
+
+    def rows(self, wanted: Wanted) -> Iterator[Row]:
+        """What is wanted, oldest first; other threads wait until the last row is taken."""
+        with self.database.reading() as connection:
+            yield from query.rows(connection, wanted)
+
+    def row(self, row_id: int) -> Row | None:
+        """The measurement of that number, or None."""
+        with self.database.reading() as connection:
+            return query.row(connection, row_id)
+
     def find(
         self,
         image_key: str,
@@ -120,7 +178,7 @@ class Store:
         version of the cycle table (whether a network fits does not depend on it). `boards` and
         `purposes` (provenance, "" for none) ask for one of these.
         """
-        query = _BODIES.where(
+        asked = _BODIES.where(
             _ROWS.image_key == image_key,
             _ROWS.board_type == board_type,
             _ROWS.input_sha256 == input_sha256,
@@ -129,14 +187,14 @@ class Store:
             ~_FLAGGED,
         )
         if virtual is not None:
-            query = query.where(_ROWS.virtual == virtual)
+            asked = asked.where(_ROWS.virtual == virtual)
         if timing_model is not None:
-            query = query.where(or_(_ROWS.timing_model == timing_model, _ROWS.status == "too_big"))
+            asked = asked.where(or_(_ROWS.timing_model == timing_model, _ROWS.status == "too_big"))
         if boards:
-            query = query.where(_ROWS.board.in_(boards))
+            asked = asked.where(_ROWS.board.in_(boards))
         if purposes:
-            query = query.where(func.coalesce(_ROWS.purpose, "").in_(purposes))
-        return self._newest(query)
+            asked = asked.where(func.coalesce(_ROWS.purpose, "").in_(purposes))
+        return self._newest(asked)
 
     def of_job(self, job_id: str) -> list[Measurement]:
         """Every row of the job with that id (provenance `job_id`), oldest first."""
@@ -148,17 +206,17 @@ class Store:
 
     def all(self, board_type: str | None = None) -> list[Measurement]:
         """Every row, oldest first, of one board type or of all."""
-        query = _BODIES if board_type is None else _BODIES.where(_ROWS.board_type == board_type)
-        return self._all(query)
+        asked = _BODIES if board_type is None else _BODIES.where(_ROWS.board_type == board_type)
+        return self._all(asked)
 
-    def _all(self, query: Select[Any]) -> list[Measurement]:
+    def _all(self, asked: Select[Any]) -> list[Measurement]:
         with self.database.reading() as connection:
-            rows = connection.execute(query.order_by(_ROWS.id)).all()
+            rows = connection.execute(asked.order_by(_ROWS.id)).all()
         return [self._measurement(row.id, row.body) for row in rows]
 
-    def _newest(self, query: Select[Any]) -> Measurement | None:
+    def _newest(self, asked: Select[Any]) -> Measurement | None:
         with self.database.reading() as connection:
-            row = connection.execute(query.order_by(_ROWS.id.desc()).limit(1)).one_or_none()
+            row = connection.execute(asked.order_by(_ROWS.id.desc()).limit(1)).one_or_none()
         return None if row is None else self._measurement(row.id, row.body)
 
     def _measurement(self, row_id: int, body: str) -> Measurement:

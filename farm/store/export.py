@@ -1,0 +1,89 @@
+"""Rows as a CSV or a Parquet file, which appears whole or not at all."""
+
+import csv
+import importlib
+import importlib.util
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from farm.errors import InventoryError
+from farm.store.query import Row
+from farm.store.tables import MEASUREMENTS
+
+_BATCH = 5000  # rows of a Parquet row group
+_FLAG_SEPARATOR = "; "
+_OWN = {"id", "virtual", "body"}
+COLUMNS = ("id", "kind", "flags", *(c.name for c in MEASUREMENTS.c if c.name not in _OWN), "body")
+"""Of an export: `kind` is virtual or silicon, `body` the whole measurement as JSON."""
+
+
+def values(row: Row) -> dict[str, Any]:
+    """One row by the names of COLUMNS."""
+    own = {"id": row.id, "kind": row.kind, "flags": _FLAG_SEPARATOR.join(row.flags)}
+    return {name: row.columns.get(name) for name in COLUMNS} | own
+
+
+def write_csv(rows: Iterable[Row], path: Path) -> int:
+    """Write them; how many. Empty cells are values that the measurement does not have."""
+    with _replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        count = 0
+        for row in rows:
+            writer.writerow(values(row))
+            count += 1
+    return count
+
+
+def write_parquet(rows: Iterable[Row], path: Path) -> int:
+    """Write them; how many. InventoryError when pyarrow is not installed."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InventoryError(
+            "Parquet files need pyarrow, which is not installed; "
+            "run `pip install 'tinyrack[parquet]'`, or use --csv"
+        )
+    arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))
+    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in COLUMNS])
+    count = 0
+    with _replacing(path) as part, parquet.ParquetWriter(part, schema) as writer:
+        for batch in _batches(map(values, rows)):
+            writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _arrow_type(arrow: Any, name: str) -> Any:
+    column = MEASUREMENTS.c.get(name)
+    kind = type(None) if column is None else column.type.python_type
+    return _ARROW.get(kind, _arrow_text)(arrow)
+
+
+def _arrow_text(arrow: Any) -> Any:
+    return arrow.string()
+
+
+_ARROW: Mapping[type, Callable[[Any], Any]] = {
+    int: lambda arrow: arrow.int64(),
+    float: lambda arrow: arrow.float64(),
+    bool: lambda arrow: arrow.bool_(),
+}
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(itertools.islice(rows, _BATCH)):
+        yield batch
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when everything went well."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
