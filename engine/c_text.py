@@ -21,8 +21,13 @@ SOURCE = """\
 
 #include "kernels.h"
 
-/* All RAM of the network: inputs, outputs, what lies between layers, scratch memory of kernels. */
-static int8_t arena[TINYRACK_ARENA_BYTES] __attribute__((aligned(8)));
+/* All RAM of the network: inputs, outputs, what lies between layers, scratch memory of kernels.
+ * On a Cortex-M7 it belongs into DTCM: -DTINYRACK_ARENA_PLACE='__attribute__((section(".dtcm")))'
+ * with a section of that name, not loaded, in the linker script. */
+#ifndef TINYRACK_ARENA_PLACE
+#define TINYRACK_ARENA_PLACE
+#endif
+static int8_t arena[TINYRACK_ARENA_BYTES] __attribute__((aligned(8))) TINYRACK_ARENA_PLACE;
 
 {tables}
 int8_t *tinyrack_input(uint32_t index)

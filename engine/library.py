@@ -29,6 +29,12 @@ add_library(tinyrack_model STATIC
 target_include_directories(tinyrack_model PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_features(tinyrack_model PUBLIC c_std_11)
 
+# For a Cortex-M7 whose FPU has single precision (STM32F745 to F756): no compiler tells it from an M4.
+option(TINYRACK_CORTEX_M7 "Schedule kernels for a Cortex-M7 in any case" OFF)
+if(TINYRACK_CORTEX_M7)
+    target_compile_definitions(tinyrack_model PRIVATE TR_CORTEX_M7=1)
+endif()
+
 # The cycles that `tinyrack bench` tells are of -O3; say otherwise before add_subdirectory().
 if(NOT CMAKE_BUILD_TYPE)
     target_compile_options(tinyrack_model PRIVATE -O3)
