@@ -22,6 +22,7 @@ from farm.measure import Measurement
 from farm.worker import EXIT_LEASE_LOST
 
 DEFAULT_RUNNER = "farm.runner:run_job"
+DEFAULT_LADDER = "farm.recovery:RUNGS"
 _START_S = 60.0  # a worker imports pyOCD, about 1 s, on a machine that may be very busy
 _LOG_TAIL_BYTES = 2000
 
@@ -29,7 +30,9 @@ _LOG_TAIL_BYTES = 2000
 class BoardWorker:
     """One worker process; used by one thread, except for `kill`."""
 
-    def __init__(self, board: Board, runner: str = DEFAULT_RUNNER) -> None:
+    def __init__(
+        self, board: Board, runner: str = DEFAULT_RUNNER, ladder: str = DEFAULT_LADDER
+    ) -> None:
         self.board = board
         self.log = _log_path(board)
         with self.log.open("wb") as log:
@@ -40,30 +43,43 @@ class BoardWorker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                cwd=_private_folder(board),
                 start_new_session=True,
             )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._receiver = wire.Receiver(self._stdout.fileno())
-        self._send({"board": board_to_json(board), "runner": runner})
+        self._send({"board": board_to_json(board), "runner": runner, "ladder": ladder})
 
     @property
     def pid(self) -> int:
         """The worker's process id."""
         return self._process.pid
 
-    def hold(self, wait_s: float) -> None:
-        """Make the worker hold its board's lease.
+    def hold(self, wait_s: float, priority: int = 0) -> int:
+        """Make the worker hold its board's lease; the lease's fencing token.
 
         BoardsBusyError: somebody else holds it; NoBoardError: out of service; BenchError.
         """
-        self._send({"do": "hold", "wait_s": wait_s})
+        self._send({"do": "hold", "wait_s": wait_s, "priority": priority})
         reply = self._receive(wait_s + _START_S)
         if reply["is"] == "busy":
             raise BoardsBusyError(str(reply["message"]))
         if reply["is"] == "refused":
             raise NoBoardError(str(reply["message"]))
+        token = reply.get("token")
+        if reply["is"] != "held" or not isinstance(token, int):
+            raise BenchError(f"its worker answered {reply['is']!r} instead of held", self.board.id)
+        return token
+
+    def recover(self, rung: int, deadline_s: float) -> str:
+        """Climb that rung of the ladder; what was done, BenchError when it could not be done."""
+        self._send({"do": "recover", "rung": rung, "deadline_s": deadline_s * 0.9})
+        reply = self._receive(deadline_s)
+        if reply["is"] == "error":
+            _raise(self.board, str(reply["kind"]), str(reply["message"]))
+        return str(reply.get("done", ""))
 
     def measure(self, job: Job, deadline_s: float, on_stage: Callable[[str], None]) -> Measurement:
         """Run one job; BenchError when the bench failed, the worker died or time ran out."""
@@ -116,7 +132,8 @@ class BoardWorker:
         code = self._process.returncode
         if code == EXIT_LEASE_LOST:
             raise BenchError("an operator released the board in mid-measurement", self.board.id)
-        raise BenchError(f"its worker ended ({_ended(code)}); {self._last_words()}", self.board.id)
+        who = f"its worker, process {self.pid}, ended ({_ended(code)})"
+        raise BenchError(f"{who}; {self._last_words()}", self.board.id)
 
     def _last_words(self) -> str:
         tail = self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()
@@ -133,6 +150,16 @@ def _log_path(board: Board) -> Path:
     folder = platformdirs.user_state_path("tinyrack") / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"worker-{board.id}.log"
+
+
+def _private_folder(board: Board) -> Path:
+    """Where a worker is at home: no pyocd.yaml, pyocd_user.py or the like lies there."""
+    folder = platformdirs.user_state_path("tinyrack") / "workers" / board.id
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for stray in folder.iterdir():
+        if not stray.is_dir() or stray.is_symlink():
+            stray.unlink(missing_ok=True)
+    return folder
 
 
 def _ended(code: int) -> str:

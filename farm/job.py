@@ -2,14 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from engine.cmodel import CModel, Layer
 from engine.compilers import DEFAULT
 from farm.measure import Measurement
 
 MAX_REPEATS = 61  # the samples that one frame of the harness holds
+Purpose = Literal["search", "calibration", "final", "golden"]
+PRIORITIES: Mapping[Purpose, int] = {"search": 0, "calibration": 100, "final": 200, "golden": 300}
+MOST_PRIORITY = 99  # what a job may add to that of its purpose, or take from it
+
+
+def serves(made_for: str, wanted: Purpose) -> bool:
+    """Whether a stored result answers a job: one made with as much care does, golden ones never."""
+    if wanted in ("search", "golden"):
+        return wanted == "search"
+    return made_for in ("final", wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +29,8 @@ class Job:
     `input` and `expected` are the raw int8 bytes, [H, W, C], of the network's inputs and of
     the outputs that the reference computes for them, each behind the one before it. `compiler`
     is a name of `engine.compilers`.
+    Only boards with all of the `tags` do the job. `id`, if given, is the job's own for ever: a
+    job with that id is measured once, and its attempts count, whoever hands it in again.
     """
 
     name: str
@@ -28,6 +40,9 @@ class Job:
     expected: bytes
     repeats: int = 5
     compiler: str = DEFAULT
+    purpose: Purpose = "search"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
     def __post_init__(self) -> None:
         for what, data, size in (
@@ -38,6 +53,9 @@ class Job:
                 raise ValueError(f"{self.name}: {what} has {len(data)} bytes, the model {size}")
         if not 1 <= self.repeats <= MAX_REPEATS:
             raise ValueError(f"{self.name}: repeats is {self.repeats}, not 1 to {MAX_REPEATS}")
+        if self.purpose not in PRIORITIES:
+            allowed = ", ".join(get_args(Purpose))
+            raise ValueError(f"{self.name}: purpose is {self.purpose!r}, not one of {allowed}")
 
     @property
     def input_sha256(self) -> str:
@@ -59,10 +77,11 @@ class Job:
 class Event:
     """Progress of one job; `board` is empty until one took it.
 
-    detail is the stage's name, or why the job failed or is tried again.
+    detail is the stage's name, or why the job failed or is tried again. Of a board that is being
+    "recovered" or is set "aside" it says what was tried or why; such events have no job.
     """
 
-    kind: Literal["queued", "started", "stage", "done", "failed", "retried"]
+    kind: Literal["queued", "started", "stage", "done", "failed", "retried", "recovered", "aside"]
     job: str
     board: str = ""
     detail: str = ""
@@ -76,6 +95,9 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
         "board_type": job.board_type,
         "repeats": job.repeats,
         "compiler": job.compiler,
+        "purpose": job.purpose,
+        "tags": dict(job.tags),
+        "id": job.id,
         "input_bytes": len(job.input),
         "model": _shallow(job.model)
         | {
@@ -103,6 +125,9 @@ def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
         blob[size:],
         header["repeats"],
         header["compiler"],
+        header["purpose"],
+        header["tags"],
+        header["id"],
     )
 
 

@@ -1,36 +1,34 @@
 """BoardManager: jobs in, measurements out, over all boards of the rack at once.
 
-A job is looked up in the store first; else it waits in the queue of its board type. Every
-board has a driver thread with a worker process of its own, started at the first job of its
-type. A bench failure (probe, console, dead worker, deadline) costs a retry, if possible on
-another board; a wrong output or an image too big is a result. Results are stored before
-anybody sees them.
+A job is looked up in the store first; else farm.schedule decides which board takes it when. Every
+board has a driver thread with a worker process of its own, started when there is work for it. A
+bench failure (probe, console, dead worker, deadline) costs a retry, if possible on another board;
+a wrong output or an image too big is a result. Results are stored before anybody sees them.
 """
 
-import dataclasses
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from dataclasses import replace
 
 from farm.board_worker import DEFAULT_RUNNER
-from farm.driver import Driver
-from farm.errors import BenchError, BoardsBusyError, FarmError, InventoryError, NoBoardError
+from farm.crew import Threads
+from farm.errors import BenchError, BoardsBusyError, FarmError, InventoryError
 from farm.image import image_key
 from farm.inventory import Board, Rack
-from farm.job import Event, Job
-from farm.lease import quarantine_reason
+from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
+from farm.ledger import Ledger
 from farm.mcus import load_mcu
 from farm.measure import Measurement
-from farm.outcome import complete, failure, settle
+from farm.outcome import Outcome, Teller, complete, failure
+from farm.rota import Crew, Rota
 from farm.store import Store
-from farm.tickets import Key, Ticket, TicketQueue
-from farm.virtual.parts import load_part
+from farm.tickets import Key, Ticket
 
 __all__ = ["BoardManager", "Event", "Job"]
 
 _CLOSE_S = 0.8
+_Share = tuple[Key, Purpose, int]  # what two jobs must have in common to be one measurement
 
 
 class BoardManager:
@@ -38,7 +36,8 @@ class BoardManager:
 
     wait_s bounds the wait for boards that others hold (then BoardsBusyError), retries the
     further attempts after a bench failure (then BenchError), job_deadline_s each attempt.
-    `progress` is called from several threads, one call at a time.
+    `progress` is called from several threads, one call at a time. `runner` names what worker
+    processes call for a job, or is a crew that drives boards in another way.
     """
 
     def __init__(
@@ -51,23 +50,24 @@ class BoardManager:
         progress: Callable[[Event], None] | None = None,
         *,
         job_deadline_s: float = 120.0,
-        runner: str = DEFAULT_RUNNER,
+        runner: str | Crew = DEFAULT_RUNNER,
     ) -> None:
         self.rack, self.boards = rack, tuple(boards)
-        self.runner, self.job_deadline_s = runner, job_deadline_s
-        self._wait_s, self._retries, self._progress = wait_s, retries, progress
+        self._job_deadline_s = job_deadline_s
+        self._wait_s, self._retries = wait_s, retries
         self._own_store = store is None
         self.store = Store() if store is None else store
-        self._changed = threading.Condition()
-        self._progress_lock = threading.RLock()
-        self._queues = {board.type.name: TicketQueue() for board in self.boards}
-        self._tickets: dict[Key, Ticket] = {}
+        self._ledger, self._teller = Ledger(self.store), Teller(progress)
+        self._crew: Crew = Threads(runner) if isinstance(runner, str) else runner
+        self._lock = threading.RLock()
+        self._rota = Rota(self.boards, self._crew, self)
+        self._schedule = self._rota.schedule
+        self._tickets: dict[_Share, Ticket] = {}
         self._open: set[Ticket] = set()
-        self._drivers: dict[str, Driver] = {}
         self._working: dict[str, Ticket] = {}
-        self._aside: dict[str, str] = {}
+        self._tokens: dict[str, int] = {}
         self._closed = False
-        for board_type in self._queues:
+        for board_type in {board.type.name for board in self.boards}:
             self._refuse_mixed(board_type)
 
     def __enter__(self) -> "BoardManager":
@@ -81,38 +81,76 @@ class BoardManager:
         futures = [self.submit(job, again=again) for job in jobs]
         return [future.result() for future in futures]  # bounded: each attempt has a deadline
 
-    def submit(self, job: Job, *, again: bool = False, on: str = "") -> "Future[Measurement]":
+    def submit(
+        self,
+        job: Job,
+        *,
+        again: bool = False,
+        on: str = "",
+        priority: int = 0,
+        purpose: Purpose | None = None,
+        submitter: str = "",
+        deadline_s: float | None = None,
+    ) -> "Future[Measurement]":
         """Queue a job, unless its result is stored or on its way.
 
         `again` measures anyway; `on` names the one board that must do it, and measures anyway.
-        The future raises BenchError, BoardsBusyError or ImageError; a wrong output or an
-        image too big is a status. NoBoardError at once when no board could ever do it.
+        `priority` (-99 to 99) counts within the purpose (the job's own by default; golden before
+        final before calibration before search); submitters take turns. After `deadline_s`
+        seconds no attempt is begun. The future raises BenchError, BoardsBusyError or ImageError;
+        a wrong output or an image too big is a status. NoBoardError at once when no board could
+        ever do it.
         """
-        if job.board_type not in self._queues:
-            have = ", ".join(self._queues) or "none"
-            raise NoBoardError(f"no board of type {job.board_type!r} is selected (have: {have})")
-        ticket = Ticket(job, self._key(job), on)
-        if again or on:
-            return self._queue(ticket, share=False)
-        stored = self._stored(job, ticket.key)
-        if stored is None:
-            return self._queue(ticket, share=True)
+        if abs(priority) > MOST_PRIORITY:
+            raise ValueError(f"{job.name}: priority is {priority}, not -99 to 99")
+        job = job if purpose is None else replace(job, purpose=purpose)
+        with self._lock:
+            group = self._rota.group(job, on)
+        ticket = Ticket(
+            job=job,
+            group=group,
+            key=self._key(job),
+            only=on,
+            priority=PRIORITIES[job.purpose] + priority,
+            submitter=submitter,
+        )
+        ticket.image = ticket.key[0]
+        if deadline_s is not None:
+            ticket.expires_s = self._crew.now_s() + deadline_s
+        known = self._known(ticket, again=again or bool(on))
+        if known is None:
+            return self._queue(ticket, share=not (again or on))
         future = ticket.join(job.name)
-        self._tell(job.name, future, stored)
+        self._teller.tell(job.name, future, known)
         return future
+
+    def waiting(self) -> int:
+        """How many jobs wait for a board."""
+        with self._lock:
+            return self._schedule.waiting
+
+    def working(self) -> dict[str, Job]:
+        """The jobs that are with a board now, by its id."""
+        with self._lock:
+            return {board: ticket.job for board, ticket in self._working.items()}
+
+    def aside(self) -> dict[str, str]:
+        """The boards that get no more jobs of this manager, and why."""
+        with self._lock:
+            return dict(self._rota.aside)
 
     def close(self) -> None:
         """Kill all workers, which frees their boards; open futures raise FarmError."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            drivers = list(self._drivers.values())
-            self._changed.notify_all()
-        for driver in drivers:
-            driver.stop()
-        deadline = time.monotonic() + _CLOSE_S
-        for driver in drivers:
-            if driver is not threading.current_thread():
-                driver.join(max(0.0, deadline - time.monotonic()))
+            hands = list(self._rota.hands.values())
+            self._teller.close()
+        self._crew.close()
+        for hand in hands:
+            hand.stop()
+        deadline_s = self._crew.now_s() + _CLOSE_S
+        for hand in hands:
+            hand.end(max(0.0, deadline_s - self._crew.now_s()))
         for ticket in tuple(self._open):
             self._resolve(ticket, FarmError(f"{ticket.job.name}: the board manager was closed"))
         if self._own_store:
@@ -120,72 +158,80 @@ class BoardManager:
 
     # What drivers call; see farm.driver.Desk.
 
-    def wait_for_work(self, board: Board) -> bool:
-        """Block until there is a job that this board may take; False when closed."""
-        with self._changed:
-            while not self._closed:
-                queue = self._queues[board.type.name]
-                if queue.peek(board.id, self._siblings(board)) is not None:
-                    return True
-                # A ticket kept for another board becomes free by time alone.
-                self._changed.wait(1.0 if any(queue) else None)
-            return False
+    def wants(self, board: Board) -> bool:
+        """Whether there is a job that this board may take; if not, it is woken for the next."""
+        with self._lock:
+            return not self._closed and self._schedule.has_work(board.id)
+
+    def urgency(self, board: Board) -> int:
+        """The priority of the most urgent job that waits for this board."""
+        with self._lock:
+            return self._schedule.urgency(board.id)
+
+    def holds(self, board: Board, token: int) -> None:
+        """Tell the store of a new lease, so that it takes no result of an older one."""
+        if self._tokens.get(board.id) != token:
+            self._tokens[board.id] = token
 
     def take(self, board: Board) -> Ticket | None:
-        """Take the job that wait_for_work promised; None when another board was faster."""
-        with self._changed:
-            ticket = self._queues[board.type.name].take(board.id, self._siblings(board))
-            if ticket is not None and not ticket.abandoned():
-                self._working[board.id] = ticket
-            elif ticket is not None:
+        """Take the job that was wanted; None when another board was faster."""
+        with self._lock:
+            while (ticket := self._schedule.take(board.id)) is not None and ticket.abandoned():
                 self._forget(ticket)
-                ticket = None
-        if ticket is not None:
-            self._emit(Event("started", ticket.job.name, board.id))
+                self._schedule.done(board.id)
+            if ticket is None:
+                return None
+            self._working[board.id] = ticket
+            ticket.taken_s = self._crew.now_s()
+            ticket.queue_s = ticket.taken_s - ticket.since_s
+        self._teller.emit(Event("started", ticket.job.name, board.id))
         return ticket
+
+    def deadline_s(self, ticket: Ticket) -> float:
+        """How long an attempt may take from now."""
+        return min(self._job_deadline_s, max(1.0, ticket.expires_s - self._crew.now_s()))
 
     def stage(self, ticket: Ticket, board: Board, stage: str) -> None:
         """Tell the progress of a job."""
-        self._emit(Event("stage", ticket.job.name, board.id, stage))
+        self._teller.emit(Event("stage", ticket.job.name, board.id, stage))
+
+    def passes(self, board: Board) -> None:
+        """Send another board for the jobs of one that cannot come just now."""
+        with self._lock:
+            self._rota.wake(self._schedule.blocked(board.id))
 
     def board_busy(self, board: Board, why: str) -> None:
-        """Give up on jobs that waited long enough while no board of their type could work."""
-        with self._changed:
-            working = self._working.keys() & {b.id for b in self._of_type(board.type.name)}
-            queue = self._queues[board.type.name]
-            late = [
-                ticket
-                for ticket in queue
-                if ticket.age_s() >= self._wait_s
-                and (ticket.only == board.id if ticket.only else not working)
-                and queue.remove(ticket)
-            ]
+        """Give up on jobs that waited long enough while no board could work on them."""
+        self.passes(board)
+        with self._lock:
+            late = self._schedule.late(board.id, self._wait_s)
         for ticket in late:
             self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
 
+    def recovered(self, board: Board, rung: str, seconds: float, outcome: str) -> None:
+        """Tell what was tried to get a board to work again."""
+        self._teller.emit(Event("recovered", "", board.id, f"{rung}, {seconds:.1f} s: {outcome}"))
+
     def set_aside(self, board: Board, why: str) -> None:
         """Use a board no more; what it was at, and jobs that no other board can do, fail."""
-        with self._changed:
+        with self._lock:
             lost = self._working.pop(board.id, None)
-            self._aside.setdefault(board.id, why)
+            self._rota.hands.pop(board.id, None)
             if self._closed:
                 return
-            siblings = self._of_type(board.type.name)
-            nobody = all(b.id in self._aside for b in siblings)
-            queue = self._queues[board.type.name]
-            stranded = [t for t in queue if (nobody or t.only == board.id) and queue.remove(t)]
-            self._changed.notify_all()
+            stranded = self._rota.remove(board, why)
         if lost is not None:
             self._resolve(lost, BenchError(f"{lost.job.name}: {why}", board.id))
         for ticket in stranded:
-            self._resolve(ticket, self._none_left([board] if ticket.only else siblings, ticket))
+            self._resolve(ticket, self._rota.none_left(ticket))
+        self._teller.emit(Event("aside", "", board.id, why))
 
     def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
         """Complete a result, store it, and only then hand it out."""
-        whole = complete(ticket, board, m)
+        whole = complete(ticket, board, m, self._crew.now_s() - ticket.taken_s)
         if whole.status == "bench_failure":
             raise BenchError(whole.message or "unexplained bench failure", board.id)
-        self.store.add(whole)
+        self._store(whole)
         self._done_with(board)
         self._resolve(ticket, whole)
 
@@ -195,23 +241,26 @@ class BoardManager:
             self._done_with(board)
             return
         # The board keeps the job until all that may fail is done: a job of nobody would be lost.
-        self.store.add(failure(ticket, board, str(error)))
+        now_s = self._crew.now_s()
+        last = len(ticket.failures) >= self._retries or now_s >= ticket.expires_s
+        token = self._tokens.get(board.id, 0)
+        row = failure(ticket, board, str(error), now_s - ticket.taken_s, token, final=last)
+        self.store.add(row)  # of whatever lease: it says nothing about the network
+        self._ledger.note(row)
         ticket.failures.append(str(error))
         ticket.failed_on.add(board.id)
-        if len(ticket.failures) > self._retries:
+        if last:
             self._done_with(board)
-            advice = f"`tinyrack boards` shows its health (failure {len(ticket.failures)})"
-            self._resolve(ticket, BenchError(f"{ticket.job.name}: {error}; {advice}", board.id))
+            self._resolve(ticket, _given_up(ticket.job, error, len(ticket.failures), board.id))
             return
-        self._emit(Event("retried", ticket.job.name, board.id, str(error)))
+        self._teller.emit(Event("retried", ticket.job.name, board.id, str(error)))
         self._done_with(board)
-        with self._changed:
-            self._queues[ticket.job.board_type].put(ticket, first=True)
-            self._changed.notify_all()
+        with self._lock:
+            self._put(ticket)
 
     def refused(self, ticket: Ticket, board: Board, error: Exception) -> None:
         """End a job that can never work; nothing when this board no longer has it."""
-        with self._changed:
+        with self._lock:
             if self._working.get(board.id) is not ticket:
                 return
         self._done_with(board)
@@ -219,107 +268,100 @@ class BoardManager:
 
     # Inner works.
 
+    def _known(self, ticket: Ticket, *, again: bool) -> Outcome | None:
+        """What the store answers; an unfinished job gets its earlier failures."""
+        job = ticket.job
+        if job.id:
+            past = self._ledger.past(job.id)
+            if past.result is not None:
+                return past.result
+            if past.given_up:
+                last = past.failures[-1]
+                return _given_up(job, last.message, len(past.failures), last.board)
+            ticket.failures += [m.message for m in past.failures]
+        if again:
+            return None
+        of_these = [seat.board for seat in ticket.group.seats] if job.tags else []
+        virtual = self._rota.board[ticket.group.seats[0].board].virtual
+        kind = self.rack.types[job.board_type]
+        return self._ledger.stored(job, ticket.key, kind, virtual=virtual, boards=of_these)
+
     def _queue(self, ticket: Ticket, *, share: bool) -> "Future[Measurement]":
         """Queue a ticket, or join one for the same measurement that is on its way."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise FarmError("the board manager is closed")
-            known = self._tickets.get(ticket.key) if share else None
+            known = self._tickets.get(_share(ticket)) if share else None
             if known is not None:
+                self._hurry(known, ticket)
                 return known.join(ticket.job.name)
+            self._rota.look_for_lifted_quarantines()
+            if not ticket.group.in_service:
+                raise self._rota.none_left(ticket)
             future = ticket.join(ticket.job.name)
-            self._start_drivers(ticket)
-            self._tickets[ticket.key] = ticket
+            self._tickets[_share(ticket)] = ticket
             self._open.add(ticket)
-            self._queues[ticket.job.board_type].put(ticket)
-            self._changed.notify_all()
-        self._emit(Event("queued", ticket.job.name))
+        self._teller.emit(Event("queued", ticket.job.name))
+        with self._lock:
+            self._put(ticket)
         return future
 
-    def _start_drivers(self, ticket: Ticket) -> None:
-        """Start what can work on this ticket; raise when nothing can."""
-        able = [b for b in self._of_type(ticket.job.board_type) if ticket.only in ("", b.id)]
-        usable = [board for board in able if self._usable(board)]
-        if not usable:
-            raise self._none_left(able, ticket)
-        for board in usable:
-            if board.id not in self._drivers:
-                self._drivers[board.id] = Driver(board, self)
-                self._drivers[board.id].start()
+    def _put(self, ticket: Ticket) -> None:
+        self._rota.put(ticket)
+        self._set_alarm()
 
-    def _of_type(self, board_type: str) -> list[Board]:
-        return [board for board in self.boards if board.type.name == board_type]
+    def _hurry(self, known: Ticket, ticket: Ticket) -> None:
+        """Let a queued ticket serve one more asker, who may be more urgent or more patient."""
+        priority = max(known.priority, ticket.priority)
+        expires_s = max(known.expires_s, ticket.expires_s)
+        if (priority, expires_s) == (known.priority, known.expires_s):
+            return
+        waits = self._schedule.remove(known)
+        known.priority, known.expires_s = priority, expires_s
+        if waits:
+            self._put(known)
 
-    def _usable(self, board: Board) -> bool:
-        if board.id not in self._aside and board.id not in self._drivers:
-            reason = quarantine_reason(board)
-            if reason is not None:
-                self._aside[board.id] = f"quarantined: {reason}"
-        return board.id not in self._aside
+    def _set_alarm(self) -> None:
+        at_s = self._schedule.alarm_s()
+        if at_s != float("inf"):
+            self._crew.call_at(at_s, self._ring)
 
-    def _none_left(self, able: Sequence[Board], ticket: Ticket) -> FarmError:
-        reasons = [self._aside.get(board.id, "") for board in able]
-        why = "; ".join(f"{b.id} {r}" for b, r in zip(able, reasons, strict=True) if r)
-        what = ticket.only or f"{ticket.job.board_type} board"
-        message = f"{ticket.job.name}: no {what} is left in service ({why or 'not selected'})"
-        quarantined = all(reason.startswith("quarantined") for reason in reasons)
-        return NoBoardError(message) if quarantined else BenchError(message)
+    def _ring(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            expired, woken = self._schedule.ring()
+            self._rota.wake(woken)
+            self._set_alarm()
+        for ticket in expired:
+            self._resolve(ticket, _expired(ticket))
 
-    def _siblings(self, board: Board) -> list[str]:
-        same = (b.id for b in self._of_type(board.type.name))
-        return [i for i in same if i != board.id and i not in self._aside]
+    def _store(self, m: Measurement) -> None:
+        """Store a result under the lease that it was made in."""
+        self.store.add(m)
+        self._ledger.note(m)
 
     def _done_with(self, board: Board) -> None:
-        with self._changed:
+        with self._lock:
             self._working.pop(board.id, None)
-            for ticket in self._queues[board.type.name]:
-                ticket.since_s = max(ticket.since_s, time.monotonic())
+            self._schedule.done(board.id)
 
     def _forget(self, ticket: Ticket) -> None:
         self._open.discard(ticket)
-        if self._tickets.get(ticket.key) is ticket:
-            del self._tickets[ticket.key]
+        if self._tickets.get(_share(ticket)) is ticket:
+            del self._tickets[_share(ticket)]
 
-    def _resolve(self, ticket: Ticket, outcome: Measurement | Exception) -> None:
-        with self._changed:
+    def _resolve(self, ticket: Ticket, outcome: Outcome) -> None:
+        with self._lock:
             if ticket not in self._open:
                 return
             self._forget(ticket)
-            waiting = tuple(ticket.waiting)
-        with ExitStack() as all_are_told:  # also when a progress display fails at the first
-            for name, future in reversed(waiting):
-                all_are_told.callback(self._tell, name, future, outcome)
-
-    def _tell(
-        self, name: str, future: "Future[Measurement]", outcome: Measurement | Exception
-    ) -> None:
-        if isinstance(outcome, Exception):
-            event = Event("failed", name, detail=str(outcome))
-        else:
-            outcome = dataclasses.replace(outcome, name=name)
-            event = Event("done", name, outcome.board, outcome.status, outcome)
-        if isinstance(outcome, Measurement) and outcome.source == "stored":
-            event = dataclasses.replace(event, detail="stored")
-        try:
-            self._emit(event)
-        finally:  # a progress display that fails must not keep the result
-            settle(future, outcome)
-
-    def _emit(self, event: Event) -> None:
-        if self._progress is not None and not self._closed:
-            with self._progress_lock:
-                self._progress(event)
+        self._teller.tell_all(ticket, outcome)
 
     def _key(self, job: Job) -> Key:
         mcu = load_mcu(self.rack.types[job.board_type].mcu)
         key = image_key(job.model, mcu, job.board_type, job.compiler)
         return key, job.board_type, job.input_sha256, job.expected_sha256
-
-    def _stored(self, job: Job, key: Key) -> Measurement | None:
-        virtual = next(b.virtual for b in self.boards if b.type.name == job.board_type)
-        table = load_part(self.rack.types[job.board_type].mcu).timing_model if virtual else None
-        found = self.store.find(*key, virtual=virtual, timing_model=table)
-        return dataclasses.replace(found, name=job.name) if found else None
 
     def _refuse_mixed(self, board_type: str) -> None:
         kinds = {board.virtual for board in self.boards if board.type.name == board_type}
@@ -328,3 +370,22 @@ class BoardManager:
                 f"the selected {board_type} boards are both real and virtual; select one kind, "
                 "because their results must not mix"
             )
+
+
+def _share(ticket: Ticket) -> _Share:
+    return ticket.key, ticket.job.purpose, id(ticket.group)
+
+
+def _given_up(job: Job, why: object, failures: int, board: str) -> BenchError:
+    advice = f"`tinyrack boards` shows its health (failure {failures})"
+    return BenchError(f"{job.name}: {why}; {advice}", board)
+
+
+def _expired(ticket: Ticket) -> FarmError:
+    if ticket.failures:
+        why = f"{ticket.failures[-1]}; its deadline left no time for another attempt"
+        return BenchError(f"{ticket.job.name}: {why}")
+    return BoardsBusyError(
+        f"{ticket.job.name}: no board was free before its deadline; allow more time, or use more "
+        "boards"
+    )

@@ -102,6 +102,12 @@ class Schedule(Generic[T]):
             group.idle.put(seat)
         return False
 
+    def urgency(self, board: str) -> int:
+        """The highest priority of what waits for this board, 0 when nothing does."""
+        groups = self._of_board[board]
+        tops = [group.queue.top() for group in groups if group.queue.size]
+        return max(tops + [task.priority for group in groups for task in group.retries], default=0)
+
     def take(self, board: str) -> T | None:
         """Give a task to a board, which then is working until `done`; None if none is for it."""
         seat = self._seats[board]

@@ -13,8 +13,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, cast
 
 from engine.errors import EngineError
@@ -25,6 +25,7 @@ from farm.inventory import Board
 from farm.job import Job, job_from_message
 from farm.lease import Lease, lease, renewing
 from farm.measure import Measurement, Scalar
+from farm.recovery import Rung
 
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
@@ -44,15 +45,15 @@ class Runner(Protocol):
 class _Worker:
     """Obeys one message after the other; the lease outlives a job by _IDLE_S."""
 
-    def __init__(self, board: Board, runner: Runner, reply: int) -> None:
-        self._board, self._runner, self._reply = board, runner, reply
+    def __init__(self, board: Board, runner: Runner, ladder: Sequence[Rung], reply: int) -> None:
+        self._board, self._runner, self._ladder, self._reply = board, runner, ladder, reply
         self._held = ExitStack()
         self._lease: Lease | None = None
 
-    def hold(self, wait_s: float) -> None:
+    def hold(self, wait_s: float, priority: int) -> None:
         """Hold the board's lease, if not held already, and say how it went."""
         try:
-            token = self._acquire(wait_s).token
+            token = self._acquire(wait_s, priority).token
         except BoardsBusyError as error:
             self._say("busy", message=str(error))
         except FarmError as error:
@@ -60,9 +61,10 @@ class _Worker:
         else:
             self._say("held", token=token)
 
-    def _acquire(self, wait_s: float) -> Lease:
+    def _acquire(self, wait_s: float, priority: int = 0) -> Lease:
         if self._lease is None:
-            self._lease = self._held.enter_context(lease(self._board, wait_s))
+            waited = lease(self._board, wait_s, priority=priority, purpose="jobs")
+            self._lease = self._held.enter_context(waited)
             lost = self._held.enter_context(renewing(self._lease))
             over = threading.Event()
             self._held.callback(over.set)
@@ -77,12 +79,24 @@ class _Worker:
 
     def measure(self, header: dict[str, Any], blob: bytes) -> None:
         """Run one job and send its measurement or its error."""
-        try:
+        with self._errors():
             held = self._acquire(_IDLE_S)
             job = job_from_message(header["job"], blob)
             m = self._runner(self._board, job, header["deadline_s"], self._stage)
             held.check()  # a board taken away in mid-measurement measured for someone else
             self._say("measurement", measurement=_signed(m, held).to_json())
+
+    def recover(self, rung: int, deadline_s: float) -> None:
+        """Climb one rung of the ladder and say what was done, or why it could not be."""
+        with self._errors():
+            self._acquire(_IDLE_S)
+            self._say("recovered", done=self._ladder[rung].act(self._board, deadline_s))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Send an error of the farm or of this host to the manager; any other ends the worker."""
+        try:
+            yield
         except (FarmError, EngineError) as error:
             kind = "BenchError" if isinstance(error, BenchError) else type(error).__name__
             self._say("error", kind=kind, message=str(error))
@@ -143,9 +157,9 @@ def _private_output() -> int:
     return reply
 
 
-def _load(path: str) -> Runner:
+def _load(path: str) -> Any:
     module, _, name = path.partition(":")
-    return cast(Runner, getattr(importlib.import_module(module), name))
+    return getattr(importlib.import_module(module), name)
 
 
 def main() -> None:
@@ -155,7 +169,8 @@ def main() -> None:
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
     first, _ = inbox.get()
-    worker = _Worker(board_from_json(first["board"]), _load(first["runner"]), reply)
+    runner, ladder = cast(Runner, _load(first["runner"])), _load(first["ladder"])
+    worker = _Worker(board_from_json(first["board"]), runner, ladder, reply)
     while True:
         try:
             header, blob = inbox.get(timeout=_IDLE_S)
@@ -163,7 +178,9 @@ def main() -> None:
             worker.let_go()
             continue
         if header["do"] == "hold":
-            worker.hold(header["wait_s"])
+            worker.hold(header["wait_s"], header["priority"])
+        elif header["do"] == "recover":
+            worker.recover(header["rung"], header["deadline_s"])
         else:
             worker.measure(header, blob)
 

@@ -87,7 +87,7 @@ def test_a_result_is_completed_and_stored_before_it_is_handed_out(manage):
     future.add_done_callback(lambda _: rows.extend(manager.store.all()))
     m = future.result(30)
     assert (m.macs, m.arena_bytes, m.cycles_per_mac, m.source) == (8, 64, 125.0, "measured")
-    assert m.provenance["lease_token"] == 1
+    assert m.provenance["lease_token"] >= 1
     wait_until(lambda: [row.name for row in rows] == ["ok"])
 
 

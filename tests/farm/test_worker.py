@@ -126,7 +126,7 @@ def test_silence_past_the_deadline_is_a_bench_error(worker):
 
 def test_death_is_a_bench_error_that_names_the_signal(worker):
     worker.hold(5.0)
-    with pytest.raises(BenchError, match="ended \\(by SIGKILL\\)"):
+    with pytest.raises(BenchError, match=f"process {worker.pid}, ended \\(by SIGKILL\\)"):
         worker.measure(make_job("die"), 10.0, quiet)
 
 

@@ -1,0 +1,61 @@
+"""Threads: what drives boards and keeps the time outside of simulations; see farm.rota.Crew."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from farm.board_worker import DEFAULT_LADDER, DEFAULT_RUNNER
+from farm.driver import Desk, Driver
+from farm.inventory import Board
+from farm.rota import Hand
+
+
+class Threads:
+    """A thread for each board, and one for the time that starts when something is timed."""
+
+    def __init__(self, runner: str = DEFAULT_RUNNER, ladder: str = DEFAULT_LADDER) -> None:
+        self._runner, self._ladder = runner, ladder
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._due: tuple[float, Callable[[], None]] | None = None
+        self._closed = False
+
+    def now_s(self) -> float:
+        """Seconds of the host's monotonic clock."""
+        return time.monotonic()
+
+    def hire(self, board: Board, desk: Desk) -> Hand:
+        """A thread that drives the board through a worker process."""
+        driver = Driver(board, desk, self._runner, self._ladder)
+        driver.start()
+        return driver
+
+    def call_at(self, at_s: float, act: Callable[[], None]) -> None:
+        """Call `act` soon after that time."""
+        with self._changed:
+            self._due = at_s, act
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread that keeps the time."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while (act := self._next()) is not None:
+            act()
+
+    def _next(self) -> Callable[[], None] | None:
+        """What is due, when it is; None when closed."""
+        with self._changed:
+            while not self._closed:
+                left_s = self._due[0] - self.now_s() if self._due else None
+                if self._due and left_s is not None and left_s <= 0:
+                    (_, act), self._due = self._due, None
+                    return act
+                self._changed.wait(left_s)  # ends with the next call_at or with close
+        return None
