@@ -29,7 +29,7 @@ add_library(tinyrack_model STATIC
 target_include_directories(tinyrack_model PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 target_compile_features(tinyrack_model PUBLIC c_std_11)
 
-# For a Cortex-M7 whose FPU has single precision (STM32F745 to F756): no compiler tells it from an M4.
+# For a Cortex-M7 whose FPU has single precision, as an STM32F746: nothing else tells it from an M4.
 option(TINYRACK_CORTEX_M7 "Schedule kernels for a Cortex-M7 in any case" OFF)
 if(TINYRACK_CORTEX_M7)
     target_compile_definitions(tinyrack_model PRIVATE TR_CORTEX_M7=1)
