@@ -5,9 +5,8 @@ board is not the host's, so its clock cannot be held against the host's.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 
 from farm.banner import Banner, ClockSource, check_banner
@@ -15,79 +14,47 @@ from farm.board_clock import CLOCK_MARKS, check_clock_hz, checked_clock_hz, spac
 from farm.errors import BenchError
 from farm.image import Image
 from farm.inventory import Board
-from farm.link import EXCHANGE_S, Link, Run, StackDepth
+from farm.link import EXCHANGE_S, Link, StackDepth
 from farm.mcus import Mcu
-from farm.measure import Measurement, latency_ms, median_cycles, spread_percent
+from farm.measure import Measurement, latency_ms
 from farm.probe import open_probe
+from farm.recipe import RECIPES
+from farm.runs import Runs, Trial, depends_on_data, run
+from farm.samples import iqr, median, outliers, spread_percent
 from farm.serial_port import open_port
+from farm.stages import Stages
 from farm.virtual import rack
 
 SPREAD_LIMIT_PERCENT = 0.5
 INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
-WARM_RUNS = 1  # behind the cold inference, which warms the caches too
 BANNER_S = 10.0
 CLOCK_STAGE_S = 10.0
 VIRTUAL_PATIENCE = 4  # a virtual board on a busy machine takes its time; a dead one hangs up
-
-
-@dataclass(frozen=True)
-class _Runs:
-    """Everything that the harness was asked for on one input."""
-
-    cold: Run
-    samples: tuple[int, ...]
-    layer_cycles: tuple[int, ...]
-    stacks: tuple[StackDepth, StackDepth]
-
-
-class _Stages:
-    """Names each stage to whoever watches and divides one deadline among them."""
-
-    def __init__(self, board: Board, deadline_s: float, on_stage: Callable[[str], None]) -> None:
-        self._board, self._on_stage = board, on_stage
-        self._deadline_s = deadline_s
-        self._started_s = time.monotonic()
-        self.seconds: dict[str, float] = {}
-        self._stage, self._stage_started_s = "", self._started_s
-
-    def enter(self, stage: str) -> float:
-        """Begin a stage; the seconds left for it, BenchError when there are none."""
-        now_s = time.monotonic()
-        if self._stage:
-            self.seconds[f"{self._stage}_s"] = round(now_s - self._stage_started_s, 4)
-        left_s = self._deadline_s - (now_s - self._started_s)
-        if left_s <= 0:
-            raise BenchError(
-                f"its {self._deadline_s:.1f} s were over after the stage {self._stage}, before "
-                f"{stage}; allow more time",
-                self._board.id,
-            )
-        self._stage, self._stage_started_s = stage, now_s
-        self._on_stage(stage)
-        return left_s
-
-    def named(self, error: BenchError) -> BenchError:
-        """The same error, saying in which stage it came."""
-        return BenchError(f"{self._board.id}: in stage {self._stage}: {error}", self._board.id)
+_FLAGS: tuple[tuple[str, Callable[[Runs], bool]], ...] = (
+    (
+        f"spread over {SPREAD_LIMIT_PERCENT} %",
+        lambda runs: spread_percent(runs.samples) > SPREAD_LIMIT_PERCENT,
+    ),
+    ("outliers", lambda runs: bool(outliers(runs.samples))),
+    ("not warm at first", lambda runs: bool(runs.unsettled)),
+    ("cycles depend on the data", depends_on_data),
+)
 
 
 def measure_on_board(
     board: Board,
     mcu: Mcu,
     image: Image,
-    job_input: bytes,
-    expected: bytes,
-    repeats: int,
+    trial: Trial,
     deadline_s: float,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Measurement:
-    """The image's cost on the board for one input, `repeats` (1..61) timed inferences.
+    """The image's cost on the board.
 
-    job_input and expected are the bytes of the network's inputs and outputs. A wrong output is a
-    result (status), not an error. Raises BenchError, naming board and stage, when the bench
-    fails or `deadline_s` is over.
+    A wrong output is a result (status), not an error. Raises BenchError, naming board and stage,
+    when the bench fails or `deadline_s` is over.
     """
-    stages = _Stages(board, deadline_s, on_stage)
+    stages = Stages(board, deadline_s, on_stage)
     try:
         _program(board, mcu, image, stages)
         with open_port(board, mcu.uart.baud) as port:
@@ -95,17 +62,21 @@ def measure_on_board(
             link = Link(port, board.id, EXCHANGE_S * patience)
             banner = link.banner(min(BANNER_S * patience, stages.enter("banner")))
             check_banner(board, mcu, image, banner)
-            _check_sizes(board, banner, job_input, expected)
-            runs = _run(link, banner, job_input, repeats, stages)
-            left_s = min(CLOCK_STAGE_S * patience, stages.enter("clock"))
-            marks = link.clock(CLOCK_MARKS, spacing_cycles(board, mcu), left_s)
-            clock_hz = checked_clock_hz(board, mcu, marks)
+            for given in ((trial.input, trial.expected), *trial.further):
+                _check_sizes(board, banner, *given)
+            runs = run(board, mcu, link, banner, trial, stages)
+            window_s = RECIPES[trial.purpose].clock_window_s
+            left_s = min(CLOCK_STAGE_S * patience + window_s, stages.enter("clock"))
+            spacing = spacing_cycles(board, mcu, window_s)
+            clock_hz = checked_clock_hz(
+                board, mcu, link.clock(CLOCK_MARKS, spacing, left_s), spacing
+            )
             daemon = _daemon(board, mcu)
         stages.enter("result")
-        facts = _provenance(board, mcu, image, banner, runs, link) | stages.seconds
+        facts = _provenance(board, mcu, image, banner, runs, link, trial.purpose) | stages.seconds
         if daemon and daemon.faults:
             facts["faults"] = "; ".join(daemon.faults)
-        found = _measurement(board, mcu, image, job_input, expected, runs, clock_hz, facts)
+        found = _measurement(board, mcu, image, trial, runs, clock_hz, facts)
         if found.status == "wrong_output":
             _check_flash_again(board, mcu, image, stages)
         return replace(found, timing_model=daemon.timing_model) if daemon else found
@@ -113,7 +84,7 @@ def measure_on_board(
         raise stages.named(error) from error
 
 
-def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
+def _program(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:
     """Flash, verify, reset; then let go of the probe, so that nothing halts the timed core."""
     stages.enter("connect")
     with open_probe(board, mcu) as probe:
@@ -125,20 +96,11 @@ def _program(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
         probe.reset()
 
 
-def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: _Stages) -> None:
+def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:
     """BenchError if flash has changed since it was verified: then the network is not to blame."""
     stages.enter("verify again")
     with open_probe(board, mcu) as probe:
         probe.verify(image)
-
-
-def _run(link: Link, banner: Banner, job_input: bytes, repeats: int, stages: _Stages) -> _Runs:
-    stages.enter("load")
-    link.load(job_input)
-    cold = link.run(banner.output_bytes, stages.enter("cold"), cold=True)
-    samples = link.time(repeats, stages.enter("time"), warm=WARM_RUNS)
-    layer_cycles = link.trace(banner.layer_count, stages.enter("trace"))
-    return _Runs(cold, samples, layer_cycles, link.stack(stages.enter("stack")))
 
 
 def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes) -> None:
@@ -152,9 +114,9 @@ def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes
 
 
 def _provenance(
-    board: Board, mcu: Mcu, image: Image, banner: Banner, runs: _Runs, link: Link
+    board: Board, mcu: Mcu, image: Image, banner: Banner, runs: Runs, link: Link, purpose: str
 ) -> dict[str, str | int | float]:
-    flags = [f"spread over {SPREAD_LIMIT_PERCENT} %"] if _is_spread(runs.samples) else []
+    flags = [text for text, holds in _FLAGS if holds(runs)]
     if banner.clock_source == ClockSource.INTERNAL:
         flags.append("internal oscillator")
     registers = zip(mcu.checks, banner.checks, strict=True)
@@ -169,7 +131,9 @@ def _provenance(
         "cpuid": f"{banner.cpuid:#010x}",
         "clock_source": banner.clock_source.name.lower(),
         "timer_overhead_cycles": banner.overhead_cycles,
-        "warm_runs": WARM_RUNS,
+        "purpose": purpose,
+        "warm_runs": runs.warm_runs,
+        "unsettled_samples": " ".join(map(str, runs.unsettled)),
         "stack_reserved_bytes": banner.stack_bytes,
         "bench_ram_bytes": image.bench_ram_bytes,
         "stack_intact_bytes": min(stack.intact_bytes for stack in runs.stacks),
@@ -180,22 +144,17 @@ def _provenance(
     }
 
 
-def _is_spread(samples: Sequence[int]) -> bool:
-    return spread_percent(samples) > SPREAD_LIMIT_PERCENT
-
-
 def _measurement(
     board: Board,
     mcu: Mcu,
     image: Image,
-    job_input: bytes,
-    expected: bytes,
-    runs: _Runs,
+    trial: Trial,
+    runs: Runs,
     clock_measured_hz: float | None,
     provenance: dict[str, str | int | float],
 ) -> Measurement:
     stack_bytes = _stack_bytes(board, runs.stacks)
-    output = runs.cold.output
+    outputs = (runs.cold.output, *runs.further_outputs)
     untimed = Measurement(
         name=image.name,
         status="wrong_output",
@@ -204,9 +163,9 @@ def _measurement(
         virtual=board.virtual,
         image_sha256=image.image_sha256,
         image_key=image.image_key,
-        input_sha256=hashlib.sha256(job_input).hexdigest(),
-        expected_sha256=hashlib.sha256(expected).hexdigest(),
-        output_sha256=hashlib.sha256(output).hexdigest(),
+        input_sha256=trial.input_sha256,
+        expected_sha256=trial.expected_sha256,
+        output_sha256=hashlib.sha256(b"".join(outputs)).hexdigest(),
         clock_hz=mcu.clock_hz,
         clock_measured_hz=clock_measured_hz,
         arena_bytes=image.arena_bytes,
@@ -217,8 +176,10 @@ def _measurement(
         macs=image.macs,
         provenance=provenance,
     )
-    if output != expected:
-        return replace(untimed, message=_difference(output, expected))
+    for number, (output, expected) in enumerate(zip(outputs, trial.outputs, strict=True)):
+        if output != expected:
+            which = f"input {number + 1} of {len(outputs)}: " if trial.further else ""
+            return replace(untimed, message=which + _difference(output, expected))
     return _timed(untimed, runs)
 
 
@@ -240,8 +201,8 @@ def _daemon(board: Board, mcu: Mcu) -> rack.DaemonStatus | None:
     return found
 
 
-def _timed(untimed: Measurement, runs: _Runs) -> Measurement:
-    cycles = median_cycles(runs.samples)
+def _timed(untimed: Measurement, runs: Runs) -> Measurement:
+    cycles = median(runs.samples)
     return replace(
         untimed,
         status="ok",
@@ -254,6 +215,9 @@ def _timed(untimed: Measurement, runs: _Runs) -> Measurement:
         latency_ms=latency_ms(cycles, untimed.clock_hz),
         cycles_per_mac=cycles / max(1, untimed.macs),
         spread_percent=spread_percent(runs.samples),
+        iqr_cycles=iqr(runs.samples),
+        outliers=outliers(runs.samples),
+        input_cycles=runs.input_cycles,
     )
 
 

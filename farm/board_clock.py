@@ -10,7 +10,6 @@ from farm.mcus import Mcu
 
 CLOCK_LIMIT_PERCENT = 2.0
 CLOCK_MARKS = 5
-CLOCK_WINDOW_S = 0.5  # 1 ms of jitter on USB in it is 0.2 %, far from the limit
 VIRTUAL_SPACING_CYCLES = 2_000
 
 
@@ -22,20 +21,22 @@ class ClockMark:
     host_s: float
 
 
-def spacing_cycles(board: Board, mcu: Mcu) -> int:
+def spacing_cycles(board: Board, mcu: Mcu, window_s: float) -> int:
     """Cycles from one of the CLOCK_MARKS marks to the next; few where time is emulated."""
     if board.virtual:
         return VIRTUAL_SPACING_CYCLES
-    return int(mcu.clock_hz * CLOCK_WINDOW_S / (CLOCK_MARKS - 1))
+    return int(mcu.clock_hz * window_s / (CLOCK_MARKS - 1))
 
 
-def checked_clock_hz(board: Board, mcu: Mcu, marks: Sequence[ClockMark]) -> float | None:
-    """The clock that the marks show, None on a virtual board.
+def checked_clock_hz(
+    board: Board, mcu: Mcu, marks: Sequence[ClockMark], spacing: int
+) -> float | None:
+    """The clock that the marks show, sent every `spacing` cycles; None on a virtual board.
 
     Raises BenchError when the counter does not count or a clock is more than 2 % off.
     """
     steps = [step for step, _ in _steps(marks)]
-    if min(steps) < spacing_cycles(board, mcu) // 2:
+    if min(steps) < spacing // 2:
         raise BenchError(f"its cycle counter stands still or jumps: {steps}", board.id)
     if board.virtual:
         return None

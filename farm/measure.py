@@ -2,33 +2,25 @@
 
 import dataclasses
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
+
+from farm.samples import median
 
 Status = Literal["ok", "wrong_output", "too_big", "bench_failure"]
 Source = Literal["measured", "stored"]
 Scalar = str | int | float
 
 # Timing means nothing unless the output was right, so it leaves as null for any other status.
-TIMING = ("cold_cycles", "cycles", "latency_ms", "cycles_per_mac", "spread_percent")
+TIMING = ("cold_cycles", "cycles", "latency_ms", "cycles_per_mac", "spread_percent", "iqr_cycles")
+LISTS = ("samples", "layer_cycles", "outliers", "input_cycles")
 
 
 def utc_now() -> str:
     """The time now as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def median_cycles(samples: Sequence[int]) -> int:
-    """The lower median of raw cycle samples: a value that was really measured."""
-    return statistics.median_low(samples)
-
-
-def spread_percent(samples: Sequence[int]) -> float:
-    """(max - min) / median, in percent; 0 on a board whose runs repeat exactly."""
-    return (max(samples) - min(samples)) / max(1, median_cycles(samples)) * 100.0
 
 
 def latency_ms(cycles: int, clock_hz: int) -> float:
@@ -41,7 +33,9 @@ class Measurement:
     """One network on one board; what a failed one cannot know keeps its default.
 
     samples, cold_cycles, cycles and layer_cycles are core clock cycles; samples are warm and
-    raw, cycles their median. stack_bytes is painted, the deeper of two runs, and
+    raw, cycles their median, iqr_cycles from their lower to their upper quartile; outliers are
+    places of samples far from it, which count all the same. input_cycles: medians of the first
+    and of further inputs, where there are such. stack_bytes is painted, the deeper of two runs, and
     peak_sram_bytes = static_ram_bytes + stack_bytes. A status other than "ok" has no timing.
     `timing_model` names the cycle table of a virtual board, None on silicon. `source` is
     "stored" when the value came from the results database instead of a board now.
@@ -74,6 +68,9 @@ class Measurement:
     macs: int = 0
     cycles_per_mac: float = 0.0
     spread_percent: float = 0.0
+    iqr_cycles: int = 0
+    outliers: tuple[int, ...] = ()
+    input_cycles: tuple[int, ...] = ()
     timing_model: str | None = None
     provenance: Mapping[str, Scalar] = field(default_factory=dict)
     utc: str = field(default_factory=utc_now)
@@ -82,7 +79,7 @@ class Measurement:
     def __post_init__(self) -> None:
         if self.status == "ok":
             self._check_ok()
-        elif self.samples or self.layer_cycles or any(getattr(self, key) for key in TIMING):
+        elif any(getattr(self, key) for key in (*TIMING, *LISTS)):
             raise ValueError(f"{self.name}: a {self.status} measurement must not carry timing")
         if self.output_ok != (self.status == "ok"):
             raise ValueError(f"{self.name}: status {self.status} with output_ok={self.output_ok}")
@@ -90,13 +87,13 @@ class Measurement:
     def _check_ok(self) -> None:
         if not self.samples or min(self.samples) <= 0 or self.clock_hz <= 0:
             raise ValueError(f"{self.name}: an ok measurement needs positive samples and clock")
-        if self.cycles != median_cycles(self.samples):
+        if self.cycles != median(self.samples):
             raise ValueError(f"{self.name}: cycles {self.cycles} is not the median of its samples")
 
     def to_json(self) -> dict[str, Any]:
         """A dict for json.dumps; timing is null unless the status is ok."""
         row = dataclasses.asdict(self)
-        row |= {key: list(row[key]) for key in ("samples", "layer_cycles")}
+        row |= {key: list(row[key]) for key in LISTS}
         row["provenance"] = dict(self.provenance)
         return row if self.status == "ok" else row | dict.fromkeys(TIMING)
 

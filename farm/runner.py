@@ -10,6 +10,7 @@ from farm.inventory import Board
 from farm.job import Job
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.runs import Trial
 from farm.virtual.rack import ensure_up
 
 
@@ -30,9 +31,8 @@ def run_job(
         on_stage("power")
         ensure_up(board)
     left_s = deadline - time.monotonic()
-    return measure_on_board(
-        board, mcu, image, job.input, job.expected, job.repeats, left_s, on_stage
-    )
+    trial = Trial(job.input, job.expected, job.repeats)
+    return measure_on_board(board, mcu, image, trial, left_s, on_stage)
 
 
 def _too_big(board: Board, job: Job, error: ImageError) -> Measurement:

@@ -20,6 +20,7 @@ from farm.image import build_image
 from farm.inventory import Board
 from farm.mcus import Mcu, load_mcu
 from farm.probe import Probe, open_probe
+from farm.runs import Trial
 from farm.serial_port import open_port
 from farm.virtual import rack
 from farm.virtual.rpc import Op, Request
@@ -85,10 +86,9 @@ def _speed(board: Board, mcu: Mcu, work: Work, pid: int) -> Row:
         marks[stage] = cpu_s(pid), int(facts["instructions"])
 
     image = build_image(work.model, mcu, board.type.name)
-    result = measure_on_board(
-        board, mcu, image, work.given, work.expected, _TIMED, _DEADLINE_S, mark
-    )
-    (start_s, first), (end_s, last) = marks["time"], marks["trace"]
+    trial = Trial(work.given, work.expected, _TIMED)
+    result = measure_on_board(board, mcu, image, trial, _DEADLINE_S, mark)
+    (start_s, first), (end_s, last) = marks["time"], marks["stack"]
     macs = result.macs * (_TIMED + 1)  # one inference before the timed ones
     return {
         "board_type": board.type.name,

@@ -24,6 +24,7 @@ from farm.link import Link
 from farm.mcus import Mcu, load_mcu
 from farm.measure import Measurement
 from farm.probe import open_probe
+from farm.runs import Trial
 from farm.serial_port import open_port
 from farm.virtual import rack
 
@@ -31,7 +32,7 @@ F412 = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "vi
 F767 = Board("m7", BoardType("nucleo-f767zi", "stm32f767zi", "stm32f767zi"), "virtual:TR-BENCH-7")
 BOARDS = [F412, F767]
 STAGES = ["connect", "flash", "verify", "reset", "banner", "load"]
-STAGES += ["cold", "time", "trace", "stack", "clock", "result"]
+STAGES += ["cold", "trace", "time", "stack", "clock", "result"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def measure(
     board: Board, image: Image, expected: bytes = OUTPUT, deadline_s: float = 30.0
 ) -> Measurement:
     mcu = load_mcu(board.type.mcu)
-    return measure_on_board(board, mcu, image, INPUT, expected, 3, deadline_s)
+    return measure_on_board(board, mcu, image, Trial(INPUT, expected, 3), deadline_s)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
@@ -71,7 +72,7 @@ def test_a_network_costs_the_same_every_time_and_is_right(board: Board) -> None:
     stages: list[str] = []
     image = image_for(board)
     mcu = load_mcu(board.type.mcu)
-    first = measure_on_board(board, mcu, image, INPUT, OUTPUT, 5, 30.0, stages.append)
+    first = measure_on_board(board, mcu, image, Trial(INPUT, OUTPUT, 5), 30.0, stages.append)
     again = measure(board, image)
     assert stages == STAGES
     assert first.status == "ok"
@@ -115,7 +116,7 @@ def test_a_real_network_gives_the_reference_s_bits_on_the_board(board: Board) ->
     mcu = load_mcu(board.type.mcu)
     image = build_image(emit(graph), mcu, board.type.name)
     expected = run(graph, x).tobytes()
-    found = measure_on_board(board, mcu, image, x.tobytes(), expected, 3, 30.0)
+    found = measure_on_board(board, mcu, image, Trial(x.tobytes(), expected, 3), 30.0)
     assert found.status == "ok"
     assert len(found.layer_cycles) == len(ops)
     assert min(found.layer_cycles) > 0
@@ -127,8 +128,8 @@ def test_every_run_gets_the_input_although_a_run_destroys_it(board: Board) -> No
     image = image_for(board, "for (volatile int n = arena[299]; n > 0; --n) { }")
     mcu = load_mcu(board.type.mcu)
     given = INPUT[:-1] + b"\x7f"
-    found = measure_on_board(board, mcu, image, given, OUTPUT, 5, 30.0)
-    other = measure_on_board(board, mcu, image, INPUT[:-1] + b"\x55", OUTPUT, 5, 30.0)
+    found = measure_on_board(board, mcu, image, Trial(given, OUTPUT, 5), 30.0)
+    other = measure_on_board(board, mcu, image, Trial(INPUT[:-1] + b"\x55", OUTPUT, 5), 30.0)
     assert found.status == other.status == "ok"
     assert found.cycles > other.cycles + 42
     assert set(found.samples) == {found.cycles}
@@ -213,9 +214,9 @@ def test_another_image_board_type_clock_or_size_is_never_measured() -> None:
         (replace(mcu, checks=mcu.checks[1:]), "reports 3 registers"),
     ):
         with pytest.raises(BenchError, match=said):
-            measure_on_board(F412, changed, image, INPUT, OUTPUT, 3, 30.0)
+            measure_on_board(F412, changed, image, Trial(INPUT, OUTPUT, 3), 30.0)
     with pytest.raises(BenchError, match="301 input and 20 output bytes"):
-        measure_on_board(F412, mcu, image, INPUT + b"\0", OUTPUT, 3, 30.0)
+        measure_on_board(F412, mcu, image, Trial(INPUT + b"\0", OUTPUT, 3), 30.0)
 
 
 def test_a_deadline_that_passes_names_the_stage() -> None:
@@ -253,7 +254,7 @@ def test_a_daemon_killed_in_mid_measurement_is_an_error_at_once() -> None:
 
     started_s = time.monotonic()
     with pytest.raises(BenchError, match=r"m7: in stage cold.*console"):
-        measure_on_board(F767, mcu, image, INPUT, OUTPUT, 3, 60.0, on_stage)
+        measure_on_board(F767, mcu, image, Trial(INPUT, OUTPUT, 3), 60.0, on_stage)
     assert time.monotonic() - started_s < 10.0
     rack.ensure_up(F767)
     assert measure(F767, image_for(F767)).status == "ok"
@@ -273,21 +274,21 @@ def test_a_clock_is_measured_through_counter_wraps_and_jitter() -> None:
 def test_a_real_board_with_a_wrong_clock_is_refused(true_hz: int) -> None:
     mcu = load_mcu("stm32f412zg")
     real = replace(F412, probe="stlink:123")
-    step = spacing_cycles(real, mcu)
+    step = spacing_cycles(real, mcu, 0.5)
 
     def marks(hz: int) -> list[ClockMark]:
         return [ClockMark(i * step, 5 + i * step / hz) for i in range(5)]
 
-    assert checked_clock_hz(real, mcu, marks(100_400_000)) == pytest.approx(100_400_000)
+    assert checked_clock_hz(real, mcu, marks(100_400_000), step) == pytest.approx(100_400_000)
     with pytest.raises(BenchError, match=rf"m4.*{true_hz // 1_000_000}\.00 MHz"):
-        checked_clock_hz(real, mcu, marks(true_hz))
+        checked_clock_hz(real, mcu, marks(true_hz), step)
 
 
 def test_a_cycle_counter_that_stands_still_is_refused_on_any_board() -> None:
     mcu = load_mcu("stm32f412zg")
     for board in (F412, replace(F412, probe="stlink:123")):
         with pytest.raises(BenchError, match="stands still"):
-            checked_clock_hz(board, mcu, [ClockMark(7, i) for i in range(5)])
+            checked_clock_hz(board, mcu, [ClockMark(7, i) for i in range(5)], 2_000)
 
 
 def test_more_layers_than_a_frame_holds_are_traced_one_by_one() -> None:
@@ -319,7 +320,7 @@ def broken(mcu: Mcu, part: str) -> Mcu:
 def test_without_its_external_clock_a_board_runs_from_the_internal_one_and_says_so() -> None:
     mcu = broken(load_mcu("stm32f412zg"), "external")
     image = build_image(toy(), mcu, F412.type.name)
-    found = measure_on_board(F412, mcu, image, INPUT, OUTPUT, 3, 30.0)
+    found = measure_on_board(F412, mcu, image, Trial(INPUT, OUTPUT, 3), 30.0)
     assert found.status == "ok"
     assert found.provenance["clock_source"] == "internal"
     assert found.message == "internal oscillator"
@@ -330,4 +331,4 @@ def test_a_board_whose_clock_recipe_fails_still_answers_and_is_not_measured() ->
     mcu = broken(load_mcu("stm32f412zg"), "run")
     image = build_image(toy(), mcu, F412.type.name)
     with pytest.raises(BenchError, match=r"m4: in stage banner.* runs at 16000000 Hz"):
-        measure_on_board(F412, mcu, image, INPUT, OUTPUT, 3, 30.0)
+        measure_on_board(F412, mcu, image, Trial(INPUT, OUTPUT, 3), 30.0)

@@ -15,6 +15,7 @@ from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.probe import open_probe
+from farm.runs import Trial
 from farm.virtual import faults, rack
 from farm.virtual.faults import Fault, fault
 
@@ -59,7 +60,7 @@ def private_dirs(image: Image) -> Iterator[None]:
 def measure(
     image: Image, on_stage: Callable[[str], None] = lambda _: None, deadline_s: float = 20.0
 ) -> Measurement:
-    return measure_on_board(BOARD, MCU, image, INPUT, OUTPUT, 3, deadline_s, on_stage)
+    return measure_on_board(BOARD, MCU, image, Trial(INPUT, OUTPUT, 3), deadline_s, on_stage)
 
 
 def at_stage(stage: str, what: Fault) -> Callable[[str], None]:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.measure import Measurement, latency_ms, median_cycles, spread_percent
+from farm.measure import Measurement, latency_ms
+from farm.samples import median, spread_percent
 
 SAMPLES = st.lists(st.integers(1, 2**32), min_size=1, max_size=20)
 
@@ -22,7 +23,7 @@ def test_json_gives_back_an_equal_measurement(samples, message, clock, virtual):
         message=message,
         output_ok=True,
         samples=tuple(samples),
-        cycles=median_cycles(samples),
+        cycles=median(samples),
         clock_hz=100_000_000,
         clock_measured_hz=clock,
         provenance={"compiler": "zig", "attempt": 1, "load": 0.5},
@@ -32,10 +33,10 @@ def test_json_gives_back_an_equal_measurement(samples, message, clock, virtual):
 
 @given(SAMPLES)
 def test_the_median_is_a_sample_and_splits_them(samples):
-    median = median_cycles(samples)
-    assert median in samples
-    assert sum(s < median for s in samples) * 2 <= len(samples)
-    assert sum(s > median for s in samples) * 2 <= len(samples)
+    middle = median(samples)
+    assert middle in samples
+    assert sum(s < middle for s in samples) * 2 <= len(samples)
+    assert sum(s > middle for s in samples) * 2 <= len(samples)
 
 
 def test_figures_have_their_units():

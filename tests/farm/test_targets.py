@@ -13,6 +13,7 @@ from farm.image import build_image
 from farm.inventory import Board, BoardType, load_rack
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.runs import Trial
 from farm.targets.algorithm import build_blob, flash_algorithm
 from farm.virtual import rack
 
@@ -33,7 +34,7 @@ def test_a_network_is_flashed_checked_and_measured_on_the_part(name: str) -> Non
     rack.ensure_up(board)
     try:
         image = build_image(toy(), mcu, name)
-        m = measure_on_board(board, mcu, image, INPUT, OUTPUT, 3, 60.0)
+        m = measure_on_board(board, mcu, image, Trial(INPUT, OUTPUT, 3), 60.0)
     finally:
         rack.down([board.probe_uid])
     assert m.status == "ok"
