@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import reference, toolchain
+from engine import toolchain
 from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
 from engine.dispatch import candidates
 from engine.emit import KERNEL_FOLDER, emit
 from engine.errors import EngineError
-from engine.graph import Graph, Op, Quant, Tensor
-from engine.options import Softmax
+from engine.graph import Graph
 from engine.prices import CORES, FILE, LEVELS, SMALL
 from engine.selection import SMALL_FLAGS, Selection
 from engine.whole_file import replace_file
@@ -36,17 +35,18 @@ from farm.inventory import load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.mcus import load_mcu
+from farm.model_file import expected_output, input_bytes, load_input
 from farm.output import note
 from nas.errors import NasError
 from nas.latency_fit import fit
 from nas.latency_rows import NetworkRow, row_from_measurement
-from nas.microbench import layer_images, random_input
+from nas.microbench import layer_images
+from nas.price_samples import small_samples
 
 SEED = 0
 DEADLINE_S = 3600.0
 MOST_OTHERS = 3
 """Kernels of one layer that are measured beside the first."""
-SOFTMAX_SHAPES = ((1, 1, 2), (1, 1, 10), (1, 1, 100), (4, 4, 20))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +60,15 @@ class Sample:
 
     def job(self, board_type: str) -> Job:
         """One measurement, its output held against the reference."""
-        x = random_input(self.graph, SEED)
-        wanted = reference.run(self.graph, x).tobytes()
-        return Job(self.graph.name, self.model, board_type, x.tobytes(), wanted, 1)
+        inputs = load_input(self.graph, None, SEED)
+        io = (input_bytes(self.graph, inputs), expected_output(self.graph, inputs))
+        return Job(self.graph.name, self.model, board_type, *io, 1)
 
 
 def samples() -> Iterator[Sample]:
     """All that is measured on each core."""
     chains = layer_images(SEED)
-    for graph in (*kernel_suite(), *softmaxes(), *chains):
+    for graph in (*kernel_suite(), *small_samples(), *chains):
         for chosen in choices(graph):
             for level in LEVELS:
                 model = emit(graph, selection=Selection(chosen.rows, _small(chosen, level)))
@@ -80,17 +80,6 @@ def choices(graph: Graph) -> list[Selection]:
     every = [candidates(graph, op) for op in graph.ops]
     found = [tuple(rows[min(at, len(rows) - 1)] for rows in every) for at in range(MOST_OTHERS + 1)]
     return [Selection(rows) for rows in dict.fromkeys(found)]
-
-
-def softmaxes() -> list[Graph]:
-    """Which the suite has none of."""
-    return [_softmax(shape) for shape in SOFTMAX_SHAPES]
-
-
-def _softmax(shape: tuple[int, int, int]) -> Graph:
-    tensors = (Tensor("in", shape, Quant(0.05, 3)), Tensor("out", shape, Quant(1 / 256, -128)))
-    op = Op("softmax", "softmax", ("in",), "out", options=Softmax())
-    return Graph(f"softmax of {shape}", tensors, (op,), ("in",), ("out",))
 
 
 def _small(chosen: Selection, level: str) -> frozenset[str]:

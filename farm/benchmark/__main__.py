@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.errors import EngineError
 from farm.benchmark import record_file
 from farm.benchmark.cases import Case, kernels, networks
+from farm.benchmark.goals import Goal, load_goals
 from farm.benchmark.kinds import with_kernels
 from farm.benchmark.measuring import Work, measured, one_group_a_core, suite
 from farm.benchmark.page import networks_of, page
@@ -45,8 +46,9 @@ def _run(args: argparse.Namespace) -> int:
     docs = Path(args.docs)
     history = record_file.load(docs / "benchmarks.jsonl")  # before anything is measured
     peers = load_peers(ROOT / "docs" / "benchmarks-peers.csv")
+    goals = load_goals(ROOT / "docs" / "benchmarks-goals.csv")
     if args.pages:
-        _write_pages(docs, history, peers)
+        _write_pages(docs, history, peers, goals)
         return 0
     commit = revision(ROOT)
     given, skipped = networks(Path(args.models))
@@ -65,8 +67,8 @@ def _run(args: argparse.Namespace) -> int:
         new = list(accepted(new, found, args.accept))
         history = record_file.updated(history, new)
         record_file.save(docs / "benchmarks.jsonl", history)
-        _write_pages(docs, history, peers)
-    text = page(record_file.updated(history, new), peers)
+        _write_pages(docs, history, peers, goals)
+    text = page(record_file.updated(history, new), peers, goals)
     _print(args, text, new, found, skipped)
     for change in worse:
         note(f"bench: {'accepted' if args.accept else 'WORSE'}: {change}")
@@ -92,8 +94,10 @@ def _measure(args: argparse.Namespace, cases: Sequence[Case]) -> list[Record]:
     return [record for record in done if record.variant != KERNELS] + suites
 
 
-def _write_pages(docs: Path, history: Sequence[Record], peers: Sequence[Peer]) -> None:
-    record_file.write(docs / "benchmarks.md", page(history, peers))
+def _write_pages(
+    docs: Path, history: Sequence[Record], peers: Sequence[Peer], goals: Sequence[Goal]
+) -> None:
+    record_file.write(docs / "benchmarks.md", page(history, peers, goals))
     record_file.write(docs / "benchmarks.svg", picture(networks_of(history), peers))
     note(f"bench: wrote {docs / 'benchmarks.md'} and its picture")
     kernel_page = docs / "kernels.md"

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.benchmarks import kernel_suite
+from engine.chooser import select
 from engine.cmodel import CModel, Layer
 from engine.emit import emit
-from engine.graph import Graph, Op
+from engine.graph import Graph, Op, op_macs
+from engine.mode import FASTEST, MODES, Mode
 from farm.benchmark.record import Variant
 from farm.model_file import expected_output, input_bytes, load_input
 from farm.network_file import Network, load_network
@@ -24,17 +26,18 @@ _CLASSES = {64: "64 channels and more", 16: "16 to 63 channels", 0: "below 16 ch
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A network to be measured. given: as in its file; graph: what is compiled."""
+    """A network to be measured. given: as in its file; graph: what is compiled; mode: how."""
 
     name: str
     variant: Variant
     given: Graph
     graph: Graph
+    mode: Mode = FASTEST
 
     @cached_property
     def model(self) -> CModel:
         """The code that is measured."""
-        return emit(self.graph)
+        return emit(self.graph, selection=select(self.graph, self.mode))
 
     @cached_property
     def inputs(self) -> bytes:
@@ -49,8 +52,7 @@ class Case:
     @cached_property
     def given_macs(self) -> Mapping[str, int]:
         """Multiply-accumulates of the file's operators, by name."""
-        model = self.model if self.given is self.graph else emit(self.given)
-        return {layer.name: layer.macs for layer in model.layers}
+        return {op.name: op_macs(self.given, op) for op in self.given.ops}
 
     def label(self, layer: Layer) -> str:
         """What kind of layer it is in the file; of one that only a rewrite made, in the code."""
@@ -61,21 +63,23 @@ class Case:
 
 
 def networks(folder: Path) -> tuple[list[Case], list[str]]:
-    """Two cases of every model that is there; and for each that is not, why it is skipped."""
+    """Cases of every model that is there; and for each that is not, why it is skipped."""
     cases: list[Case] = []
     skipped: list[str] = []
     for name in REFERENCE:
         path = folder / f"{name}{SUFFIX}"
         if path.is_file():
-            cases += _both(name, load_network(path))
+            cases += _cases(name, load_network(path))
         else:
             skipped.append(f"{name} is skipped: {path} is not there")
     return cases, skipped
 
 
-def _both(name: str, network: Network) -> Iterator[Case]:
-    yield Case(name, "folded", network.given, network.graph)
-    yield Case(name, "file", network.given, network.given)
+def _cases(name: str, network: Network) -> Iterator[Case]:
+    """Each mode, with rewrites and without."""
+    for mode in MODES:
+        yield Case(name, "folded", network.given, network.graph, mode)
+        yield Case(name, "file", network.given, network.given, mode)
 
 
 def kernels() -> list[Case]:

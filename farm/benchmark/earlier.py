@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.mode import FASTEST
 from farm.benchmark.markdown import NONE, table, whole
 from farm.benchmark.names import board_name
 from farm.benchmark.record import Record
@@ -15,6 +16,7 @@ def earlier(history: Sequence[Record]) -> Iterator[str]:
     """For each type of board the cycles of every commit, the newest first."""
     for board in dict.fromkeys(board_name(r) for r in history):
         mine = [r for r in history if board_name(r) == board and r.variant == "folded"]
+        mine = [r for r in mine if r.mode == FASTEST]
         names = list(dict.fromkeys(r.case for r in mine))
         commits = list(dict.fromkeys(r.commit for r in reversed(mine)))[:HISTORY_COMMITS]
         cells = {(r.commit, r.case): r for r in mine}

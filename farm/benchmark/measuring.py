@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from engine.mode import FASTEST
 from farm.benchmark.cases import Case
 from farm.benchmark.counting import Counts, count_instructions
 from farm.benchmark.flash_split import flash_split
@@ -32,7 +33,9 @@ class Work:
     @property
     def title(self) -> str:
         """For progress and errors."""
-        return f"{self.case.name} ({self.case.variant}) on {self.boards[0].type.name}"
+        case = self.case
+        mode = "" if case.mode == FASTEST else f", {case.mode}"
+        return f"{case.name} ({case.variant}{mode}) on {self.boards[0].type.name}"
 
 
 def one_group_a_core(boards: Sequence[Board]) -> tuple[Group, ...]:
@@ -96,6 +99,7 @@ def _record(work: Work, future: Future[Measurement]) -> Record:
         code_bytes=split.code_bytes,
         constant_bytes=split.constant_bytes,
         parts=_kinds(case, found, counts),
+        mode=case.mode,
     )
 
 

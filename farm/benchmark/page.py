@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.mode import FASTEST
 from farm.benchmark.earlier import earlier
+from farm.benchmark.goals import Goal, goal_table
 from farm.benchmark.kinds import kinds_of
 from farm.benchmark.markdown import NONE, each, table, whole
+from farm.benchmark.modes import mode_table
 from farm.benchmark.names import board_name, core_name
 from farm.benchmark.peers import Peer, best_silicon, counted
 from farm.benchmark.record import KERNELS, Record
@@ -15,10 +18,10 @@ from farm.benchmark.record_file import latest
 _TITLE = "# What the networks cost"
 _ORIGIN = (
     "Written by `nox -s bench` from `benchmarks.jsonl`, which keeps the figures of every recorded "
-    "commit, and `benchmarks-peers.csv`. The same sources give the same page on any computer. A "
-    "network that is slower or larger (arena, stack, flash) by more than 1 % than its best since "
-    "the last accepted record fails the session and is not recorded, unless `nox -s bench -- "
-    "record --accept REASON` says why it may be. A `+` behind a commit: with changed sources. "
+    "commit, `benchmarks-peers.csv` and `benchmarks-goals.csv`. The same sources give the same "
+    "page on any computer. A network that is slower or larger (arena, stack, flash) by more than "
+    "1 % than its best since the last accepted record fails the session and is not recorded, "
+    "unless `nox -s bench -- record --accept REASON` says why it may be. A `+` behind a commit: with changed sources. "
     "[kernels.md](kernels.md) has the kernels one by one, [timing.md](timing.md) says what the "
     "cycles of virtual boards are made of."
 )
@@ -41,10 +44,19 @@ _PEERS = (
     "marks outputs that are not TFLite's, a dash a network that the engine refused, computed "
     "wrongly, or that was not measured."
 )
+_GOALS = (
+    "From `benchmarks-goals.csv`: limits that were set before the kernels were written, and what "
+    "the last record says. An empty core means every core: the M7's kernels spend instructions "
+    "to save cycles, and are held against the same number."
+)
+_MODES = (
+    "`--mode` of `tinyrack compile` and `tinyrack bench` (see [kernels.md](kernels.md#modes)). "
+    "Flash here is code and constants, without the harness."
+)
 _ENGINES = ("TinyEngine", "CMSIS-NN")
 
 
-def page(history: Sequence[Record], peers: Sequence[Peer]) -> str:
+def page(history: Sequence[Record], peers: Sequence[Peer], goals: Sequence[Goal] = ()) -> str:
     """The whole page."""
     records = networks_of(history)
     parts = [_TITLE, _ORIGIN, _READING, "## How these figures were made", _made(latest(history))]
@@ -52,18 +64,21 @@ def page(history: Sequence[Record], peers: Sequence[Peer]) -> str:
     parts += ["## Cycles and instructions a MAC"]
     for core in cores:
         parts += [f"### {core_name(core)}", _costs([r for r in records if r.core == core])]
+    parts += ["## Goals", _GOALS, goal_table(goals, latest(history))]
     parts += ["## Beside other engines", _PEERS, "![Cycles a MAC beside peers](benchmarks.svg)"]
     for core in cores:
         parts += [f"### {core_name(core)}, peers", _beside(_folded(records, core), records, peers)]
     parts += ["## Memory", _FLASH, _memory(records, peers)]
+    parts += ["## Modes", _MODES, mode_table(latest(history))]
     parts += ["## By kind of layer", *kinds_of(records)]
     parts += ["## Earlier records", *earlier(history)]
     return "\n\n".join(parts) + "\n"
 
 
 def networks_of(history: Sequence[Record]) -> list[Record]:
-    """The last record of each case of a network."""
-    return [record for record in latest(history) if record.case != KERNELS]
+    """The last record of each case of a network, in the fastest mode."""
+    found = (record for record in latest(history) if record.case != KERNELS)
+    return [record for record in found if record.mode == FASTEST]
 
 
 def _made(records: Sequence[Record]) -> str:

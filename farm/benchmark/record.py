@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from engine.mode import FASTEST, MODES, Mode
+
 Variant = Literal["folded", "file", "kernels"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 KERNELS = "kernels"
 """The case of the kernel suite, whose layers are its cases."""
+
+
+_WORDS: Mapping[str, tuple[str, ...]] = {"Variant": VARIANTS, "Mode": MODES}
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Record:
     cycles: median of warm inferences; instructions: of one, None on a real board; macs: of the
     file. commit has a `+` behind it when sources were changed and not committed. timing_model:
     the cycle table of a virtual board, None on silicon. accepted: why it may be worse than
-    before, if somebody said so.
+    before, if somebody said so. mode: of the choice of kernels; records from before there were
+    modes have none in their file, and are of the fastest.
     """
 
     commit: str
@@ -60,6 +66,7 @@ class Record:
     constant_bytes: int
     parts: tuple[Part, ...] = ()
     accepted: str = ""
+    mode: Mode = FASTEST
 
     @property
     def virtual(self) -> bool:
@@ -71,12 +78,13 @@ class Record:
         """What must be equal for two records to be of the same thing, its versions apart."""
         compiler = self.compiler.rpartition(" ")[0] or self.compiler
         silicon = "virtual" if self.virtual else "silicon"
-        return (self.case, self.variant, self.board_type, silicon, compiler)
+        return (self.case, self.variant, self.board_type, silicon, compiler, self.mode)
 
     @property
     def title(self) -> str:
         """For messages."""
-        return f"{self.case} ({self.variant}) on {self.board_type}"
+        mode = "" if self.mode == FASTEST else f", {self.mode}"
+        return f"{self.case} ({self.variant}{mode}) on {self.board_type}"
 
     @property
     def harness_bytes(self) -> int:
@@ -90,7 +98,8 @@ class Record:
     @classmethod
     def from_json(cls, row: object) -> Record:
         """Inverse of to_json; ValueError names the first key that is missing or wrong."""
-        values = _checked(row, cls, "a record")
+        known = {"mode": FASTEST, **row} if isinstance(row, Mapping) else row
+        values = _checked(known, cls, "a record")
         values["parts"] = tuple(Part(**_checked(p, Part, "a part")) for p in values["parts"])
         if values["code_bytes"] + values["constant_bytes"] > values["flash_bytes"]:
             raise ValueError("flash_bytes is less than code and constants")
@@ -116,6 +125,6 @@ def _fits(value: object, wanted: str) -> bool:
     if wanted.startswith("int"):
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and cast(int, value) >= 0
-    if wanted == "Variant":
-        return value in VARIANTS
+    if wanted in _WORDS:
+        return value in _WORDS[wanted]
     return isinstance(value, list if wanted.startswith("tuple") else str)

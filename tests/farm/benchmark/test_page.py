@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from farm.benchmark.goals import load_goals
 from farm.benchmark.kinds import KERNELS_BEGIN, KERNELS_END, with_kernels
 from farm.benchmark.page import page
 from farm.benchmark.peers import best_silicon, load_peers
@@ -13,7 +14,8 @@ from farm.benchmark.record import KERNELS, Part
 from farm.benchmark.record_file import latest, load
 from farm.errors import InventoryError
 
-PEERS = Path(__file__).parents[3] / "docs" / "benchmarks-peers.csv"
+DOCS = Path(__file__).parents[3] / "docs"
+PEERS, GOALS = DOCS / "benchmarks-peers.csv", DOCS / "benchmarks-goals.csv"
 
 
 @pytest.fixture
@@ -101,7 +103,9 @@ def test_kernels_are_put_between_the_marks_and_nowhere_else(make) -> None:
 def test_the_pages_are_what_the_record_says() -> None:
     docs = PEERS.parent
     history = load(docs / "benchmarks.jsonl")
-    assert (docs / "benchmarks.md").read_text() == page(history, load_peers(PEERS))
+    assert (docs / "benchmarks.md").read_text() == page(
+        history, load_peers(PEERS), load_goals(GOALS)
+    )
     kernels = (docs / "kernels.md").read_text()
     assert with_kernels(kernels, latest(history)) == kernels
 
@@ -113,3 +117,41 @@ def test_the_picture_marks_what_is_virtual_and_has_a_bar_for_silicon(history) ->
     assert "lab-f412, silicon" in words
     assert "X-CUBE-AI v9.0, NUCLEO-L4R5ZI" in words
     assert {"1.50", "2.00"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "verdict"),
+    [(1500, "**missed** by 87.5 %"), (801, "**missed** by 0.1 %"), (800, "met")],
+)
+def test_goals_are_met_or_missed_by_so_much(make, cycles, verdict) -> None:
+    text = page([make(cycles=cycles)], (), load_goals(GOALS))
+    cells = row(text, "mlperf_vww_96", "cycles a MAC", "0.8")
+    assert cells[-3:] == ["0.8", f"{cycles / 1000:.2f}", verdict]
+
+
+def test_a_goal_for_a_kind_of_layer_is_held_against_that_kind(make) -> None:
+    text = page([make(variant="file")], (), load_goals(GOALS))
+    cells = row(text, "pointwise, 64 channels and more", "instructions a MAC")
+    assert cells[-3:] == ["0.9", "0.89", "met"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("cycles a MAC,0.8", "beauty,0.8"), ("0.8", "much")])
+def test_a_goal_that_makes_no_sense_is_refused_with_its_line(tmp_path, old, new) -> None:
+    path = tmp_path / "goals.csv"
+    path.write_text(GOALS.read_text().replace(old, new, 1))
+    with pytest.raises(InventoryError, match="line 2"):
+        load_goals(path)
+
+
+def test_modes_stand_beside_the_fastest_of_the_same_network_and_nowhere_else(make) -> None:
+    lean = make(mode="balanced", cycles=1590, code_bytes=9000)
+    text = page([make(), lean], (), load_goals(GOALS))
+    assert row(text, "| balanced |", "| 1,590")[4:9] == [
+        "1,590",
+        "+6.0 %",
+        "9,000",
+        "44,000",
+        "-5.4 %",
+    ]
+    assert text.count("1,590") == 1  # no other table takes it for what a network costs
+    assert row(text, "| balanced |", "percent more cycles")[-3:] == ["8", "6.00", "met"]

@@ -1,0 +1,104 @@
+"""Small networks of one operator each, for the prices of kernels that few networks have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from engine.graph import Graph, Op, Quant, Tensor
+from engine.options import Concat, Mean, Options, Pad, Resize, Slice, Softmax, Transpose
+from engine.shapes import output_shape
+
+Shape = tuple[int, int, int]
+CLAMP = (-100, 100)
+SOFTMAX_SHAPES = ((1, 1, 2), (1, 1, 10), (1, 1, 100), (4, 4, 20))
+POOLS = (((8, 8, 6), 2), ((9, 9, 7), 3), ((6, 6, 22), 6), ((16, 16, 9), 2))
+SUMS = ((12, 12, 8), (9, 9, 7))
+MOVED = ((16, 16, 8), (9, 11, 6), (5, 24, 3))
+FUNCTIONS = ("relu", "requantize", "logistic", "hard_swish")
+DENSE = ((40, 14), (36, 9))
+"""Inputs and outputs."""
+
+
+def small_samples() -> list[Graph]:
+    """All of them, always the same."""
+    return [*_softmaxes(), *_pools(), *_sums(), *_moved(), *_functions(), *_dense(), *_means()]
+
+
+def _one(
+    op: Op, shapes: tuple[Shape, ...], scales: tuple[float, ...], to: Shape | None = None
+) -> Graph:
+    """scales: of the inputs, then of the output; to: its shape where only it knows."""
+    sources = [
+        Tensor(name, shape, Quant(scale, 3))
+        for name, shape, scale in zip(op.inputs, shapes, scales, strict=False)
+    ]
+    zero = -128 if op.kind in ("softmax", "logistic") else 3
+    output = Tensor("out", to or output_shape(op, sources), Quant(scales[-1], zero))
+    return Graph(f"{op.kind} of {shapes}", (*sources, output), (op,), op.inputs, ("out",))
+
+
+def _softmaxes() -> Iterator[Graph]:
+    for shape in SOFTMAX_SHAPES:
+        op = Op("softmax", "op", ("in",), "out", options=Softmax())
+        yield _one(op, (shape,), (0.05, 1 / 256))
+
+
+def _pools() -> Iterator[Graph]:
+    for kind in ("average_pool2d", "max_pool2d"):
+        for shape, size in POOLS:
+            for clamp in ((-128, 127), CLAMP):
+                op = Op(kind, "op", ("in",), "out", (size, size), (size, size), clamp=clamp)
+                yield _one(op, (shape,), (0.05, 0.05))
+
+
+def _sums() -> Iterator[Graph]:
+    for kind in ("add", "sub", "mul"):
+        for shape in SUMS:
+            for scales in ((0.03, 0.04, 0.06), (0.45, 0.0625, 1.0)):
+                op = Op(kind, "op", ("a", "b"), "out", clamp=CLAMP)
+                yield _one(op, (shape, shape), scales)
+
+
+def _moved() -> Iterator[Graph]:
+    for shape in MOVED:
+        height, width, channels = shape
+        same = (0.05, 0.05)
+        yield _one(_move("pad", Pad((1, 2, 0), (2, 1, 3), 3)), (shape,), same)
+        turned = _move("transpose", Transpose(shape, (1, 0, 2)))
+        yield _one(turned, (shape,), same, (width, height, channels))
+        half = ((height + 1) // 2, (width + 1) // 2, channels)
+        yield _one(_move("slice", Slice((0, 0, 0), (2, 2, 1))), (shape,), same, half)
+        yield _one(_move("resize_nearest", Resize()), (shape,), same, (2 * height, width, channels))
+        for axis in range(3):
+            joined = Op("concat", "op", ("a", "b"), "out", options=Concat(axis))
+            yield _one(joined, (shape, shape), (0.05, 0.05, 0.05))
+
+
+def _move(kind: str, options: Options) -> Op:
+    return Op(kind, "op", ("in",), "out", options=options)
+
+
+def _functions() -> Iterator[Graph]:
+    for kind in FUNCTIONS:
+        for shape in SUMS:
+            scale = 1 / 256 if kind == "logistic" else 0.04
+            yield _one(Op(kind, "op", ("in",), "out"), (shape,), (0.05, scale))
+
+
+def _means() -> Iterator[Graph]:
+    for shape in ((6, 6, 22), (5, 5, 9)):
+        op = Op("mean", "op", ("in",), "out", options=Mean((0, 1)))
+        yield _one(op, (shape,), (0.05, 0.04))
+
+
+def _dense() -> Iterator[Graph]:
+    rng = np.random.default_rng(1)
+    for inputs, outputs in DENSE:
+        op = Op(
+            "fully_connected", "op", ("in",), "out", clamp=CLAMP,
+            weights=rng.integers(-127, 128, (outputs, inputs)).astype(np.int8),
+            weight_scales=np.full(outputs, 0.002), bias=np.zeros(outputs, np.int32),
+        )  # fmt: skip
+        yield _one(op, ((1, 1, inputs),), (0.05, 0.05))
