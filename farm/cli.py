@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 from engine.compilers import COMPILERS, DEFAULT
@@ -134,6 +134,7 @@ COMPILE = (
     COMPILER,
 )
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
+MAP = Option(("file",), "the hardware map, a YAML file", metavar="MAP")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
 POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
@@ -147,6 +148,33 @@ FAULT = (
     Option(("--clear",), "end all faults of the board", default=False),
     Option(("--list",), "show what is wrong with it (the default)", default=False),
 )
+STORE = Option(("--store",), "a results.db or postgresql://... (default: the rack's)", metavar="DB")
+OF_BOARD = Option(("--board",), "of this board alone", metavar="ID")
+RESULTS = (
+    STORE,
+    OF_BOARD,
+    Option(("--type",), "of this type of boards alone", metavar="TYPE"),
+    Option(("--status",), "ok, wrong_output, too_big or bench_failure", metavar="STATUS"),
+    Option(("--name",), "of networks of this name; * stands for any letters", metavar="NAME"),
+    Option(("--since",), "from this time on, such as 2026-11-22 (UTC)", metavar="TIME"),
+    Option(("--until",), "before this time", metavar="TIME"),
+    Option(("--virtual",), "of virtual boards alone", default=False),
+    Option(("--silicon",), "of real boards alone", default=False),
+    Option(("--flagged",), "those that were flagged alone", default=False),
+    Option(
+        ("--limit",),
+        "the newest N (default: 50 in a table, else all)",
+        None,
+        number(1, 10**9, int),
+        "N",
+    ),
+    Option(("--csv",), "write them into FILE instead", metavar="FILE"),
+    Option(("--parquet",), "the same as Parquet (needs tinyrack[parquet])", metavar="FILE"),
+)
+# Behind an action the same flags leave alone what stood before it.
+STORE_TOO, BOARD_TOO = (replace(option, default=argparse.SUPPRESS) for option in RESULTS[:2])
+NUMBER = Option(("number",), "a measurement's id", None, number(1, 2**63 - 1, int), "N")
+VERIFY = Option(("--verify",), "check that nothing was changed or removed", default=False)
 ELF = Option(("elf",), "the image to program", metavar="ELF")
 SECONDS = Option(("--seconds",), "stop after so long", None, number(0, 86400), "S")
 
@@ -158,6 +186,11 @@ def add_commands(subparsers: Subparsers) -> None:
     more = boards.add_subparsers(metavar="ACTION")
     _add(more, "check", "validate the rack file", "boards:check")
     _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
+    what = "propose entries for the boards of a Zephyr hardware map"
+    _add(more, "import", what, "boards_files:import_map", MAP)
+    what = "the configuration of a labgrid exporter for the real boards"
+    _add(more, "export", what, "boards_files:export")
+    _add(more, "schema", "the JSON Schema of boards.yaml, for editors", "boards_files:schema")
     _add(more, "release", "take a board from its holder", "boards:release", BOARD_ID)
     _add(more, "quarantine", "put a board out of service", "boards:quarantine", BOARD_ID, REASON)
     _add(more, "restore", "put a board back into service", "boards:restore", BOARD_ID)
@@ -169,6 +202,16 @@ def add_commands(subparsers: Subparsers) -> None:
     _add(rack, "status", "which virtual boards are up", "rack:status", boards_option(""))
     _add(rack, "power", "switch virtual boards off or on", "rack:power", *POWER)
     _add(rack, "fault", "let something go wrong with a board", "rack_fault:run", *FAULT)
+    results = _add(
+        subparsers, "results", "stored measurements: list, export, audit", None, *RESULTS
+    )
+    more = results.add_subparsers(metavar="ACTION")
+    _add(more, "show", "one measurement and how it was made", "results:show", NUMBER, STORE_TOO)
+    what = "who did what to which board"
+    _add(more, "audit", what, "results:audit", BOARD_TOO, VERIFY, STORE_TOO)
+    what = "what was tried on boards that failed"
+    _add(more, "recoveries", what, "results:recoveries", BOARD_TOO, STORE_TOO)
+    _add(more, "golden", "how the golden images ran", "results:golden", BOARD_TOO, STORE_TOO)
     _add(subparsers, "flash", "program an image and verify it", None, ELF, boards_option(None))
     _add(subparsers, "monitor", "show consoles", None, boards_option(None), SECONDS, WAIT)
     _add(subparsers, "compile", "a network as a C library, with its cost", None, *COMPILE)

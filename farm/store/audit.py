@@ -20,7 +20,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from farm.errors import FarmError
 from farm.measure import Scalar, utc_now
-from farm.store.provenance import text, whole
+from farm.store.provenance import scalars, text, whole
 from farm.store.tables import AUDIT, AUDIT_HEAD, MEASUREMENTS
 
 STORED = "store"
@@ -92,7 +92,7 @@ def append(
         utc_now(),
         *(text(who.user) or "", text(who.host) or "", who.pid),
         *(text(action) or "", text(board) or "", whole(token)),
-        *(text(image_sha256) or "", text(result) or "", dict(facts or {})),
+        *(text(image_sha256) or "", text(result) or "", scalars(facts or {})),
     )
     values = asdict(entry) | {
         "facts": json.dumps(dict(entry.facts), allow_nan=False),

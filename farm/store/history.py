@@ -1,7 +1,7 @@
 """What happened to boards beside measurements: recoveries, and runs of golden images."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select
 from farm.measure import Scalar, utc_now
 from farm.store import audit
 from farm.store.audit import Who
-from farm.store.provenance import real, text, whole
+from farm.store.provenance import real, scalars, text, whole
 from farm.store.tables import GOLDEN_RUNS, MEASUREMENTS, RECOVERIES
 
 
@@ -59,7 +59,7 @@ def add_recovery(connection: Connection, recovery: Recovery) -> None:
 def add_golden_run(connection: Connection, run: GoldenRun) -> None:
     """Store it, and say so in the audit."""
     row = _clean(asdict(run)) | {"last_measurement": _newest(connection, run.board)}
-    row["facts"] = json.dumps(dict(run.facts), allow_nan=False)
+    row["facts"] = json.dumps(scalars(run.facts), allow_nan=False)
     connection.execute(insert(GOLDEN_RUNS).values(row))
     facts: dict[str, Scalar] = {} if row["cycles"] is None else {"cycles": row["cycles"]}
     _audit(connection, "golden", row, "ok" if run.ok else "drift", facts)
@@ -106,16 +106,11 @@ def _clean(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cleaned(value: object) -> object:
-    kinds = (kind for kind in _CLEANERS if isinstance(value, kind))
-    return _CLEANERS.get(next(kinds, object), lambda other: other)(value)
-
-
-_CLEANERS: Mapping[type, Callable[[Any], object]] = {
-    bool: bool,  # before int, which it also is
-    str: text,
-    int: whole,
-    float: real,
-}
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, float):
+        return real(value)
+    return value if isinstance(value, bool) else whole(value)
 
 
 def _audit(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from farm.inventory import normal_uid
-from farm.measure import Measurement
+from farm.measure import Measurement, Scalar
 
 _LARGEST = 2**63 - 1  # of a database's BIGINT
 Json = Mapping[str, Any]
@@ -47,6 +47,14 @@ def real(value: object) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def scalars(facts: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """As JSON that every reader takes: a number that is none becomes a word."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in facts.items()
+    }
 
 
 def _key(kind: Callable[[object], Any], name: str) -> Callable[[Json], Any]:
