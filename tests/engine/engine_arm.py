@@ -14,6 +14,7 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M7,
 )
 
+from engine.compilers import DEFAULT
 from engine.toolchain import compile_object, link_elf
 
 MODELS = {"cortex-m4": UC_CPU_ARM_CORTEX_M4, "cortex-m7": UC_CPU_ARM_CORTEX_M7}
@@ -53,21 +54,22 @@ void *__aeabi_memmove(char *to, const char *from, unsigned count)
 
 
 class Arm:
-    """Functions named in `entries` stay in the image and can be called."""
+    """Functions named in `entries` stay in the image and can be called; flags: behind -O3."""
 
-    def __init__(self, files, entries, cpu):
+    def __init__(self, files, entries, cpu, compiler=DEFAULT, flags=()):
         headers = {name: text for name, text in files.items() if name.endswith(".h")}
         sources = {name: text for name, text in files.items() if name.endswith(".c")}
-        warnings = ("-Wall", "-Wextra", "-Werror")
+        strict = ("-Wall", "-Wextra", "-Werror", *flags)
         objects = [
-            compile_object(name, text, headers, cpu, warnings) for name, text in sources.items()
+            compile_object(name, text, headers, cpu, strict, compiler)
+            for name, text in sources.items()
         ]
         externs = "".join(f"void {name}(void);\n" for name in entries)
         table = f"{externs}void (*const keep[])(void) = {{ {', '.join(entries)} }};\n"
-        objects.append(compile_object("keep.c", table, {}, cpu))
-        objects.append(compile_object("library.c", LIBRARY, {}, cpu, ("-fno-builtin",)))
+        objects.append(compile_object("keep.c", table, {}, cpu, (), compiler))
+        objects.append(compile_object("library.c", LIBRARY, {}, cpu, ("-fno-builtin",), compiler))
         script = SCRIPT.replace("*(.rodata*)", "KEEP(*(.rodata.keep)) *(.rodata*)")
-        self.elf = ELFFile(io.BytesIO(link_elf(objects, script, entries[0], cpu)))
+        self.elf = ELFFile(io.BytesIO(link_elf(objects, script, entries[0], cpu, compiler)))
         symbols = self.elf.get_section_by_name(".symtab").iter_symbols()
         self.symbols = {symbol.name: symbol["st_value"] for symbol in symbols}
         self.core = Uc(UC_ARCH_ARM, UC_MODE_THUMB)

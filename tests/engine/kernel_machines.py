@@ -36,10 +36,10 @@ class HostMachine:
 class ArmMachine:
     """The same on an emulated core."""
 
-    def __init__(self, cases, cpu):
+    def __init__(self, cases, cpu, *build):
         files = {**kernel_files(), "cases.c": constants_c(cases)}
         entries = sorted({case.row.c_name for case in cases})
-        self.core = Arm(files, ["cases", *entries], cpu)
+        self.core = Arm(files, ["cases", *entries], cpu, *build)
         table = self.core.read(self.core.symbols["cases"], 4 * len(cases))
         self.constants = np.frombuffer(table, "<u4").tolist()
 

@@ -2,14 +2,24 @@
 
 import ctypes
 import io
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from engine import toolchain
+from engine.compilers import COMPILERS, DEFAULT, GCC_COMMAND
 from engine.errors import ToolchainError
-from engine.toolchain import CPUS, build_shared, compile_object, compiler_version, link_elf
+from engine.toolchain import (
+    CPUS,
+    build_shared,
+    compile_object,
+    compiler_version,
+    link_elf,
+    target_flags,
+)
 
 SOURCE = (
     '#include <stdint.h>\n#include "add.h"\nint32_t add(int32_t a, int32_t b) { return a + b; }\n'
@@ -141,3 +151,15 @@ def test_a_shared_library_runs_here():
 
 def test_version_names_compiler_and_number():
     assert compiler_version().startswith("zig cc 0.")
+
+
+@pytest.mark.parametrize("compiler_name", COMPILERS)
+def test_a_cortex_m7_is_stated_since_its_fpu_may_be_like_an_m4_s(compiler_name):
+    kernels = Path(toolchain.__file__).parent / "kernels"
+    arch = {"arch.h": (kernels / "arch.h").read_text()}
+    for cpu, is_m7 in (("cortex-m4", 0), ("cortex-m7", 1)):
+        flags = target_flags(cpu, compiler_name)
+        assert not [flag for flag in flags if flag.endswith(("fpv5-d16", "fp_armv8d16"))]
+        text = f'#include "arch.h"\n_Static_assert(TR_CORTEX_M7 == {is_m7}, "schedule");\n'
+        if compiler_name == DEFAULT or shutil.which(GCC_COMMAND):
+            compile_object("asked.c", text, arch, cpu, (), compiler_name)

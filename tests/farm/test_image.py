@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from toy_model import toy
 
 import farm.image
+from engine.benchmarks import kernel_suite
+from engine.emit import emit
 from engine.toolchain import compile_object
 from farm.board_header import board_header
 from farm.errors import ImageError
@@ -194,3 +196,28 @@ def test_the_harness_compiles_without_a_warning(name: str) -> None:
     for path in sorted(folder.glob("*.c")):
         headers = {file: text for file, text in texts.items() if file.endswith(".h")}
         compile_object(path.name, texts[path.name], headers, mcu.core, strict)
+
+
+def test_an_stm32f746_runs_the_schedule_of_a_cortex_m7() -> None:
+    """Its FPU has single precision, as a Cortex-M4's: its kernels are those of an STM32F767."""
+    dense = next(graph for graph in kernel_suite() if graph.name == "fully connected 140-64")
+    code = [
+        ELFFile(io.BytesIO(build_image(emit(dense), load_mcu(name), "board").elf))
+        for name in ("stm32f412zg", "stm32f746ng", "stm32f767zi")
+    ]
+    m4, f746, f767 = ({name: kernel(elf, name) for name in kernels(elf)} for elf in code)
+    assert f746 == f767
+    assert f746 != m4
+
+
+def kernels(elf: ELFFile) -> list[str]:
+    symbols = elf.get_section_by_name(".symtab").iter_symbols()
+    return [s.name for s in symbols if s.name.startswith("tr_") and s["st_size"]]
+
+
+def kernel(elf: ELFFile, name: str) -> bytes:
+    """The code of one function that calls no other."""
+    symbol = elf.get_section_by_name(".symtab").get_symbol_by_name(name)[0]
+    text = elf.get_section_by_name(".text")
+    start = (symbol["st_value"] & ~1) - text["sh_addr"]
+    return bytes(text.data()[start : start + symbol["st_size"]])
