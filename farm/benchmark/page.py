@@ -21,7 +21,8 @@ _ORIGIN = (
     "commit, `benchmarks-peers.csv` and `benchmarks-goals.csv`. The same sources give the same "
     "page on any computer. A network that is slower or larger (arena, stack, flash) by more than "
     "1 % than its best since the last accepted record fails the session and is not recorded, "
-    "unless `nox -s bench -- record --accept REASON` says why it may be. A `+` behind a commit: with changed sources. "
+    "unless `nox -s bench -- record --accept REASON` says why it may be. A `+` behind a commit: "
+    "with changed sources. "
     "[kernels.md](kernels.md) has the kernels one by one, [timing.md](timing.md) says what the "
     "cycles of virtual boards are made of."
 )
