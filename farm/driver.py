@@ -135,7 +135,7 @@ class Driver(threading.Thread):
         except BenchError as error:
             self._desk.passes(self.board)
             return self._count_failure(error)
-        except OSError as error:  # no process, no memory, no log file: a matter of this host
+        except (OSError, FarmError) as error:  # of this host: no process, no memory, no store
             self._desk.set_aside(self.board, f"has no worker: {error}")
             return False
         ticket = self._desk.take(self.board)
@@ -190,7 +190,7 @@ class Driver(threading.Thread):
         started_s = time.monotonic()
         try:
             worker = self._held_worker(_RECOVER_HOLD_S)
-            outcome = worker.recover(number, rung.deadline_s)
+            outcome = f"done: {worker.recover(number, rung.deadline_s)}"
         except (FarmError, OSError) as error:
             outcome = f"failed: {error}"
             self._drop_worker()

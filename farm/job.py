@@ -15,13 +15,6 @@ PRIORITIES: Mapping[Purpose, int] = {"search": 0, "calibration": 100, "final": 2
 MOST_PRIORITY = 99  # what a job may add to that of its purpose, or take from it
 
 
-def serves(made_for: str, wanted: Purpose) -> bool:
-    """Whether a stored result answers a job: one made with as much care does, golden ones never."""
-    if wanted in ("search", "golden"):
-        return wanted == "search"
-    return made_for in ("final", wanted)
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """Measure `model` on a board of `board_type`, with `repeats` timed runs.

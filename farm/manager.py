@@ -6,28 +6,32 @@ bench failure (probe, console, dead worker, deadline) costs a retry, if possible
 a wrong output or an image too big is a result. Results are stored before anybody sees them.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
+from farm import ledger
 from farm.board_worker import DEFAULT_RUNNER
 from farm.crew import Threads
-from farm.errors import BenchError, BoardsBusyError, FarmError, InventoryError
+from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.fencing import Fence
 from farm.image import image_key
-from farm.inventory import Board, Rack
+from farm.inventory import Board, Rack, normal_uid
 from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
-from farm.ledger import Ledger
 from farm.mcus import load_mcu
 from farm.measure import Measurement
-from farm.outcome import Outcome, Teller, complete, failure
+from farm.outcome import Outcome, Teller, complete, expired_error, failure, given_up
 from farm.rota import Crew, Rota
 from farm.store import Store
+from farm.store.history import Recovery
 from farm.tickets import Key, Ticket
 
 __all__ = ["BoardManager", "Event", "Job"]
 
 _CLOSE_S = 0.8
+_LOG = logging.getLogger(__name__)
 _Share = tuple[Key, Purpose, int]  # what two jobs must have in common to be one measurement
 
 
@@ -56,8 +60,8 @@ class BoardManager:
         self._job_deadline_s = job_deadline_s
         self._wait_s, self._retries = wait_s, retries
         self._own_store = store is None
-        self.store = Store() if store is None else store
-        self._ledger, self._teller = Ledger(self.store), Teller(progress)
+        self.store = Store(rack=rack) if store is None else store
+        self._teller = Teller(progress)
         self._crew: Crew = Threads(runner) if isinstance(runner, str) else runner
         self._lock = threading.RLock()
         self._rota = Rota(self.boards, self._crew, self)
@@ -67,8 +71,6 @@ class BoardManager:
         self._working: dict[str, Ticket] = {}
         self._tokens: dict[str, int] = {}
         self._closed = False
-        for board_type in {board.type.name for board in self.boards}:
-            self._refuse_mixed(board_type)
 
     def __enter__(self) -> "BoardManager":
         return self
@@ -171,6 +173,7 @@ class BoardManager:
     def holds(self, board: Board, token: int) -> None:
         """Tell the store of a new lease, so that it takes no result of an older one."""
         if self._tokens.get(board.id) != token:
+            self.store.announce(Fence(normal_uid(board.probe), token))
             self._tokens[board.id] = token
 
     def take(self, board: Board) -> Ticket | None:
@@ -209,7 +212,20 @@ class BoardManager:
             self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
 
     def recovered(self, board: Board, rung: str, seconds: float, outcome: str) -> None:
-        """Tell what was tried to get a board to work again."""
+        """Store and tell what was tried to get a board to work again."""
+        how, _, detail = outcome.partition(": ")
+        row = Recovery(
+            board=board.id,
+            rung=rung,
+            seconds=seconds,
+            outcome=how,
+            lease_token=self._tokens.get(board.id),
+            detail=detail,
+        )
+        try:
+            self.store.add_recovery(row)
+        except FarmError as error:  # the board may well work again: that is no reason to stop
+            _LOG.error("%s: its recovery was not stored: %s", board.id, error)
         self._teller.emit(Event("recovered", "", board.id, f"{rung}, {seconds:.1f} s: {outcome}"))
 
     def set_aside(self, board: Board, why: str) -> None:
@@ -231,7 +247,9 @@ class BoardManager:
         whole = complete(ticket, board, m, self._crew.now_s() - ticket.taken_s)
         if whole.status == "bench_failure":
             raise BenchError(whole.message or "unexplained bench failure", board.id)
-        self._store(whole)
+        # Of the lease that it was made in, which may be over: FencedError, and it is tried again.
+        token = whole.provenance.get("lease_token", 0)
+        self.store.add(whole, fence=Fence(normal_uid(board.probe), int(token)))
         self._done_with(board)
         self._resolve(ticket, whole)
 
@@ -246,12 +264,11 @@ class BoardManager:
         token = self._tokens.get(board.id, 0)
         row = failure(ticket, board, str(error), now_s - ticket.taken_s, token, final=last)
         self.store.add(row)  # of whatever lease: it says nothing about the network
-        self._ledger.note(row)
         ticket.failures.append(str(error))
         ticket.failed_on.add(board.id)
         if last:
             self._done_with(board)
-            self._resolve(ticket, _given_up(ticket.job, error, len(ticket.failures), board.id))
+            self._resolve(ticket, given_up(ticket.job, error, len(ticket.failures), board.id))
             return
         self._teller.emit(Event("retried", ticket.job.name, board.id, str(error)))
         self._done_with(board)
@@ -272,19 +289,19 @@ class BoardManager:
         """What the store answers; an unfinished job gets its earlier failures."""
         job = ticket.job
         if job.id:
-            past = self._ledger.past(job.id)
+            past = ledger.past(self.store, job.id)
             if past.result is not None:
                 return past.result
             if past.given_up:
                 last = past.failures[-1]
-                return _given_up(job, last.message, len(past.failures), last.board)
+                return given_up(job, last.message, len(past.failures), last.board)
             ticket.failures += [m.message for m in past.failures]
         if again:
             return None
         of_these = [seat.board for seat in ticket.group.seats] if job.tags else []
         virtual = self._rota.board[ticket.group.seats[0].board].virtual
         kind = self.rack.types[job.board_type]
-        return self._ledger.stored(job, ticket.key, kind, virtual=virtual, boards=of_these)
+        return ledger.stored(self.store, job, ticket.key, kind, virtual=virtual, boards=of_these)
 
     def _queue(self, ticket: Ticket, *, share: bool) -> "Future[Measurement]":
         """Queue a ticket, or join one for the same measurement that is on its way."""
@@ -334,12 +351,7 @@ class BoardManager:
             self._rota.wake(woken)
             self._set_alarm()
         for ticket in expired:
-            self._resolve(ticket, _expired(ticket))
-
-    def _store(self, m: Measurement) -> None:
-        """Store a result under the lease that it was made in."""
-        self.store.add(m)
-        self._ledger.note(m)
+            self._resolve(ticket, expired_error(ticket))
 
     def _done_with(self, board: Board) -> None:
         with self._lock:
@@ -363,29 +375,6 @@ class BoardManager:
         key = image_key(job.model, mcu, job.board_type, job.compiler)
         return key, job.board_type, job.input_sha256, job.expected_sha256
 
-    def _refuse_mixed(self, board_type: str) -> None:
-        kinds = {board.virtual for board in self.boards if board.type.name == board_type}
-        if len(kinds) > 1:
-            raise InventoryError(
-                f"the selected {board_type} boards are both real and virtual; select one kind, "
-                "because their results must not mix"
-            )
-
 
 def _share(ticket: Ticket) -> _Share:
     return ticket.key, ticket.job.purpose, id(ticket.group)
-
-
-def _given_up(job: Job, why: object, failures: int, board: str) -> BenchError:
-    advice = f"`tinyrack boards` shows its health (failure {failures})"
-    return BenchError(f"{job.name}: {why}; {advice}", board)
-
-
-def _expired(ticket: Ticket) -> FarmError:
-    if ticket.failures:
-        why = f"{ticket.failures[-1]}; its deadline left no time for another attempt"
-        return BenchError(f"{ticket.job.name}: {why}")
-    return BoardsBusyError(
-        f"{ticket.job.name}: no board was free before its deadline; allow more time, or use more "
-        "boards"
-    )

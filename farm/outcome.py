@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Any
 
-from farm.errors import BenchError
+from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
-from farm.job import Event
+from farm.job import Event, Job
 from farm.ledger import FINAL, JOB_ID
 from farm.measure import Measurement
 from farm.tickets import Ticket
@@ -115,3 +115,20 @@ def _identity(ticket: Ticket, board: Board) -> dict[str, Any]:
         "input_sha256": input_sha256,
         "expected_sha256": expected_sha256,
     }
+
+
+def given_up(job: Job, why: object, failures: int, board: str) -> BenchError:
+    """The error of a job that had all its attempts."""
+    advice = f"`tinyrack boards` shows its health (failure {failures})"
+    return BenchError(f"{job.name}: {why}; {advice}", board)
+
+
+def expired_error(ticket: Ticket) -> FarmError:
+    """The error of a job whose deadline came while it waited."""
+    if ticket.failures:
+        why = f"{ticket.failures[-1]}; its deadline left no time for another attempt"
+        return BenchError(f"{ticket.job.name}: {why}")
+    return BoardsBusyError(
+        f"{ticket.job.name}: no board was free before its deadline; allow more time, or use more "
+        "boards"
+    )

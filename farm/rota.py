@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from farm.driver import Desk
-from farm.errors import BenchError, FarmError, NoBoardError
+from farm.errors import BenchError, FarmError, InventoryError, NoBoardError
 from farm.inventory import Board
 from farm.job import Job
 from farm.quarantine import quarantine_reason
@@ -59,6 +59,8 @@ class Rota:
         self._crew, self._desk = crew, desk
         self._groups: dict[_Kind, Group[Ticket]] = {}
         self._looked_s = crew.now_s()
+        for board_type in {board.type.name for board in self.board.values()}:
+            self._refuse_mixed(board_type)
 
     def group(self, job: Job, on: str) -> Group[Ticket]:
         """The boards that can do a job; NoBoardError when none was selected."""
@@ -134,3 +136,11 @@ class Rota:
             self.remove(board, _OUT + reason)
         else:
             self.schedule.has_work(board.id)
+
+    def _refuse_mixed(self, board_type: str) -> None:
+        kinds = {board.virtual for board in self.board.values() if board.type.name == board_type}
+        if len(kinds) > 1:
+            raise InventoryError(
+                f"the selected {board_type} boards are both real and virtual; select one kind, "
+                "because their results must not mix"
+            )

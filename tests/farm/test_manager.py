@@ -260,7 +260,7 @@ def test_a_failing_progress_display_leaves_no_job_waiting(rack, scripted_path, m
 
 @pytest.mark.parametrize("name", ["ok", "bench"])
 def test_a_store_that_takes_nothing_more_ends_the_job(manage, monkeypatch, name):
-    def full(_self, _measurement):
+    def full(_self, _measurement, *, fence=None):
         raise FarmError("the disk is full")
 
     manager = manage("f412-01")
