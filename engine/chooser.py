@@ -25,6 +25,7 @@ HEADROOM_PERCENT = 1
 CHEAPEST, DEAREST = 1.0, 2e6
 """Bytes that as many cycles as the fastest choice takes may cost: next to nothing, all flash."""
 HALVINGS = 9
+LEAST_GAIN_BYTES = 0.5
 MOST_STEPS = 200
 """Of one local search; each makes the choice better, so that it ends anyway."""
 ALWAYS_SMALL = frozenset({"model.c"})
@@ -54,13 +55,16 @@ class _Cost:
         return self.flash + price * sum(self.cycles) / len(self.cycles)
 
 
+_Worth = Callable[[_Cost], float]
+
+
 @lru_cache(maxsize=16)  # plan, emit and the tables of a library ask for the same
 def select(graph: Graph, mode: Mode = FASTEST) -> Selection:
     """The kernels of ``graph`` for ``mode``. Raises UnsupportedError."""
     if mode == FASTEST:
         return first(graph)
     search = _Search(menu(graph))
-    best = search.balanced() if mode == "balanced" else search.settled(CHEAPEST)
+    best = search.balanced() if mode == "balanced" else search.smallest()
     chosen = search.cost(best).chosen
     small = {name for v in chosen if v.row.source in best.small for name in v.row.files}
     small -= {name for v in chosen if v.row.source not in best.small for name in v.row.files}
@@ -88,7 +92,15 @@ class _Search:
                 continue
             high = price
             best = min(best, state, key=lambda each: self.cost(each).flash)
-        return self._descended(best, lambda c: c.flash if max(c.cycles) <= most else DEAREST * 1e3)
+
+        def within(cost: _Cost) -> float:
+            return cost.flash if max(cost.cycles) <= most else DEAREST * 1e3
+
+        return self._descended(best, within, pairs=True)
+
+    def smallest(self) -> _State:
+        """The least flash found, whatever the cycles."""
+        return self._descended(_State(CHEAPEST), lambda cost: cost.at(CHEAPEST), pairs=True)
 
     def settled(self, price: float) -> _State:
         """The cheapest found for a price of cycles."""
@@ -120,16 +132,23 @@ class _Search:
 
         return min((v for v in some if v.key not in state.closed), key=worth)
 
-    def _descended(self, state: _State, worth: Callable[[_Cost], float]) -> _State:
-        """From a state by the best single change of it, as long as there is one."""
-        least = worth(self.cost(state))
+    def _descended(self, state: _State, worth: _Worth, *, pairs: bool = False) -> _State:
+        """From a state by the best single change of it, as long as there is one; or by two."""
         for _ in range(MOST_STEPS):
-            around = ((worth(self.cost(near)), near) for near in self._neighbours(state))
-            value, near = min(around, key=lambda pair: pair[0], default=(least, state))
-            if value >= least:
-                return state
-            least, state = value, near
+            better = self._better(state, self._neighbours(state), worth)
+            if better is None and pairs:
+                nears = (far for near in self._neighbours(state) for far in self._neighbours(near))
+                better = self._better(state, nears, worth)
+            if better is None:
+                break
+            state = better
         return state
+
+    def _better(self, state: _State, nears: Iterator[_State], worth: _Worth) -> _State | None:
+        """The best of others if it is better, by more than a rounding."""
+        least = worth(self.cost(state))
+        found = min(nears, key=lambda near: worth(self.cost(near)), default=state)
+        return found if worth(self.cost(found)) < least - LEAST_GAIN_BYTES else None
 
     def _neighbours(self, state: _State) -> Iterator[_State]:
         for name in self._files:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engine.graph import Graph, Op
 from engine.strips import Strips, strips
-from engine.swept import swept_strips
+from engine.swept import FASTEST, Form, swept_strips
 
 Steps = NDArray[np.int64]
 
@@ -116,9 +116,9 @@ def quads(graph: Graph, op: Op) -> int:
     return _by_quads(graph, op, strips(graph, op))
 
 
-def swept_quads(graph: Graph, op: Op) -> int:
+def swept_quads(graph: Graph, op: Op, form: Form = FASTEST) -> int:
     """The same for tr_depthwise_swept."""
-    return _by_quads(graph, op, swept_strips(graph, op))
+    return _by_quads(graph, op, swept_strips(graph, op, form))
 
 
 def _by_quads(graph: Graph, op: Op, strip: Strips) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,20 @@ BLOCKS = {3: 1, 5: 6, 7: 4}
 """Kernel size -> outputs of a block, see block.c."""
 
 
+class Form(NamedTuple):
+    """Which code a layer shares where it could have faster code of its own.
+
+    general: channels end in two roundings, though one shift is proven; few: FEW_SLOTS, though there
+    is scratch for more.
+    """
+
+    general: bool = False
+    few: bool = False
+
+
+FASTEST = Form()
+
+
 @dataclass(frozen=True, eq=False)
 class Sweeps:
     """How the channels of a layer end.
@@ -45,10 +60,10 @@ class Sweeps:
 
 
 @lru_cache(maxsize=512)  # asked for while an operator is chosen, planned for, and described
-def sweeps(graph: Graph, op: Op) -> Sweeps | None:
+def sweeps(graph: Graph, op: Op, form: Form = FASTEST) -> Sweeps | None:
     """Those of a depthwise convolution with one filter a channel; None where none is exact."""
     count = graph.tensor(op.output).shape[2]
-    found, ends = one_shift(graph, op), channels(graph, op)
+    found, ends = None if form.general else one_shift(graph, op), channels(graph, op)
     if found:
         before = np.stack([found.bias, found.factor], axis=1)
         return Sweeps(str(found.shift), 256, before, np.empty((count, 0), int), found.constant)
@@ -95,18 +110,18 @@ def column_bytes(slots: int) -> int:
     return 4 * 4 * slots
 
 
-def slots(graph: Graph, op: Op) -> int:
+def slots(graph: Graph, op: Op, form: Form = FASTEST) -> int:
     """Pairs of rows that scratch has room for; 0: for too few."""
     if op.kernel[1] > 3:
         many = LARGE_SLOTS[op.kernel[1]]
         return many if columns(graph, op) * column_bytes(many) <= MOST_LARGE_SCRATCH else 0
     fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_SCRATCH
-    return MANY_SLOTS if fits else FEW_SLOTS
+    return MANY_SLOTS if fits and not form.few else FEW_SLOTS
 
 
-def swept_strips(graph: Graph, op: Op) -> Strips:
+def swept_strips(graph: Graph, op: Op, form: Form = FASTEST) -> Strips:
     """How tr_depthwise_swept cuts its output: full strips, then what is left."""
     out_h = graph.tensor(op.output).shape[0]
     taps = op.kernel[0]
-    rows = (2 * slots(graph, op) + 1 - taps) // op.stride[0]
+    rows = (2 * slots(graph, op, form) + 1 - taps) // op.stride[0]
     return Strips(columns(graph, op), taps, rows, out_h, op.stride[0], op.padding.top)

@@ -1,5 +1,7 @@
 """Depthwise convolutions 3x3, 5x5 and 7x7, two taps at a time."""
 
+from functools import partial
+
 from engine import c_text, lead
 from engine.features import clamped_bytes
 from engine.graph import Graph, Op
@@ -7,6 +9,8 @@ from engine.kernel_row import Description, Features, KernelRow, Table
 from engine.rows.conv import conv_fields
 from engine.swept import (
     BLOCKS,
+    FASTEST,
+    Form,
     column_bytes,
     columns,
     slots,
@@ -21,9 +25,9 @@ STRIDES = ((1, 1), (2, 2))
 LOOPS = tuple((size, stride) for size in BLOCKS for stride in (1, 2))
 
 
-def describe(graph: Graph, op: Op) -> Description:
+def describe(graph: Graph, op: Op, form: Form = FASTEST) -> Description:
     """tr_swept with the one stream that its sweep reads."""
-    found, held = sweeps(graph, op), slots(graph, op)
+    found, held = sweeps(graph, op, form), slots(graph, op, form)
     assert found is not None
     loop = f"tr_sweep_{held}" if op.kernel[0] == 3 else f"tr_block_{op.kernel[0]}"
     table = Table(
@@ -42,14 +46,14 @@ def describe(graph: Graph, op: Op) -> Description:
     return Description("tr_swept", fields, SWEPT_BYTES, (table,))
 
 
-def scratch_bytes(graph: Graph, op: Op) -> int:
+def scratch_bytes(graph: Graph, op: Op, form: Form = FASTEST) -> int:
     """All pairs of each column that any window reaches."""
-    return columns(graph, op) * column_bytes(slots(graph, op))
+    return columns(graph, op) * column_bytes(slots(graph, op, form))
 
 
-def count(graph: Graph, op: Op) -> Features:
+def count(graph: Graph, op: Op, form: Form = FASTEST) -> Features:
     """Pairs of rows taken by four channels, then each channel's rows swept; swept.c."""
-    found, strip = sweeps(graph, op), swept_strips(graph, op)
+    found, strip = sweeps(graph, op, form), swept_strips(graph, op, form)
     assert found is not None
     in_h, in_w, in_c = graph.tensor(op.inputs[0]).shape
     out_h, out_w, _ = graph.tensor(op.output).shape
@@ -92,8 +96,33 @@ def _is_swept(graph: Graph, op: Op) -> bool:
     return fits and one_filter and sweeps(graph, op) is not None
 
 
-ROWS: tuple[KernelRow, ...] = (
-    KernelRow("tr_depthwise_swept", "depthwise_conv2d", "swept.c", _is_swept, count,
-              describe, scratch_bytes, lead.swept_quads, lead_is_exact=True, takes_scratch=True,
-              headers=("sweep.c", "block.c", "sweep.h")),
-)  # fmt: skip
+def _is_shared(graph: Graph, op: Op, form: Form) -> bool:
+    """Whether the form is another one than the fastest for this layer, and right for it."""
+    if not _is_swept(graph, op):
+        return False
+    fastest, found = sweeps(graph, op), sweeps(graph, op, form)
+    assert fastest is not None
+    is_few = slots(graph, op, form) != slots(graph, op)
+    is_general = found is not None and found.ending != fastest.ending
+    return (is_general, is_few) == form
+
+
+def _row(form: Form) -> KernelRow:
+    return KernelRow(
+        "tr_depthwise_swept",
+        "depthwise_conv2d",
+        "swept.c",
+        _is_swept if form == FASTEST else partial(_is_shared, form=form),
+        partial(count, form=form),
+        partial(describe, form=form),
+        partial(scratch_bytes, form=form),
+        partial(lead.swept_quads, form=form),
+        lead_is_exact=True,
+        takes_scratch=True,
+        headers=("sweep.c", "block.c", "sweep.h"),
+    )
+
+
+FORMS = (FASTEST, Form(few=True), Form(general=True), Form(general=True, few=True))
+ROWS: tuple[KernelRow, ...] = tuple(_row(form) for form in FORMS)
+"""Behind the fastest: those that share the code of other layers."""
