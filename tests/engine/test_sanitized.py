@@ -15,6 +15,7 @@ from kernel_cases import constants_c, every_case, kernel_files
 
 from engine import dispatch, reference
 from engine.emit import emit
+from engine.selection import Selection
 
 pytestmark = pytest.mark.skipif(
     sanitizer.compiler() is None,
@@ -117,19 +118,20 @@ def test_kernels_stay_within_their_buffers_and_the_language(name, kernels):
 
 
 def chosen_graph(row):
-    """An operator for which the emitter chooses that row."""
+    """An operator that this row takes."""
     for case in every_case():
-        if case.row is row and dispatch.choose(case.graph, case.op, plain=row.plain) is row:
+        if case.row is row:
             return case.graph
-    raise AssertionError(f"no case makes the emitter choose {row.c_name} for {row.kind}")
+    raise AssertionError(f"no case is for {row.c_name} of {row.kind}")
 
 
 @functools.cache
 def models():
     """[(graph, model)]: an operator for every row of the table, and whole networks."""
-    parts = [(chosen_graph(row), row.plain) for row in dispatch.KERNELS]
-    parts += [(seeded(seed), seed % 3 == 0) for seed in NETWORKS]
-    return [(graph, emit(graph, plain=plain)) for graph, plain in parts]
+    parts = [(chosen_graph(row), Selection((row,))) for row in dispatch.KERNELS]
+    nets = [(seeded(seed), seed % 3 == 0) for seed in NETWORKS]
+    parts += [(graph, dispatch.first(graph, plain=plain)) for graph, plain in nets]
+    return [(graph, emit(graph, selection=selection)) for graph, selection in parts]
 
 
 def renamed(text, prefix):
