@@ -140,6 +140,12 @@ def plain_html(tmp_path_factory):
     return report_of(write_run(tmp_path_factory.mktemp("plain") / "run", *parts()))
 
 
+@pytest.fixture
+def _undrawn(monkeypatch):
+    """For reports of which only the words are read."""
+    monkeypatch.setattr("nas.report.picture_svg", lambda *_: b"<svg/>")
+
+
 def report_of(folder):
     write_report(folder)
     assert (folder / "report.png").read_bytes().startswith(PNG_MAGIC)
@@ -164,6 +170,7 @@ def test_report_says_in_words_and_in_the_picture_that_virtual_is_not_silicon(pla
     assert re.search(r"virtual board, cycle\s+models m4-v1, m7-v1,\s+not silicon", note[1])
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_report_of_real_boards_speaks_of_no_virtual_board(tmp_path):
     config, rows, winner = parts(virtual=False)
     rows = [row | {"virtual": False} for row in rows]
@@ -194,6 +201,7 @@ def test_report_of_few_candidates(tmp_path, predicted, measured):
     assert f"{measured} of {predicted + measured} candidates" in html
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_bound_that_the_model_did_not_have_is_left_out(tmp_path):
     config, rows, winner = parts(predicted=0, measured=2)
     rows[0]["predicted_upper_cycles"] = UNBOUNDED_CYCLES
@@ -219,6 +227,7 @@ def test_names_with_markup_are_shown_and_not_obeyed(tmp_path):
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp;" in html
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_winner_over_a_limit_is_called_so(tmp_path):
     config, rows, winner = parts(predicted=2, measured=2)
     winner["limits"]["latency_ms"] = 20.0
@@ -227,6 +236,7 @@ def test_winner_over_a_limit_is_called_so(tmp_path):
     assert html.count("(over)") == 1
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_wrong_output_is_reported_without_a_latency(tmp_path):
     config, rows, winner = parts(predicted=2, measured=2)
     bad = {"status": "wrong_output", "output_ok": False, "message": "12 of 10 bytes differ"}

@@ -52,6 +52,12 @@ def _small_calibration(monkeypatch):
     monkeypatch.setattr(calibrate, "QUICK", calibrate.Size(1, 2, 2))
 
 
+@pytest.fixture
+def _undrawn(monkeypatch):
+    """For searches whose report nobody reads."""
+    monkeypatch.setattr("nas.report.write_report", lambda _: None)
+
+
 def go(path, bench, config=CONFIG, name="run", fresh=False):
     return search(config, path, name, fresh, Stages(), bench.open)
 
@@ -121,6 +127,7 @@ def test_the_example_builds_as_its_comment_says_and_prints_what_the_reference_gi
     assert [int(line) for line in printed.split()] == expected.ravel().tolist()
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_the_same_search_elsewhere_gives_the_same_winner_and_cycles(finished, tmp_path):
     outcome, _ = finished
     again = go(tmp_path, MadeUpBench(), name="elsewhere")
@@ -129,6 +136,7 @@ def test_the_same_search_elsewhere_gives_the_same_winner_and_cycles(finished, tm
     assert again.winner["results"][0]["cycles"] == outcome.winner["results"][0]["cycles"]
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_the_test_images_decide_nothing(finished, tmp_path, monkeypatch):
     outcome, bench = finished
     data = load_dataset("digits")
@@ -152,6 +160,7 @@ def test_a_finished_search_is_not_done_again(finished, tmp_path):
     assert again.winner == outcome.winner
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_search_stopped_anywhere_goes_on_to_the_same_winner(finished, tmp_path):
     outcome, bench = finished
     # In the calibration, at the first finalist, and at the winner (then with a calibration kept).
@@ -173,6 +182,7 @@ def test_a_search_stopped_anywhere_goes_on_to_the_same_winner(finished, tmp_path
     assert again.winner["int8_accuracy"] == outcome.winner["int8_accuracy"]
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_winner_that_breaks_a_limit_on_the_board_gives_way_to_the_next(finished, tmp_path):
     outcome, bench = finished
     final = bench.jobs[-1]
@@ -186,6 +196,7 @@ def test_a_winner_that_breaks_a_limit_on_the_board_gives_way_to_the_next(finishe
     assert other.winner["results"][0]["latency_ms"] <= LIMITS.latency_ms
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_when_no_finalist_keeps_its_promise_nothing_is_reported(tmp_path):
     names = []
 
@@ -237,6 +248,7 @@ def test_damaged_state_is_named_and_never_a_crash(finished, tmp_path, stage, tex
     assert damaged.name in str(caught.value)
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_truncated_checkpoint_is_made_anew(finished, tmp_path):
     outcome, _ = finished
     shutil.copytree(outcome.path, tmp_path / "run")
