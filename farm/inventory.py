@@ -141,7 +141,8 @@ def _board_type(name: str, fields: Fields) -> BoardType:
         fields.fail(f"a type's name must be {_ID_HINT}")
     mcu = fields.text("mcu", allowed=mcu_names())
     target = fields.text("target", pattern=_ID, hint=_ID_HINT)
-    return BoardType(name, mcu, target, fields.texts("packs", most=MOST_WORDS))
+    packs = (fields.path.parent / pack for pack in fields.texts("packs", most=MOST_WORDS))
+    return BoardType(name, mcu, target, tuple(str(pack.absolute()) for pack in packs))
 
 
 def _board(fields: Fields, types: Mapping[str, BoardType], defaults: Fields | None) -> Board:

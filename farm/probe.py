@@ -79,6 +79,13 @@ class Probe:
         with self._errors("the reset", "power-cycle the board"):
             self._session.target.reset_and_halt()
 
+    def mass_erase(self) -> None:
+        """Erase the whole flash, and unlock the part where that is the way to do it."""
+        with self._errors("the mass erase", "power-cycle the board"):
+            self._session.target.reset_and_halt()
+            eraser = _pyocd("flash.eraser").FlashEraser
+            eraser(self._session, eraser.Mode.MASS).erase()
+
     def read(self, address: int, count: int) -> bytes:
         """Bytes of the board's memory as its bus sees them, past every cache."""
         parts: list[bytes] = []
@@ -148,7 +155,9 @@ def _session(board: Board) -> Any:
             "chip_erase": "sector",
             "smart_flash": True,
             "keep_unwritten": False,
-            "connect_mode": "under-reset",  # whatever the flash holds, even a core asleep
+            "connect_mode": board.connect_mode,  # under reset: whatever the flash holds
+            "frequency": board.swd_hz,
+            "pack": list(board.type.packs),
             "reset.hold_time": 0.01,
             "reset.post_delay": 0.01,
         },

@@ -279,5 +279,5 @@ def test_packs_of_a_type_and_the_store_are_kept(write_rack):
     text = HEAD.replace("target: stm32f412xg}", "target: x, packs: [packs/a.pack]}")
     text = "store: postgresql://rack/results\n" + text
     rack = load_rack(write_rack(text + '  - {id: a, type: m4, probe: "stlink:A"}\n'))
-    assert rack.types["m4"].packs == ("packs/a.pack",)
+    assert rack.types["m4"].packs == (str(rack.path.parent / "packs" / "a.pack"),)
     assert rack.store == "postgresql://rack/results"
