@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,23 +17,23 @@ from typing import Any, Protocol
 from platformdirs import user_state_path
 
 from engine.cmodel import CModel
-from engine.emit import emit
+from engine.emit import KERNEL_FOLDER, emit
 from engine.graph import Graph
-from engine.reference import run
 from farm.image import image_key
 from farm.inventory import Rack
 from farm.job import Job
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.model_file import expected_output, input_bytes, load_input
 from nas.latency import LatencyError, LatencyModel, fit_model
 from nas.latency_rows import row_from_measurement
 from nas.microbench import (
     heldout_networks,
     layer_images,
     plain_image,
-    random_input,
     whole_networks,
 )
+from nas.row_samples import row_images
 
 REPEATS = 3
 DEADLINE_S = 1800.0
@@ -54,20 +54,23 @@ class Measurer(Protocol):
 
 @dataclass(frozen=True)
 class Size:
-    """How many images a calibration measures."""
+    """How many images a calibration measures; every_row: and those of kernels that they lack."""
 
     layer_images: int
     whole_networks: int
     heldout_networks: int
+    every_row: bool = True
 
 
 FULL = Size(7, 10, 19)  # 19 held-out networks make a bound of 95 %
 QUICK = Size(5, 6, 4)  # fewer do not tell all kernels apart
+CHAINS = ("layers", "rows")
+"""Roles of networks that string layers together for their own sake."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One network to be timed; `role` is "layers", "whole" or "heldout"."""
+    """One network to be timed; `role` is "layers", "rows", "whole" or "heldout"."""
 
     role: str
     graph: Graph
@@ -138,7 +141,7 @@ def calibrate(
     measured = _measure(manager, board_type, planned, seed, progress)
     ok = {name: m for name, m in measured.items() if m.status == "ok"}
     rows = [
-        (p.role, row_from_measurement(p.model.layers, ok[p.graph.name], chain=p.role == "layers"))
+        (p.role, row_from_measurement(p.model.layers, ok[p.graph.name], chain=p.role in CHAINS))
         for p in planned
         if p.graph.name in ok
     ]
@@ -156,7 +159,7 @@ def calibrate(
 
 @cache
 def plan(seed: int, size: Size) -> tuple[Planned, ...]:
-    """The networks of a calibration, generated as C."""
+    """The networks of a calibration, generated as C; they run every row of the kernel table."""
     graphs: Mapping[str, Sequence[Graph]] = {
         "layers": layer_images(seed, size.layer_images),
         "whole": whole_networks(seed, size.whole_networks),
@@ -164,16 +167,28 @@ def plan(seed: int, size: Size) -> tuple[Planned, ...]:
     }
     planned = [Planned(role, g, emit(g)) for role, group in graphs.items() for g in group]
     plain = plain_image(seed)
-    return (*planned, Planned("layers", plain, emit(plain, plain=True)))
+    planned.append(Planned("layers", plain, emit(plain, plain=True)))
+    seen = (*graphs["layers"], *graphs["whole"])
+    rest = row_images(seed, seen) if size.every_row else []
+    return (
+        *planned,
+        *(Planned("rows", i.graph, emit(i.graph, selection=i.selection)) for i in rest),
+    )
 
 
 def firmware_hash(rack: Rack, board_type: str) -> str:
     """A hash of all that is built into an image but the network: harness, kernels, compiler, MCU.
 
-    It is the key of an image of a fixed network that uses every kernel.
+    It is the key of an image that would hold every kernel.
     """
-    reference = plan(0, Size(1, 0, 0))[0].model
-    return image_key(reference, load_mcu(rack.types[board_type].mcu), board_type)
+    return image_key(_every_kernel(), load_mcu(rack.types[board_type].mcu), board_type)
+
+
+@cache
+def _every_kernel() -> CModel:
+    paths = sorted(KERNEL_FOLDER.glob("*.[ch]"))
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    return replace(emit(plain_image(0)), files=files)
 
 
 def calibration_path(board_type: str) -> Path:
@@ -210,10 +225,9 @@ def _measure(
 
 
 def _job(planned: Planned, board_type: str, seed: int) -> Job:
-    x = random_input(planned.graph, seed)
-    expected = run(planned.graph, x).tobytes()
-    name = f"calibrate-{planned.graph.name}"
-    return Job(name, planned.model, board_type, x.tobytes(), expected, REPEATS)
+    inputs = load_input(planned.graph, None, seed)
+    io = (input_bytes(planned.graph, inputs), expected_output(planned.graph, inputs))
+    return Job(f"calibrate-{planned.graph.name}", planned.model, board_type, *io, REPEATS)
 
 
 def _checked(m: Measurement) -> Measurement:
