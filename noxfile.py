@@ -57,6 +57,13 @@ def calibrate(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def prices(session: nox.Session) -> None:
+    """Measure what each kernel costs in cycles and code: engine/prices.jsonl, for the modes."""
+    with rack(session):
+        run(session, "python", "-m", "nas.prices", *session.posargs)
+
+
+@nox.session(default=False)
 def search(session: nox.Session) -> None:
     """Search a network for the rack, measure it and export it as a C library."""
     with rack(session):
@@ -89,6 +96,12 @@ def fuzz(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Use 24 virtual boards for 30 minutes (--minutes, --boards) and look for leaks."""
     run(session, "python", "-m", "farm.soak", *session.posargs)
+
+
+@nox.session(default=False)
+def farm(session: nox.Session) -> None:
+    """Schedule jobs over 1 to 1,000 simulated boards: what the manager itself costs."""
+    run(session, "python", "-m", "farm.simulation", *session.posargs)
 
 
 @nox.session(default=False)
