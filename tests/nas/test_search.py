@@ -49,7 +49,7 @@ CONFIG = SearchConfig(
 
 @pytest.fixture(autouse=True)
 def _small_calibration(monkeypatch):
-    monkeypatch.setattr(calibrate, "QUICK", calibrate.Size(1, 2, 2))
+    monkeypatch.setattr(calibrate, "QUICK", calibrate.Size(1, 2, 2, every_row=False))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def finished(tmp_path_factory):
     path = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(path / "state"))
-        patch.setattr(calibrate, "QUICK", calibrate.Size(1, 2, 2))
+        patch.setattr(calibrate, "QUICK", calibrate.Size(1, 2, 2, every_row=False))
         bench = MadeUpBench()
         return go(path, bench), bench
 
