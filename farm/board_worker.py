@@ -23,6 +23,7 @@ from farm.worker import EXIT_LEASE_LOST
 
 DEFAULT_RUNNER = "farm.runner:run_job"
 DEFAULT_LADDER = "farm.recovery:RUNGS"
+NO_LADDER = "farm.recovery:NO_RUNGS"
 _START_S = 60.0  # a worker imports pyOCD, about 1 s, on a machine that may be very busy
 _LOG_TAIL_BYTES = 2000
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from farm.board_worker import DEFAULT_LADDER, DEFAULT_RUNNER
+from farm.board_worker import DEFAULT_LADDER, DEFAULT_RUNNER, NO_LADDER
 from farm.driver import Desk, Driver
 from farm.inventory import Board
 from farm.rota import Hand
@@ -13,8 +13,10 @@ from farm.rota import Hand
 class Threads:
     """A thread for each board, and one for the time that starts when something is timed."""
 
-    def __init__(self, runner: str = DEFAULT_RUNNER, ladder: str = DEFAULT_LADDER) -> None:
-        self._runner, self._ladder = runner, ladder
+    def __init__(self, runner: str = DEFAULT_RUNNER, ladder: str = "") -> None:
+        """`ladder`: names rungs; those of farm.recovery by default, if the runner drives boards."""
+        own = DEFAULT_LADDER if runner == DEFAULT_RUNNER else NO_LADDER
+        self._runner, self._ladder = runner, ladder or own
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._due: tuple[float, Callable[[], None]] | None = None

@@ -13,7 +13,9 @@ from typing import Protocol, cast
 from engine.errors import EngineError
 from farm.board_worker import BoardWorker
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
+from farm.golden.health import Finding
 from farm.inventory import Board
+from farm.job import Job
 from farm.lease import quarantine
 from farm.measure import Measurement
 from farm.recovery import Rung
@@ -21,6 +23,7 @@ from farm.tickets import Ticket
 
 _HOLD_SLICE_S = 0.5  # one try for the lease; between two the queue is looked at again
 _RECOVER_HOLD_S = 10.0
+_GOLDEN_S = 120.0
 _MAX_FAILURES_IN_A_ROW = 3  # of a ladder without rungs
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +39,12 @@ class Desk(Protocol):
 
     def holds(self, board: Board, token: int) -> None:
         """The board is held by its worker, under that fencing token."""
+
+    def golden_job(self, board: Board) -> Job | None:
+        """The golden program, if the board has to run it before its next job."""
+
+    def golden(self, board: Board, m: Measurement) -> Finding:
+        """The board ran it: it may go on, has to run it again, or is quarantined."""
 
     def take(self, board: Board) -> Ticket | None:
         """Take the job that was wanted; None when another board was faster."""
@@ -126,6 +135,7 @@ class Driver(threading.Thread):
         """Hold the board and work off one job; False when the board is out of service."""
         try:
             worker = self._held_worker(_HOLD_SLICE_S)
+            finding = self._health(worker)
         except BoardsBusyError as error:
             self._desk.board_busy(self.board, str(error))
             return True
@@ -138,8 +148,17 @@ class Driver(threading.Thread):
         except (OSError, FarmError) as error:  # of this host: no process, no memory, no store
             self._desk.set_aside(self.board, f"has no worker: {error}")
             return False
+        if finding != "good":
+            return finding == "again"
         ticket = self._desk.take(self.board)
         return ticket is None or self._work(worker, ticket)
+
+    def _health(self, worker: BoardWorker) -> Finding:
+        """Run the golden program if it is due."""
+        job = self._desk.golden_job(self.board)
+        if job is None:
+            return "good"
+        return self._desk.golden(self.board, worker.measure(job, _GOLDEN_S, lambda _: None))
 
     def _work(self, worker: BoardWorker, ticket: Ticket) -> bool:
         error: Exception = FarmError(f"{ticket.job.name}: lost by its board's driver")

@@ -71,10 +71,13 @@ class Event:
     """Progress of one job; `board` is empty until one took it.
 
     detail is the stage's name, or why the job failed or is tried again. Of a board that is being
-    "recovered" or is set "aside" it says what was tried or why; such events have no job.
+    "recovered", runs the "golden" program or is set "aside" it says what came of it or why; such
+    events have no job.
     """
 
-    kind: Literal["queued", "started", "stage", "done", "failed", "retried", "recovered", "aside"]
+    kind: Literal[
+        "queued", "started", "stage", "done", "failed", "retried", "recovered", "golden", "aside"
+    ]
     job: str
     board: str = ""
     detail: str = ""

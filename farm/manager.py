@@ -17,6 +17,8 @@ from farm.board_worker import DEFAULT_RUNNER
 from farm.crew import Threads
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.fencing import Fence
+from farm.golden.health import Finding, Health
+from farm.golden.image import golden_job
 from farm.image import image_key
 from farm.inventory import Board, Rack, normal_uid
 from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
@@ -41,7 +43,8 @@ class BoardManager:
     wait_s bounds the wait for boards that others hold (then BoardsBusyError), retries the
     further attempts after a bench failure (then BenchError), job_deadline_s each attempt.
     `progress` is called from several threads, one call at a time. `runner` names what worker
-    processes call for a job, or is a crew that drives boards in another way.
+    processes call for a job, or is a crew that drives boards in another way; boards that it drives
+    show now and then that they are in order (farm.golden).
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class BoardManager:
         self._own_store = store is None
         self.store = Store(rack=rack) if store is None else store
         self._teller = Teller(progress)
+        self._health = Health(self.store) if runner == DEFAULT_RUNNER else None
         self._crew: Crew = Threads(runner) if isinstance(runner, str) else runner
         self._lock = threading.RLock()
         self._rota = Rota(self.boards, self._crew, self)
@@ -176,6 +180,20 @@ class BoardManager:
             self.store.announce(Fence(normal_uid(board.probe), token))
             self._tokens[board.id] = token
 
+    def golden_job(self, board: Board) -> Job | None:
+        """The golden program, if the board has to run it before its next job."""
+        due = self._health is not None and self._health.is_due(board)
+        return golden_job(board.type.name) if due else None
+
+    def golden(self, board: Board, m: Measurement) -> Finding:
+        """Judge and store a golden run; a board that is quarantined for it takes no more jobs."""
+        assert self._health is not None
+        finding, why = self._health.found(board, m)
+        self._teller.emit(Event("golden", "", board.id, f"{finding}: {why}"))
+        if finding == "bad":
+            self.set_aside(board, f"quarantined: {why}")
+        return finding
+
     def take(self, board: Board) -> Ticket | None:
         """Take the job that was wanted; None when another board was faster."""
         with self._lock:
@@ -250,6 +268,8 @@ class BoardManager:
         # Of the lease that it was made in, which may be over: FencedError, and it is tried again.
         token = whole.provenance.get("lease_token", 0)
         self.store.add(whole, fence=Fence(normal_uid(board.probe), int(token)))
+        if self._health is not None:
+            self._health.measured(board)
         self._done_with(board)
         self._resolve(ticket, whole)
 

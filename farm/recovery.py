@@ -83,3 +83,4 @@ RUNGS: tuple[Rung, ...] = (
     Rung("golden image", golden_image, 120.0, slower),
 )
 """From what costs least to what costs most; see docs/operators.md."""
+NO_RUNGS: tuple[Rung, ...] = ()

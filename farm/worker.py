@@ -90,7 +90,9 @@ class _Worker:
         """Climb one rung of the ladder and say what was done, or why it could not be."""
         with self._errors():
             self._acquire(_IDLE_S)
-            self._say("recovered", done=self._ladder[rung].act(self._board, deadline_s))
+            done = self._ladder[rung].act(self._board, deadline_s)
+            self._board = self._ladder[rung].lasting(self._board)
+            self._say("recovered", done=done)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
