@@ -105,6 +105,12 @@ def farm(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """Kill 500 writers of the results database at random points (--kills, --seed): no row lost."""
+    run(session, "python", "-m", "farm.store.crash", *session.posargs)
+
+
+@nox.session(default=False)
 def emulation(session: nox.Session) -> None:
     """Measure what virtual boards cost: connect, flash, compute, idle (--networks, --json)."""
     run(session, "python", "-m", "farm.emulation", *session.posargs)

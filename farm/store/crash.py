@@ -14,6 +14,7 @@ why every commit is fsynced (synchronous = FULL).
 
 import argparse
 import os
+import select
 import signal
 import sqlite3
 import sys
@@ -22,6 +23,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,11 @@ from farm.store.history import GoldenRun
 from farm.store.provenance import columns_of
 
 KILLS_A_FILE = 20  # then a new one, or each look at all rows would take longer and longer
-_LONGEST_S = 0.08  # from fork to SIGKILL: opening takes some 20 ms, a commit some 3 ms
+_MOST_ROWS = 8  # that a writer is waited for
+_MOMENT_S = 0.01  # behind them: a commit takes some 3 ms
+_OPENING = 0.3  # of the writers are not waited for
+_OPENING_S = 0.04  # from fork to SIGKILL for no row: opening takes some 20 ms
+_HUNG_S = 30.0
 _EARLY_ROWS = 40  # of a file of version 1
 _NUMBER_BYTES = 8
 _VERSION_1 = """
@@ -96,15 +102,29 @@ class Trial:
             os.close(reader)
             _write_for_ever(self.path, writer, first)
         os.close(writer)
-        time.sleep(self.chance.uniform(0, _LONGEST_S))  # the very point: when SIGKILL comes
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        with os.fdopen(reader, "rb") as pipe:
-            numbers = pipe.read()
+        with os.fdopen(reader, "rb", buffering=0) as pipe:
+            numbers = self._wait(pipe)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            numbers += pipe.readall()
         count = len(numbers) // _NUMBER_BYTES
         self.said |= {f"row {first + i}" for i in range(count)}
         self.kills += 1
         self.early += count == 0
+
+    def _wait(self, pipe: FileIO) -> bytes:
+        """Until the very point of SIGKILL: while it opens, or some rows and a moment later."""
+        opening = self.chance.random() < _OPENING
+        rows = 0 if opening else int(self.chance.integers(1, _MOST_ROWS + 1))
+        numbers = b""
+        while len(numbers) < rows * _NUMBER_BYTES:
+            if not select.select([pipe], [], [], _HUNG_S)[0]:
+                raise FarmError(f"{self.path}: a writer stored nothing for {_HUNG_S:.0f} s")
+            if not (more := pipe.read(_NUMBER_BYTES)):
+                raise FarmError(f"{self.path}: a writer failed by itself")
+            numbers += more
+        time.sleep(self.chance.uniform(0, _MOMENT_S if rows else _OPENING_S))
+        return numbers
 
     def check(self) -> tuple[int, int]:
         """Open the store: rows and audit entries there; FarmError when anything is missing."""

@@ -50,8 +50,9 @@ def _flag(
     made = insert(FLAGS).values(values | {"user": me.user, "host": me.host})
     flag_id = connection.execute(made.returning(FLAGS.c.id)).scalar_one()
     rows = select(literal(flag_id), MEASUREMENTS.c.id).where(MEASUREMENTS.c.board == board, which)
-    into = insert(FLAGGED).from_select(["flag_id", "measurement_id"], rows)
-    count = connection.execute(into).rowcount
+    connection.execute(insert(FLAGGED).from_select(["flag_id", "measurement_id"], rows))
+    flagged = select(func.count()).where(FLAGGED.c.flag_id == flag_id)
+    count = connection.execute(flagged).scalar_one()
     facts: dict[str, Scalar] = {"flag": flag_id, "since_utc": since, "measurements": count}
     audit.append(connection, me, "flag", board, result=values["why"], facts=facts)
     return count

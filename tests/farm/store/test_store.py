@@ -3,16 +3,18 @@
 import dataclasses
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from farm.errors import FarmError
 from farm.measure import Measurement
 from farm.store import Store
+from farm.store.tables import MEASUREMENTS
 
 WRITE = """
 import json, os, signal, sys
@@ -24,12 +26,6 @@ with Store() as store:
         store.add(row)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-def store():
-    with Store() as opened:
-        yield opened
 
 
 def key(m: Measurement) -> tuple[str, str, str, str]:
@@ -78,34 +74,57 @@ def test_rows_of_killed_parallel_writers_are_all_there():
         assert sorted(m.name for m in store.all()) == ["w0"] * 10 + ["w1"] * 10 + ["w2"] * 10
 
 
-def test_a_damaged_file_is_refused_with_advice(tmp_path):
-    path = tmp_path / "results.db"
-    path.write_bytes(b"not a database, " * 500)
-    with pytest.raises(FarmError, match=r"is damaged: .*move results\.db .* away"):
-        Store(path)
-
-
-def test_a_file_of_a_newer_version_is_refused(tmp_path):
-    path = tmp_path / "results.db"
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 99")
-    with pytest.raises(FarmError, match="newer tinyrack"):
-        Store(path)
-
-
 def test_a_damaged_row_is_named(store, measurement):
     store.add(measurement())
-    with sqlite3.connect(store.path) as database:
-        database.execute("UPDATE measurements SET body = '{\"name\": 1}'")
+    with store.database.writing() as connection:
+        connection.execute(update(MEASUREMENTS).values(body='{"name": 1}'))
     with pytest.raises(FarmError, match=r"row 1 is damaged \(name"):
         store.find(*key(measurement()))
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FarmError, match="cannot be made"):
-        Store(tmp_path / "file" / "results.db")
+def test_the_default_path_follows_the_state_folder():
+    with Store() as store:
+        assert store.path.is_relative_to(Path(os.environ["XDG_STATE_HOME"]))
 
 
-def test_the_default_path_follows_the_state_folder(store):
-    assert store.path.is_relative_to(Path(os.environ["XDG_STATE_HOME"]))
+def test_one_of_some_boards_or_purposes_is_found(store, measurement):
+    for board, purpose in (("a", "final"), ("b", "search"), ("c", None)):
+        provenance = {"purpose": purpose} if purpose else {}
+        store.add(measurement(board=board, provenance=provenance))
+    assert store.find(*key(measurement())).board == "c"
+    assert store.find(*key(measurement()), boards=["a", "b"]).board == "b"
+    assert store.find(*key(measurement()), purposes=["final"]).board == "a"
+    assert store.find(*key(measurement()), purposes=["", "final"]).board == "c"
+    assert store.find(*key(measurement()), boards=["b"], purposes=["final"]) is None
+
+
+def test_every_attempt_of_a_job_is_found_by_its_id(store, measurement):
+    for name, job_id in (("a", "j1"), ("b", "j2"), ("c", "j1")):
+        store.add(measurement(name=name, provenance={"job_id": job_id}))
+    assert [m.name for m in store.of_job("j1")] == ["a", "c"]
+    assert store.of_job("j3") == []
+
+
+def test_what_a_board_says_may_be_any_text_and_any_number(store, measurement):
+    odd = "\0 \ud800 'quoted\n"
+    provenance = {"unique_id": odd, "attempt": 2**70, "host": 3.5}
+    store.add(measurement(name=odd, provenance=provenance, cold_cycles=2**65))
+    assert store.last("f412-01").name == odd
+    row = store.row(1)
+    assert row.columns["chip_uid"] == row.columns["name"] == "\ufffd ? 'quoted\n"
+    assert (row.columns["attempt"], row.columns["host"]) == (None, None)
+
+
+def test_threads_share_one_store(store, measurement):
+    def work(number: int) -> None:
+        for i in range(5):
+            store.add(measurement(name=f"{number}.{i}"))
+            assert store.last("f412-01") is not None
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({m.name for m in store.all()}) == 20
+    assert store.verify().measurements == 20

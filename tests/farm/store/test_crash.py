@@ -1,0 +1,26 @@
+"""Nothing stored is lost by a crash: a few of the many kills of `nox -s crash`."""
+
+import pytest
+
+from farm.errors import FarmError
+from farm.store import Store, crash
+
+
+def test_nothing_stored_is_lost_when_writers_are_killed_at_random_points(tmp_path):
+    tally = crash.run(tmp_path, 30, seed=11)
+    assert tally.kills == 30
+    assert tally.said > 50
+    assert tally.early > 0
+    assert tally.said <= tally.kept <= tally.said + tally.kills
+
+
+def test_a_lost_row_would_be_noticed(tmp_path):
+    trial = crash.Trial(tmp_path / "results.db", chance=None, said={"row 1"})
+    Store(trial.path).close()
+    with pytest.raises(FarmError, match="1 stored rows are lost, the first row 1"):
+        trial.check()
+
+
+def test_the_module_tells_its_figures(capsys):
+    assert crash.main(["--kills", "3"]) == 0
+    assert "3 writers killed" in capsys.readouterr().out
