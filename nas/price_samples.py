@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.graph import Graph, Op, Quant, Tensor
+from engine.graph import Graph, Op, Padding, Quant, Tensor
 from engine.options import Concat, Mean, Options, Pad, Resize, Slice, Softmax, Transpose
 from engine.shapes import output_shape
 
@@ -23,7 +23,16 @@ DENSE = ((40, 14), (36, 9))
 
 def small_samples() -> list[Graph]:
     """All of them, always the same."""
-    return [*_softmaxes(), *_pools(), *_sums(), *_moved(), *_functions(), *_dense(), *_means()]
+    return [
+        *_softmaxes(),
+        *_pools(),
+        *_sums(),
+        *_moved(),
+        *_functions(),
+        *_dense(),
+        *_apart(),
+        *_means(),
+    ]
 
 
 def _one(
@@ -68,6 +77,8 @@ def _moved() -> Iterator[Graph]:
         yield _one(_move("pad", Pad((1, 2, 0), (2, 1, 3), 3)), (shape,), same)
         turned = _move("transpose", Transpose(shape, (1, 0, 2)))
         yield _one(turned, (shape,), same, (width, height, channels))
+        planes = _move("transpose", Transpose(shape, (2, 0, 1)))
+        yield _one(planes, (shape,), same, (channels, height, width))
         half = ((height + 1) // 2, (width + 1) // 2, channels)
         yield _one(_move("slice", Slice((0, 0, 0), (2, 2, 1))), (shape,), same, half)
         yield _one(_move("resize_nearest", Resize()), (shape,), same, (2 * height, width, channels))
@@ -91,6 +102,18 @@ def _means() -> Iterator[Graph]:
     for shape in ((6, 6, 22), (5, 5, 9)):
         op = Op("mean", "op", ("in",), "out", options=Mean((0, 1)))
         yield _one(op, (shape,), (0.05, 0.04))
+
+
+def _apart() -> Iterator[Graph]:
+    """Depthwise taps that are apart, behind each other and clamped."""
+    rng = np.random.default_rng(2)
+    for channels in (4, 6):
+        op = Op(
+            "depthwise_conv2d", "op", ("in",), "out", (3, 3), (1, 1), Padding(2, 2, 2, 2), CLAMP,
+            rng.integers(-127, 128, (3, 3, channels)).astype(np.int8),
+            np.full(channels, 0.002), np.zeros(channels, np.int32), (2, 2),
+        )  # fmt: skip
+        yield _one(op, ((9, 9, channels),), (0.05, 0.05))
 
 
 def _dense() -> Iterator[Graph]:

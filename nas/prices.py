@@ -1,9 +1,9 @@
 """`python -m nas.prices`: measure what kernels cost, for engine/prices.jsonl.
 
-Every case of the kernel suite, and chains of small layers, on one board type a core: once with the
-kernels that a network gets, and again with each other kernel that takes its layers; all that once
-compiled as ever, and once for size. Code is that of the compiled objects. Run it again when a
-kernel or a row of the table is new or has changed. It takes some minutes.
+Every case of the kernel suite with every kernel that takes it, images of every row of the table,
+and chains of small layers, on one board type a core; all that once compiled as ever, and once for
+size. Code is that of the compiled objects. Run it again when a kernel or a row of the table is new
+or has changed. It takes some minutes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from typing import Any
 from engine import toolchain
 from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
-from engine.dispatch import candidates
+from engine.dispatch import KERNELS, candidates, first
 from engine.emit import KERNEL_FOLDER, emit
 from engine.errors import EngineError
 from engine.graph import Graph
+from engine.kernel_row import KernelRow
+from engine.plan import plan
 from engine.prices import CORES, FILE, LEVELS, SMALL
 from engine.selection import SMALL_FLAGS, Selection
 from engine.whole_file import replace_file
@@ -41,10 +43,12 @@ from nas.errors import NasError
 from nas.latency_fit import fit
 from nas.latency_rows import NetworkRow, row_from_measurement
 from nas.microbench import layer_images
-from nas.price_samples import small_samples
+from nas.row_samples import row_images
 
 SEED = 0
 DEADLINE_S = 3600.0
+FEW_LAYERS = 4
+"""Of a network whose cycles as a whole count; longer ones are chains of layers."""
 MOST_OTHERS = 3
 """Kernels of one layer that are measured beside the first."""
 
@@ -67,12 +71,20 @@ class Sample:
 
 def samples() -> Iterator[Sample]:
     """All that is measured on each core."""
-    chains = layer_images(SEED)
-    for graph in (*kernel_suite(), *small_samples(), *chains):
-        for chosen in choices(graph):
-            for level in LEVELS:
-                model = emit(graph, selection=Selection(chosen.rows, _small(chosen, level)))
-                yield Sample(level, graph in chains, graph, model)
+    chains = [(graph, first(graph)) for graph in layer_images(SEED)]
+    rows = [(image.graph, image.selection) for image in row_images(SEED, rows=priced_rows())]
+    single = [(graph, chosen) for graph in kernel_suite() for chosen in choices(graph)]
+    for graph, chosen in (*single, *rows, *chains):
+        arena = plan(graph, selection=chosen)
+        for level in LEVELS:
+            model = emit(graph, arena, selection=Selection(chosen.rows, _small(chosen, level)))
+            yield Sample(level, len(graph.ops) > FEW_LAYERS, graph, model)
+
+
+def priced_rows() -> list[KernelRow]:
+    """All rows but plain twins of others."""
+    fast = {row.kind for row in KERNELS if not row.plain}
+    return [row for row in KERNELS if not row.plain or row.kind not in fast]
 
 
 def choices(graph: Graph) -> list[Selection]:
