@@ -136,6 +136,11 @@ COMPILE = (
 BOARD_ID = Option(("board",), "a board's id", metavar="ID")
 MAP = Option(("file",), "the hardware map, a YAML file", metavar="MAP")
 REASON = Option(("--reason",), "shown to whoever wants the board", "by an operator")
+RESTORE = (
+    BOARD_ID,
+    Option(("--force",), "without a golden run that shows it in order", default=False),
+    WAIT,
+)
 POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
     WAIT,
@@ -191,9 +196,10 @@ def add_commands(subparsers: Subparsers) -> None:
     what = "the configuration of a labgrid exporter for the real boards"
     _add(more, "export", what, "boards_files:export")
     _add(more, "schema", "the JSON Schema of boards.yaml, for editors", "boards_files:schema")
-    _add(more, "release", "take a board from its holder", "boards:release", BOARD_ID)
-    _add(more, "quarantine", "put a board out of service", "boards:quarantine", BOARD_ID, REASON)
-    _add(more, "restore", "put a board back into service", "boards:restore", BOARD_ID)
+    _add(more, "release", "take a board from its holder", "boards_service:release", BOARD_ID)
+    what = "put a board out of service"
+    _add(more, "quarantine", what, "boards_service:quarantine", BOARD_ID, REASON)
+    _add(more, "restore", "put a board back into service", "boards_service:restore", *RESTORE)
     rack = subparsers.add_parser("rack", help="the virtual rack").add_subparsers(
         metavar="ACTION", required=True
     )

@@ -42,6 +42,7 @@ __all__ = [
     "refuse_quarantined",
     "release",
     "renewing",
+    "repair_lease",
     "restore",
     "waiters",
 ]
@@ -83,6 +84,13 @@ def lease(
 
 
 @contextmanager
+def repair_lease(board: Board, wait_s: float = 60.0) -> Iterator[Lease]:
+    """Hold a board in service or out of it, to see whether it may come back."""
+    with _leased([board], 1, wait_s, 0, "repair") as held:
+        yield held[0]
+
+
+@contextmanager
 def lease_any(
     boards: Sequence[Board],
     count: int = 1,
@@ -98,6 +106,14 @@ def lease_any(
     """
     for board in boards:
         refuse_quarantined(board)
+    with _leased(boards, count, wait_s, priority, purpose) as held:
+        yield held
+
+
+@contextmanager
+def _leased(
+    boards: Sequence[Board], count: int, wait_s: float, priority: int, purpose: str
+) -> Iterator[tuple[Lease, ...]]:
     places = {place_of(board): None for board in boards}
     if len(places) != 1 or not 1 <= count <= len(boards):
         raise ValueError(f"{count} of {len(boards)} boards, real and virtual ones apart")

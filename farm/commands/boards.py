@@ -1,4 +1,4 @@
-"""`tinyrack boards`: what is in the rack and how it is; check, release, quarantine, restore."""
+"""`tinyrack boards`: what is in the rack and how it is; `boards check`."""
 
 import difflib
 import importlib
@@ -21,7 +21,7 @@ def run(args: Namespace) -> int:
     """Show every board, or those selected."""
     rack = load_rack(args.boards_file)
     boards = select(rack, args.boards) if args.boards else rack.boards
-    with Store() as store:
+    with Store(rack=rack) as store:
         rows = [_row(board, store.last(board.id)) for board in boards]
     if args.json:
         print_json({"results": rows})
@@ -45,33 +45,6 @@ def check(args: Namespace) -> int:
         print_json(_summary(rack, doubts))
     else:
         print_line(f"{rack.path}: {len(rack.boards)} boards of {len(rack.types)} types, in order")
-    return 0
-
-
-def release(args: Namespace) -> int:
-    """Take a board from whoever holds it."""
-    board = load_rack(args.boards_file).board(args.board)
-    held = lease.release(board)
-    row = {"board": board.id, "released": held is not None, "holder": held and asdict(held)}
-    _say(args, row, f"taken from process {held.pid}" if held else "nobody held it")
-    return 0
-
-
-def quarantine(args: Namespace) -> int:
-    """Put a board out of service."""
-    board = load_rack(args.boards_file).board(args.board)
-    lease.quarantine(board, args.reason)
-    row = {"board": board.id, "health": "quarantined", "reason": args.reason}
-    _say(args, row, f"quarantined; `tinyrack boards restore {board.id}` puts it back")
-    return 0
-
-
-def restore(args: Namespace) -> int:
-    """Put a board back into service."""
-    board = load_rack(args.boards_file).board(args.board)
-    was = lease.restore(board)
-    row = {"board": board.id, "health": "good", "restored": was}
-    _say(args, row, "back in service" if was else "was not quarantined")
     return 0
 
 
@@ -139,10 +112,3 @@ def _summary(rack: Rack, doubts: Sequence[str]) -> dict[str, Any]:
         for b in rack.boards
     ]
     return {"file": str(rack.path), "results": rows, "warnings": list(doubts)}
-
-
-def _say(args: Namespace, row: dict[str, Any], text: str) -> None:
-    if args.json:
-        print_json({"results": [row]})
-    else:
-        print_line(f"{row['board']}: {text}")

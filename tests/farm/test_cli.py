@@ -15,8 +15,9 @@ from test_manager import wait_until
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.graph_file import save_graph
 from farm import board_worker, cli, lease, manager
-from farm.commands import monitor
+from farm.commands import boards_service, monitor
 from farm.errors import ImageError
+from farm.golden.verdict import Verdict
 
 
 @pytest.fixture
@@ -115,8 +116,21 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     assert results(run("boards", "quarantine", "f412-01", "--reason", "hot", "--json")[1]) == [
         {"board": "f412-01", "health": "quarantined", "reason": "hot"}
     ]
-    assert results(run("boards", "restore", "f412-01", "--json")[1])[0]["restored"] is True
+    (row,) = results(run("boards", "restore", "f412-01", "--json")[1])
+    assert (row["restored"], "% off the" in row["golden"]) == (True, True)
+    run("rack", "down")
     assert run("boards", "release", "f412-01")[1] == "f412-01: nobody held it\n"
+
+
+def test_a_board_that_fails_its_golden_run_stays_quarantined_unless_forced(run, monkeypatch):
+    run("boards", "quarantine", "f412-01")
+    drift = Verdict(False, "the golden image took too long")
+    monkeypatch.setattr(boards_service, "judge", lambda *_: drift)
+    code, out, _ = run("boards", "restore", "f412-01")
+    run("rack", "down")
+    assert (code, "stays quarantined: the golden image took too long" in out) == (1, True)
+    assert "without a golden run" in run("boards", "restore", "f412-01", "--force")[1]
+    assert run("boards", "restore", "f412-01")[1] == "f412-01: was not quarantined\n"
 
 
 @pytest.mark.parametrize(
