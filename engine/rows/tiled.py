@@ -14,7 +14,9 @@ from engine.rows.conv import conv_fields, is_pointwise
 TILED_BYTES = 96  # tr_tiled in kernels.h
 MOST_SCRATCH = 6144
 """Bytes of four windows; with more, the kernel of two windows takes less of the arena."""
-HEADERS = ("tile.c", "tile.h", "patch.h")
+HEADERS = ("tile.c", "tile.h", "tile_end.h", "patch.h")
+MOST_QUAD_INPUTS = 64
+"""Of a pixel, that quads.c has steps for."""
 
 
 def describe(graph: Graph, op: Op) -> Description:
@@ -114,7 +116,16 @@ def _is_tiled_pointwise(graph: Graph, op: Op) -> bool:
     return is_pointwise(graph, op) and _is_tiled(graph, op)
 
 
+def _is_in_quads(graph: Graph, op: Op) -> bool:
+    found = tiled.tiles(graph, op) if _is_tiled_pointwise(graph, op) else None
+    inputs = graph.tensor(op.inputs[0]).shape[2]
+    few = inputs % 4 == 0 and inputs <= MOST_QUAD_INPUTS
+    return few and found is not None and found.shift == 12 and tiled.odd_at(op, found) == 0
+
+
 ROWS: tuple[KernelRow, ...] = (
+    KernelRow("tr_pointwise_quads", "conv2d", "quads.c", _is_in_quads, count, describe,
+              scratch_bytes, lead.pixel_fours, takes_scratch=True, headers=("tiled.c", *HEADERS)),
     KernelRow("tr_pointwise", "conv2d", "tiled.c", _is_tiled_pointwise, count,
               describe, scratch_bytes, lead.pixel_fours, takes_scratch=True, headers=HEADERS),
     KernelRow("tr_conv2d", "conv2d", "tiled.c", _is_tiled, count,

@@ -213,7 +213,15 @@ def chosen():
             yield one("fully_connected", (1, 1, inputs), filters, scale, inputs, zero)
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
     yield from swept()
+    yield from quads()
     yield one("conv2d", (3, 3, 5), 4, kernel=(3, 3), dilation=(3, 3), padding=pads(6))
+
+
+def quads():
+    """Pointwise layers of whole words of inputs, from one to all; all numbers of last pixels."""
+    sizes = [(1, 1, 4), (1, 2, 8), (1, 3, 12), (2, 2, 16), (3, 3, 4), (2, 7, 36), (5, 3, 64)]
+    for size, filters in itertools.product(sizes, (2, 6)):
+        yield one("conv2d", size, filters, 2e-3 if size[2] > 8 else 4e-3, filters, -128)
 
 
 def swept():
