@@ -280,6 +280,20 @@ def test_compile_writes_a_library_and_tells_its_cost(run, model, tmp_path):
     assert (out / "bench.elf").read_bytes().startswith(b"\x7fELF")
 
 
+def test_a_mode_is_told_with_its_code_and_its_flags_are_in_the_library(run, model, tmp_path):
+    rows = []
+    for mode in ("fastest", "smallest"):
+        options = ("--mcu", "stm32f412zg", "--out", str(tmp_path / mode), "--mode", mode)
+        code, text, _ = run("compile", model, *options, "--json")
+        assert code == 0
+        rows += results(text)
+    assert [row["mode"] for row in rows] == ["fastest", "smallest"]
+    assert rows[1]["code_bytes"] < rows[0]["code_bytes"]
+    assert "-Os" in (tmp_path / "smallest" / "CMakeLists.txt").read_text()
+    assert "-Os" not in (tmp_path / "fastest" / "CMakeLists.txt").read_text()
+    assert run("compile", model, "--mcu", "x", "--out", "y", "--mode", "best")[0] == 2
+
+
 def test_compile_shows_the_arena_beside_its_lower_bound_and_no_image_of_before(
     run, model, tmp_path, monkeypatch
 ):
