@@ -5,6 +5,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+from farm.commands.audited import audited
 from farm.errors import ImageError, InventoryError
 from farm.image import load_segments
 from farm.inventory import Board, load_rack, select
@@ -33,7 +34,8 @@ class ElfFile:
 
 def run(args: Namespace) -> int:
     """Flash one board after the other; each is verified before the next begins."""
-    boards = select(load_rack(args.boards_file), args.boards)
+    rack = load_rack(args.boards_file)
+    boards = select(rack, args.boards)
     image = _load(Path(args.elf))
     for board in boards:  # all before the first is touched
         _check_fits(image, board)
@@ -41,7 +43,8 @@ def run(args: Namespace) -> int:
     rows = []
     for board in boards:
         note(f"{board.id}: flashing")
-        flash(board, image)
+        with audited(rack, "flash", board, image_sha256=image.sha256, image=image.name):
+            flash(board, image)
         rows.append(
             {
                 "board": board.id,

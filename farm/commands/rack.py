@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, get_args
 
+from farm.commands.audited import audited
 from farm.errors import InventoryError
 from farm.inventory import Board, load_rack, rack_path, select
 from farm.lease import exclusive
@@ -50,9 +51,10 @@ def power(args: Namespace) -> int:
     *ids, switch = args.board if args.board[-1] in get_args(rack.Switch) else (*args.board, "cycle")
     if not ids:
         raise InventoryError(f"power {switch} of which board? write `rack power BOARD {switch}`")
-    boards = _virtual(select(load_rack(args.boards_file), ",".join(ids)), " ".join(ids))
+    found = load_rack(args.boards_file)
+    boards = _virtual(select(found, ",".join(ids)), " ".join(ids))
     for board in boards:
-        with exclusive(board, args.wait):
+        with audited(found, "power", board, switch=switch), exclusive(board, args.wait):
             rack.power(board, switch)
     rows = [
         {"board": b.id, "board_type": b.type.name, "virtual": True}

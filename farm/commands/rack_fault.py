@@ -3,8 +3,9 @@
 from argparse import Namespace
 from typing import Any
 
+from farm.commands.audited import audited
 from farm.errors import InventoryError
-from farm.inventory import Board, load_rack, select
+from farm.inventory import Board, Rack, load_rack, select
 from farm.output import print_json, print_line
 from farm.virtual import faults
 
@@ -13,21 +14,25 @@ def run(args: Namespace) -> int:
     """Begin one fault, end all with --clear, or show what is wrong (also --list)."""
     if args.kind and (args.clear or args.list):
         raise InventoryError("a fault either begins, or all are cleared or listed: name one")
-    board = _board(args)
+    rack = load_rack(args.boards_file)
+    board = _board(args, rack)
     if args.clear:
-        return _say(args, board, {"cleared": (count := faults.clear(board))}, f"cleared: {count}")
+        with audited(rack, "fault", board, clear=1):
+            count = faults.clear(board)
+        return _say(args, board, {"cleared": count}, f"cleared: {count}")
     if not args.kind:
         found = [each.to_json() for each in faults.active(board)]
         lines = [str(each) for each in faults.active(board)]
         return _say(args, board, {"active": found}, "\n".join(lines) or "nothing is wrong with it")
     what = faults.parse(args.kind, args.settings, args.seed)
-    facts = faults.inject(board, what)
+    with audited(rack, "fault", board, fault=str(what)):
+        facts = faults.inject(board, what)
     where = "".join(f", {name} {_shown(value)}" for name, value in facts.items())
     return _say(args, board, {"fault": what.to_json()} | facts, f"{what}{where}")
 
 
-def _board(args: Namespace) -> Board:
-    found = select(load_rack(args.boards_file), args.board)
+def _board(args: Namespace, rack: Rack) -> Board:
+    found = select(rack, args.board)
     if len(found) != 1:
         raise InventoryError(f"{args.board!r} means {len(found)} boards; a fault takes one")
     return found[0]

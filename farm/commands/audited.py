@@ -1,0 +1,36 @@
+"""What a command does to a board, written into the audit with how it ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from farm.board import Board
+from farm.errors import FarmError
+from farm.inventory import Rack
+from farm.measure import Scalar
+from farm.store import Store
+from farm.store.audit import Who, append
+
+
+@contextmanager
+def audited(
+    rack: Rack, action: str, board: Board, *, image_sha256: str = "", **facts: Scalar
+) -> Iterator[None]:
+    """The entry of what happens inside: "done", or the error, which goes on its way."""
+    result = "interrupted"
+    try:
+        yield
+        result = "done"
+    except FarmError as error:
+        result = f"failed: {error}"
+        raise
+    finally:
+        with Store(rack=rack) as store, store.database.writing() as connection:
+            append(
+                connection,
+                Who.me(),
+                action,
+                board.id,
+                image_sha256=image_sha256,
+                result=result,
+                facts=facts,
+            )
