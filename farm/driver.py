@@ -8,7 +8,8 @@ import importlib
 import logging
 import threading
 import time
-from typing import Protocol, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, cast
 
 from engine.errors import EngineError
 from farm.board_worker import BoardWorker
@@ -18,8 +19,10 @@ from farm.inventory import Board
 from farm.job import Job
 from farm.lease import quarantine
 from farm.measure import Measurement
-from farm.recovery import Rung
 from farm.tickets import Ticket
+
+if TYPE_CHECKING:
+    from farm.recovery import Rung  # imported at the first failure: it needs much
 
 _HOLD_SLICE_S = 0.5  # one try for the lease; between two the queue is looked at again
 _RECOVER_HOLD_S = 10.0
@@ -30,6 +33,15 @@ _LOG = logging.getLogger(__name__)
 
 class Desk(Protocol):
     """What a driver needs of the manager; every method may be called from any driver."""
+
+    def waiting(self) -> int:
+        """How many jobs wait for a board."""
+
+    def working(self) -> Mapping[str, Job]:
+        """The jobs that are with a board now, by its id."""
+
+    def aside(self) -> Mapping[str, str]:
+        """The boards that get no more jobs, and why."""
 
     def wants(self, board: Board) -> bool:
         """Whether there is a job that this board may take; if not, it is woken for the next."""
@@ -114,7 +126,7 @@ class Driver(threading.Thread):
         try:
             while self._wait_for_work():
                 if not self._serve():
-                    return
+                    break
             reason = ""
         finally:
             self._drop_worker()
@@ -204,7 +216,7 @@ class Driver(threading.Thread):
         self._desk.set_aside(self.board, why)
         return False
 
-    def _climb(self, rung: Rung, number: int) -> None:
+    def _climb(self, rung: "Rung", number: int) -> None:
         """Try a rung; whether it helped is for the next job to show."""
         started_s = time.monotonic()
         try:
@@ -236,6 +248,6 @@ class Driver(threading.Thread):
             worker.close()
 
 
-def _rungs(ladder: str) -> tuple[Rung, ...]:
+def _rungs(ladder: str) -> "tuple[Rung, ...]":
     module, _, name = ladder.partition(":")
-    return cast(tuple[Rung, ...], getattr(importlib.import_module(module), name))
+    return cast("tuple[Rung, ...]", getattr(importlib.import_module(module), name))

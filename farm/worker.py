@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import EngineError
 from farm import wire
@@ -25,7 +25,9 @@ from farm.inventory import Board
 from farm.job import Job, job_from_message
 from farm.lease import Lease, lease, renewing
 from farm.measure import Measurement, Scalar
-from farm.recovery import Rung
+
+if TYPE_CHECKING:
+    from farm.recovery import Rung  # which few workers need, and which imports much
 
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
@@ -45,10 +47,11 @@ class Runner(Protocol):
 class _Worker:
     """Obeys one message after the other; the lease outlives a job by _IDLE_S."""
 
-    def __init__(self, board: Board, runner: Runner, ladder: Sequence[Rung], reply: int) -> None:
+    def __init__(self, board: Board, runner: Runner, ladder: str, reply: int) -> None:
         self._board, self._runner, self._ladder, self._reply = board, runner, ladder, reply
         self._held = ExitStack()
         self._lease: Lease | None = None
+        self._job = ""
 
     def hold(self, wait_s: float, priority: int) -> None:
         """Hold the board's lease, if not held already, and say how it went."""
@@ -82,6 +85,7 @@ class _Worker:
         with self._errors():
             held = self._acquire(_IDLE_S)
             job = job_from_message(header["job"], blob)
+            self._job = job.name
             m = self._runner(self._board, job, header["deadline_s"], self._stage)
             held.check()  # a board taken away in mid-measurement measured for someone else
             self._say("measurement", measurement=_signed(m, held).to_json())
@@ -89,9 +93,11 @@ class _Worker:
     def recover(self, rung: int, deadline_s: float) -> None:
         """Climb one rung of the ladder and say what was done, or why it could not be."""
         with self._errors():
-            self._acquire(_IDLE_S)
-            done = self._ladder[rung].act(self._board, deadline_s)
-            self._board = self._ladder[rung].lasting(self._board)
+            held = self._acquire(_IDLE_S)
+            step = cast("Sequence[Rung]", _load(self._ladder))[rung]
+            held.tell(f"recovery: {step.name}")
+            done = step.act(self._board, deadline_s)
+            self._board = step.lasting(self._board)
             self._say("recovered", done=done)
 
     @contextmanager
@@ -106,6 +112,8 @@ class _Worker:
             self._say("error", kind="BenchError", message=f"on its host: {error}")
 
     def _stage(self, stage: str) -> None:
+        if self._lease is not None:
+            self._lease.tell(f"{self._job}: {stage}")
         self._say("stage", stage=stage)
 
     def _say(self, what: str, **values: object) -> None:
@@ -171,8 +179,8 @@ def main() -> None:
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
     threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
     first, _ = inbox.get()
-    runner, ladder = cast(Runner, _load(first["runner"])), _load(first["ladder"])
-    worker = _Worker(board_from_json(first["board"]), runner, ladder, reply)
+    runner = cast(Runner, _load(first["runner"]))
+    worker = _Worker(board_from_json(first["board"]), runner, first["ladder"], reply)
     while True:
         try:
             header, blob = inbox.get(timeout=_IDLE_S)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import scripted
 
 from engine.cmodel import CModel, Layer
 from farm import lease as leases
+from farm.crew import Threads
 from farm.errors import (
     BenchError,
     BoardsBusyError,
@@ -21,10 +23,12 @@ from farm.errors import (
     InventoryError,
     NoBoardError,
 )
-from farm.inventory import load_rack, select
+from farm.fencing import Fence
+from farm.inventory import load_rack, normal_uid, select
 from farm.manager import BoardManager, Job
 from farm.store import Store
 
+NO_LADDER = "farm.recovery:NO_RUNGS"
 F412, F767 = "nucleo-f412zg", "nucleo-f767zi"
 
 
@@ -51,12 +55,11 @@ def manage(rack, scripted_path):
     """Open managers over the rack with the scripted runner; closed at the end."""
     opened = []
 
-    def make(selector="all", **options):
+    def make(selector="all", ladder=NO_LADDER, **options):
         events = []
         boards = select(rack, selector)
-        manager = BoardManager(
-            rack, boards, progress=events.append, runner="scripted:run", **options
-        )
+        crew = Threads("scripted:run", ladder)
+        manager = BoardManager(rack, boards, progress=events.append, runner=crew, **options)
         manager.events = events
         opened.append(manager)
         return manager
@@ -67,7 +70,7 @@ def manage(rack, scripted_path):
 
 
 def test_results_come_back_in_job_order_from_all_boards_at_once(manage):
-    jobs = [make_job(f"slow-{i}", F412 if i % 2 else F767) for i in range(6)]
+    jobs = [make_job(f"slow-{i}", F412 if i % 2 else F767) for i in range(12)]
     results = manage().measure(jobs)
     assert [m.name for m in results] == [job.name for job in jobs]
     assert [m.board_type for m in results] == [job.board_type for job in jobs]
@@ -252,7 +255,8 @@ def test_a_failing_progress_display_leaves_no_job_waiting(rack, scripted_path, m
 
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     boards = select(rack, "f412-01")
-    with BoardManager(rack, boards, progress=explode, runner="scripted:run") as manager:
+    crew = Threads("scripted:run", NO_LADDER)
+    with BoardManager(rack, boards, progress=explode, runner=crew) as manager:
         future = manager.submit(make_job("bench"))
         with pytest.raises(FarmError, match="driver"):
             future.result(10)
@@ -321,3 +325,82 @@ def test_a_named_board_that_fails_is_not_replaced(manage):
         manager.submit(make_job("bench"), on="f412-02").result(30)
     assert {board for _, board, _ in scripted.runs()} == {"f412-02"}
     assert manager.measure([make_job("ok")])[0].board == "f412-01"
+
+
+def test_purposes_go_by_their_weight_and_stored_results_by_their_care(manage):
+    manager = manage("f412-01")
+    blocker = manager.submit(make_job("slow"))
+    wait_until(scripted.runs)
+    order = [("ok-1", "search"), ("ok-2", "final"), ("ok-3", "calibration"), ("ok-4", "golden")]
+    for future in [manager.submit(make_job(name), purpose=purpose) for name, purpose in order]:
+        future.result(30)
+    blocker.result(30)
+    assert [name for name, _, _ in scripted.runs()[1:]] == ["ok-4", "ok-2", "ok-3", "ok-1"]
+    made = {"ok-1": "search", "ok-2": "final", "ok-4": "golden"}
+    wanted = [("ok-1", "final", True), ("ok-2", "search", False), ("ok-4", "golden", True)]
+    for name, purpose, measured in wanted:
+        m = manager.submit(make_job(name), purpose=purpose).result(30)
+        assert (m.source == "measured") is measured, (name, made[name], purpose)
+
+
+def test_only_boards_with_the_tags_of_a_job_do_it(rack, scripted_path):
+    boards = [replace(b, tags={"probe": "yes"} if b.id == "f412-02" else {}) for b in rack.boards]
+    with BoardManager(rack, boards, runner=Threads("scripted:run", NO_LADDER)) as manager:
+        tagged = [make_job(f"ok-{n}", tags={"probe": "yes"}) for n in range(3)]
+        assert {m.board for m in manager.measure(tagged)} == {"f412-02"}
+        with pytest.raises(NoBoardError, match="no selected nucleo-f767zi board has the tags"):
+            manager.submit(make_job("ok", F767, tags={"probe": "yes"}))
+
+
+def test_a_job_waits_no_longer_than_its_deadline(manage):
+    manager = manage("f412-01")
+    futures = [manager.submit(make_job("slow")), manager.submit(make_job("hang"), deadline_s=0.2)]
+    with pytest.raises(BoardsBusyError, match="before its deadline"):
+        futures[1].result(5)
+    assert futures[0].result(30).status == "ok"
+    assert len(scripted.runs()) == 1
+
+
+def test_a_job_with_an_id_is_measured_once_whatever_is_asked(manage):
+    job = make_job("ok", id="mine")
+    first = manage("f412-01").submit(job, on="f412-01").result(30)
+    again = manage("type=nucleo-f412zg").submit(job, again=True).result(5)
+    assert (again.source, again.cycles) == ("stored", first.cycles)
+    assert len(scripted.runs()) == 1
+
+
+def test_the_attempts_of_a_job_with_an_id_count_across_managers(manage):
+    job = make_job("bench", id="mine")
+    manager = manage("f412-01", retries=1)
+    manager._teller.emit = lambda event: manager.close() if event.kind == "retried" else None
+    with pytest.raises(FarmError, match="closed"):
+        manager.submit(job).result(10)
+    assert len(scripted.runs()) == 1
+    for _ in range(2):
+        with pytest.raises(BenchError, match="failure 2"):
+            manage("f412-01", retries=1).submit(job).result(30)
+    assert len(scripted.runs()) == 2
+
+
+def test_a_result_of_a_lost_lease_is_not_stored_and_measured_again(manage, board):
+    manager = manage("f412-01")
+    late = Fence(normal_uid(board.probe), 2**40)
+    future = manager.submit(make_job("slow"))
+    wait_until(scripted.runs)
+    manager.store.announce(late)
+    with pytest.raises(BenchError, match="a newer lease of f412-01"):
+        future.result(30)
+    assert {m.status for m in manager.store.all()} == {"bench_failure"}
+
+
+def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(manage, board):
+    manager = manage("f412-01", retries=9, ladder="scripted:LADDER")
+    with pytest.raises(NoBoardError, match="failed 3 times; last: f412-01: probe gone"):
+        manager.measure([make_job("bench")])
+    rows = manager.store.recoveries("f412-01")
+    assert [(row.rung, row.outcome) for row in rows] == [("knock", "done"), ("kick", "failed")]
+    assert "probe gone" in leases.quarantine_reason(board)
+    assert [e.kind for e in manager.events if not e.job] == ["recovered", "recovered", "aside"]
+    leases.restore(board)
+    time.sleep(1.1)  # how often it is asked
+    assert manager.measure([make_job("ok")])[0].status == "ok"
