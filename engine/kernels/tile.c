@@ -43,7 +43,7 @@
 #define FIRST_GROUP FIRST_STEP LAST_STEP
 #define GROUP STEP("0", "16]", "20") LAST_STEP
 /* Groups of a last round first, by the bits of their number: a jump that nobody foresees is dear. */
-#define PLACE "str r5, [sp, #20] \n"
+#define PLACE "and r5, r5, #3 \n str r5, [sp, #20] \n"
 #define ROUNDS                                                                                    \
     "ldr r5, [sp, #20]      \n lsls r5, r5, #31           \n"                                      \
     "bpl.w 2f               \n" GROUP "2: bcc.w 3f \n" GROUP GROUP                                \
@@ -83,11 +83,13 @@
     "smuad r8, r2, r5       \n smuad r9, r3, r5       \n"
 #define FIRST_GROUP FIRST_STEP STEP
 #define GROUP STEP STEP
-/* Rounds of four groups, entered so late that they end with the last. */
+/* Rounds of eight groups, entered so late that they end with the last. */
 #define PLACE                                                                                     \
+    "and r5, r5, #7    @ groups of a last round \n"                                               \
     "adr.w r6, 5f      \n adr.w r7, 3f      \n subs r7, r6, r7    @ bytes of a group \n"           \
     "mls r6, r5, r7, r6 \n orr r6, r6, #1    \n str r6, [sp, #20]  \n"
-#define ROUNDS "ldr pc, [sp, #20] \n 4: \n" GROUP GROUP GROUP "3: \n" GROUP "5: \n"
+#define ROUNDS                                                                                    \
+    "ldr pc, [sp, #20] \n 4: \n" GROUP GROUP GROUP GROUP GROUP GROUP GROUP "3: \n" GROUP "5: \n"
 #define END_LOADS "ldm r1!, {r2, r3, r4} \n"
 #define END_0 "r2"
 #define END_1 "r3"
@@ -99,7 +101,7 @@
 
 #endif
 
-/* Sums: groups of four inputs, the first apart, then rounds of four and what is left of them. All
+/* Sums: groups of four inputs, the first apart, then rounds of them and what is left of a round. All
  * groups are of one length in bytes. */
 #define TILE(end)                                                                                 \
     ".syntax unified                                    \n"                                       \
@@ -110,7 +112,7 @@
     "add r6, r0, r5, lsl #5                             \n"                                       \
     "strd r0, r6, [sp, #12]                             \n"                                       \
     "sub r5, r5, #1                                     \n"                                       \
-    "and r5, r5, #3             @ groups of a last round \n" PLACE                                \
+    PLACE                                                                                         \
     "ldr lr, [r1], #4                                   \n"                                       \
     "1:                         @ two channels           \n" FIRST_LOADS FIRST_GROUP ROUNDS       \
     "ldr r5, [sp, #16]                                  \n"                                       \

@@ -77,7 +77,8 @@ def test_the_stream_holds_every_weight_once_and_says_where_the_odd_channels_are(
     [
         (one("conv2d", (6, 6, 3), 1), "tr_conv2d_pairs"),  # no second channel
         (one("conv2d", (6, 6, 192), 2), "tr_pointwise"),
-        (one("conv2d", (6, 6, 96), 2, kernel=(3, 3)), "tr_conv2d_pairs"),  # too much scratch
+        (one("conv2d", (6, 6, 100), 2, kernel=(3, 3)), "tr_conv2d"),
+        (one("conv2d", (6, 6, 129), 2, kernel=(3, 3)), "tr_conv2d_pairs"),  # too much scratch
     ],
 )
 def test_what_tiles_do_not_take_goes_to_the_kernel_of_pairs(graph, c_name):
