@@ -145,6 +145,13 @@ POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
     WAIT,
 )
+ONCE = Option(("--once",), "show it once", default=False)
+TOP = (ONCE, Option(("--interval",), "seconds between two looks", 1.0, number(0.1, 3600), "S"))
+METRICS = (
+    ONCE,
+    Option(("--port",), "of the HTTP server; 0 takes a free one", 9477, number(0, 65535, int), "N"),
+    Option(("--address",), "to listen at", "127.0.0.1", metavar="ADDRESS"),
+)
 FAULT = (
     BOARD_ID,
     Option(("kind",), "what goes wrong; docs/faults.md lists it", metavar="KIND", optional=True),
@@ -200,6 +207,10 @@ def add_commands(subparsers: Subparsers) -> None:
     what = "put a board out of service"
     _add(more, "quarantine", what, "boards_service:quarantine", BOARD_ID, REASON)
     _add(more, "restore", "put a board back into service", "boards_service:restore", *RESTORE)
+    what = "the rack live: boards, who holds them, what they are at, throughput"
+    _add(subparsers, "top", what, None, boards_option(""), *TOP)
+    what = "the rack for Prometheus, over HTTP"
+    _add(subparsers, "metrics", what, None, boards_option(""), *METRICS)
     rack = subparsers.add_parser("rack", help="the virtual rack").add_subparsers(
         metavar="ACTION", required=True
     )

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 
 from farm.board_worker import DEFAULT_LADDER, DEFAULT_RUNNER, NO_LADDER
+from farm.desks import Publisher
 from farm.driver import Desk, Driver
 from farm.inventory import Board
+from farm.lock_files import place_of
 from farm.rota import Hand
 
 
@@ -21,6 +23,7 @@ class Threads:
         self._thread: threading.Thread | None = None
         self._due: tuple[float, Callable[[], None]] | None = None
         self._closed = False
+        self._publisher: Publisher | None = None
 
     def now_s(self) -> float:
         """Seconds of the host's monotonic clock."""
@@ -28,6 +31,9 @@ class Threads:
 
     def hire(self, board: Board, desk: Desk) -> Hand:
         """A thread that drives the board through a worker process."""
+        if self._publisher is None:
+            self._publisher = Publisher(place_of(board), lambda: _facts(desk))
+            self._publisher.start()
         driver = Driver(board, desk, self._runner, self._ladder)
         driver.start()
         return driver
@@ -46,6 +52,8 @@ class Threads:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        if self._publisher is not None:
+            self._publisher.stop()
 
     def _run(self) -> None:
         while (act := self._next()) is not None:
@@ -61,3 +69,9 @@ class Threads:
                     return act
                 self._changed.wait(left_s)  # ends with the next call_at or with close
         return None
+
+
+def _facts(desk: Desk) -> dict[str, int]:
+    """What a manager is at, in numbers."""
+    working, aside = len(desk.working()), len(desk.aside())
+    return {"waiting": desk.waiting(), "working": working, "boards aside": aside}

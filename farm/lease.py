@@ -60,6 +60,11 @@ class Lease:
     board: Board
     token: int
     lost: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    _doing: list[str] = field(default_factory=list, compare=False, repr=False)
+
+    def tell(self, doing: str) -> None:
+        """Let whoever looks at the rack know what the board is at; shown with the next renewal."""
+        self._doing[:] = [doing]
 
     @property
     def fence(self) -> Fence:
@@ -69,7 +74,7 @@ class Lease:
     def check(self) -> None:
         """Raise BenchError when the board was taken from this holder; renew otherwise."""
         with opened(place_of(self.board)) as rows:
-            mine = rows.renew(self.fence.uid, self.token)
+            mine = rows.renew(self.fence.uid, self.token, " ".join(self._doing))
         if not mine:
             raise BenchError("the lease was released by an operator; start again", self.board.id)
 

@@ -44,9 +44,17 @@ _SECOND = (
         boot TEXT NOT NULL, seen_s REAL NOT NULL, since_s REAL NOT NULL, user TEXT NOT NULL,
         purpose TEXT NOT NULL)""",
 )
+_THIRD = (
+    "ALTER TABLE leases ADD COLUMN doing TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE leases ADD COLUMN since_s REAL NOT NULL DEFAULT 0",
+    """CREATE TABLE desks (
+        pid INTEGER PRIMARY KEY, started INTEGER NOT NULL, boot TEXT NOT NULL,
+        seen_s REAL NOT NULL, user TEXT NOT NULL, facts TEXT NOT NULL)""",
+)
+_UPGRADES = {2: _SECOND, 3: _THIRD}
 _SCHEMAS = {
     shared: Schema(
-        _WHAT, 2, _FIRST, durable=False, upgrades={2: _SECOND}, mode=0o666 if shared else 0o600
+        _WHAT, 3, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
     )
     for shared in (False, True)
 }
@@ -54,7 +62,10 @@ _SCHEMAS = {
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a board; `expired` when it stopped renewing (hung?)."""
+    """The process that holds a board; `expired` when it stopped renewing (hung?).
+
+    doing: what it said last; seconds: for how long it holds the board.
+    """
 
     pid: int
     host: str
@@ -63,6 +74,8 @@ class Holder:
     expired: bool
     user: str = ""
     purpose: str = ""
+    doing: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,20 +166,21 @@ class Rows:
             db.execute("INSERT OR IGNORE INTO leases (uid, board, token) VALUES (?, '', 0)", (uid,))
             row = db.execute(
                 """UPDATE leases SET board = ?, token = max(token + 1, ?), pid = ?, host = ?,
-                   since_utc = ?, expires_s = ?, started = ?, boot = ?, user = ?, purpose = ?
-                   WHERE uid = ? RETURNING token""",
-                (board, int(time.time()), pid, socket.gethostname(), utc_now(),
+                   since_utc = ?, since_s = ?, expires_s = ?, started = ?, boot = ?, user = ?,
+                   purpose = ?, doing = '' WHERE uid = ? RETURNING token""",
+                (board, int(time.time()), pid, socket.gethostname(), utc_now(), boot_clock.now_s(),
                  boot_clock.now_s() + TTL_S, boot_clock.started(pid), boot_clock.boot_id(),
                  user(), purpose, uid),
             ).fetchone()  # fmt: skip
             return int(row["token"])
 
-    def renew(self, uid: str, token: int) -> bool:
+    def renew(self, uid: str, token: int, doing: str) -> bool:
         """Promise to come back once more; False when the board was taken away."""
         with self.changing() as db:
             found = db.execute(
-                "UPDATE leases SET expires_s = ? WHERE uid = ? AND token = ? AND pid IS NOT NULL",
-                (boot_clock.now_s() + TTL_S, uid, token),
+                """UPDATE leases SET expires_s = ?, doing = ?
+                   WHERE uid = ? AND token = ? AND pid IS NOT NULL""",
+                (boot_clock.now_s() + TTL_S, doing, uid, token),
             )
             return found.rowcount > 0
 
@@ -188,7 +202,8 @@ class Rows:
         row = found[0]
         expired = row["boot"] == boot_clock.boot_id() and row["expires_s"] < boot_clock.now_s()
         return Holder(row["pid"], row["host"], row["token"], row["since_utc"], expired,
-                      row["user"], row["purpose"])  # fmt: skip
+                      row["user"], row["purpose"], row["doing"],
+                      max(0.0, boot_clock.now_s() - row["since_s"]))  # fmt: skip
 
     def hung(self, uid: str) -> tuple[int, int] | None:
         """Process and start of a holder that should have come back long ago, or None."""

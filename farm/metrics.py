@@ -1,0 +1,102 @@
+"""The rack as Prometheus metrics, made anew at each scrape from what is on disk.
+
+Counters come from the results database, so they go on over restarts of this process.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from farm.board import Board
+from farm.inventory import Rack
+from farm.overview import BoardNow, Overview, overview
+from farm.store import Store
+from farm.store.query import Wanted
+
+STATUSES = ("free", "busy", "hung", "quarantined", "maintenance", "retired")
+_WHO = ("board", "board_type", "virtual")
+
+
+class RackCollector(Collector):
+    """Asks leases and store when Prometheus asks."""
+
+    def __init__(self, rack: Rack, boards: Sequence[Board]) -> None:
+        self._rack, self._boards = rack, boards
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric; FarmError when a database cannot be read."""
+        with Store(rack=self._rack) as store:
+            now = overview(self._boards, store)
+            yield from _of_boards(now)
+            yield from _of_desks(now)
+            yield from _of_store(store)
+
+
+def registry_of(rack: Rack, boards: Sequence[Board]) -> CollectorRegistry:
+    """A registry with the rack alone in it."""
+    registry = CollectorRegistry()
+    registry.register(RackCollector(rack, boards))
+    return registry
+
+
+def _of_boards(now: Overview) -> Iterator[Metric]:
+    status = GaugeMetricFamily(
+        "tinyrack_board_status", "1 for the status that the board has", labels=(*_WHO, "status")
+    )
+    held = GaugeMetricFamily("tinyrack_lease_age_seconds", "How long it is held", labels=_WHO)
+    waiting = GaugeMetricFamily("tinyrack_board_waiting", "Who waits for it", labels=_WHO)
+    golden = GaugeMetricFamily("tinyrack_golden_ok", "1: its last golden run was", labels=_WHO)
+    cycles = GaugeMetricFamily("tinyrack_golden_cycles", "Of its last golden run", labels=_WHO)
+    for each in now.boards:
+        who = _who(each)
+        for name in STATUSES:
+            status.add_metric((*who, name), float(each.status == name))
+        held.add_metric(who, each.holder.seconds if each.holder else 0.0)
+        waiting.add_metric(who, each.waiting)
+        if each.golden is not None:
+            golden.add_metric(who, float(each.golden.ok))
+            cycles.add_metric(who, each.golden.cycles or 0)
+    yield from (status, held, waiting, golden, cycles)
+
+
+def _of_desks(now: Overview) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "tinyrack_manager_jobs", "Jobs of a manager at work", labels=("pid", "user", "state")
+    )
+    for desk in now.desks:
+        for state, count in desk.facts.items():
+            family.add_metric((str(desk.pid), desk.user, state), count)
+    yield family
+
+
+def _of_store(store: Store) -> Iterator[Metric]:
+    rows: dict[tuple[str, ...], float] = defaultdict(float)
+    flash_s: dict[tuple[str, ...], float] = defaultdict(float)
+    job_s: dict[tuple[str, ...], float] = defaultdict(float)
+    rungs: dict[tuple[str, ...], float] = defaultdict(float)
+    for row in store.rows(Wanted()):
+        board = row.columns["board"]
+        rows[board, row.columns["status"]] += 1
+        flash_s[(board,)] += row.columns["flash_s"] or 0.0
+        job_s[(board,)] += row.columns["job_s"] or 0.0
+    for recovery in store.recoveries():
+        rungs[recovery.board, recovery.rung, recovery.outcome] += 1
+    yield _counter("tinyrack_measurements", "Rows stored", ("board", "status"), rows)
+    yield _counter("tinyrack_recoveries", "Rungs climbed", ("board", "rung", "outcome"), rungs)
+    yield _counter("tinyrack_flash_seconds", "Time spent flashing", ("board",), flash_s)
+    yield _counter("tinyrack_job_seconds", "Time spent on jobs", ("board",), job_s)
+
+
+def _counter(
+    name: str, text: str, labels: Sequence[str], counts: Mapping[tuple[str, ...], float]
+) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in sorted(counts.items()):
+        family.add_metric(values, count)
+    return family
+
+
+def _who(each: BoardNow) -> tuple[str, str, str]:
+    return each.board.id, each.board.type.name, "yes" if each.board.virtual else "no"

@@ -1,0 +1,148 @@
+"""The rack at one moment: who holds what, who waits, what happened, and how it is shown."""
+
+import dataclasses
+import json
+import os
+import threading
+import time
+import urllib.request
+from argparse import Namespace
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from farm import boot_clock, cli, desks, lease, lock_files
+from farm.commands import metrics, top
+from farm.desks import Publisher
+from farm.lease_rows import opened
+from farm.metrics import registry_of
+from farm.overview import overview
+from farm.store import Store
+from farm.store.history import GoldenRun, Recovery
+
+
+@pytest.fixture
+def store(rack):
+    with Store(rack=rack) as opened_store:
+        yield opened_store
+
+
+def board_now(boards, store, board):
+    (found,) = (each for each in overview(boards, store).boards if each.board == board)
+    return found
+
+
+def test_a_board_is_free_busy_hung_or_quarantined(rack, store, board, monkeypatch):
+    assert board_now(rack.boards, store, board).status == "free"
+    with lease.lease(board, 0.1, purpose="a look") as held:
+        held.tell("net: flash")
+        held.check()
+        found = board_now(rack.boards, store, board)
+        assert (found.status, found.holder.doing, found.holder.purpose) == (
+            "busy", "net: flash", "a look",
+        )  # fmt: skip
+        monkeypatch.setattr(boot_clock, "now_s", lambda: time.monotonic() + 60.0)
+        assert board_now(rack.boards, store, board).status == "hung"
+        monkeypatch.undo()
+    lease.quarantine(board, "smokes")
+    assert board_now(rack.boards, store, board).status == "quarantined"
+
+
+def test_what_happened_lately_is_counted_and_what_is_old_is_not(rack, store, board, measurement):
+    for utc in ("2020-01-01T00:00:00+00:00", overview([], store).utc):
+        m = dataclasses.replace(measurement(), board=board.id, utc=utc)
+        store.add(m)
+        row = Recovery(board=board.id, rung="power cycle", seconds=1.0, outcome="done", utc=utc)
+        store.add_recovery(row)
+    found = board_now(rack.boards, store, board)
+    assert (found.measured, found.recovered) == ({"ok": 1}, {"power cycle": 1})
+    assert overview(rack.boards, store).per_minute == pytest.approx(0.2)
+
+
+def test_a_manager_at_work_is_seen_and_one_that_died_is_not(board, monkeypatch):
+    place = lock_files.place_of(board)
+    monkeypatch.setattr(desks, "PERIOD_S", 0.01)
+    publisher = Publisher(place, lambda: {"waiting": 3})
+    publisher.start()
+    deadline = time.monotonic() + 5.0
+    while not (found := desks.desks(place)) and time.monotonic() < deadline:
+        time.sleep(0.005)  # the deadline is above
+    assert [(row.pid, row.facts) for row in found] == [(os.getpid(), {"waiting": 3})]
+    publisher.stop()
+    assert desks.desks(place) == []
+    with opened(place) as rows, rows.changing() as db:
+        values = (os.getpid(), 1, boot_clock.boot_id(), boot_clock.now_s(), "ann", "{}")
+        db.execute("INSERT INTO desks VALUES (?, ?, ?, ?, ?, ?)", values)
+    assert desks.desks(place) == []
+
+
+def test_top_shows_who_holds_a_board_and_what_it_is_at(rack, board, run_top):
+    with lease.lease(board, 0.1) as held:
+        held.tell("net: \x1b[2Jflash")
+        held.check()
+        text = run_top("--once")
+        (row, *_) = run_top("--json")["results"]
+    line = next(line for line in text.splitlines() if board.id in line)
+    assert f"process {os.getpid()}" in line
+    assert "net: \\x1b[2Jflash" in line
+    assert "(virtual)" in line
+    assert "4 boards: 3 free, 1 busy" in text
+    assert (row["board"], row["status"], row["holder"]["pid"]) == (board.id, "busy", os.getpid())
+
+
+@pytest.fixture
+def run_top(capsys):
+    def run(*words):
+        assert cli.main(["top", *words]) == 0
+        out = capsys.readouterr().out
+        return json.loads(out) if "--json" in words else out
+
+    return run
+
+
+def test_spans_are_written_as_clocks_show_them():
+    assert [top._span(s) for s in (5, 65.4, 3_725)] == ["0:05", "1:05", "1:02:05"]
+
+
+def test_metrics_tell_of_boards_measurements_recoveries_and_golden_runs(
+    rack, store, board, measurement
+):
+    store.add(dataclasses.replace(measurement(), board=board.id))
+    store.add_recovery(Recovery(board=board.id, rung="mass erase", seconds=2.0, outcome="done"))
+    run = {"board": board.id, "board_type": board.type.name, "virtual": True}
+    store.add_golden_run(GoldenRun(**run, ok=True, cycles=84_429))
+    with lease.lease(board, 0.1):
+        found = samples(generate_latest(registry_of(rack, rack.boards)).decode())
+    who = {"board": board.id, "board_type": board.type.name, "virtual": "yes"}
+    assert found["tinyrack_board_status", labels(who | {"status": "busy"})] == 1
+    assert found["tinyrack_board_status", labels(who | {"status": "free"})] == 0
+    assert found["tinyrack_golden_cycles", labels(who)] == 84_429
+    assert found["tinyrack_measurements_total", labels({"board": board.id, "status": "ok"})] == 1
+    rung = {"board": board.id, "rung": "mass erase", "outcome": "done"}
+    assert found["tinyrack_recoveries_total", labels(rung)] == 1
+
+
+def test_metrics_are_served_over_http(rack, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(metrics, "note", told.append)
+    args = Namespace(boards_file=rack.path, boards="", once=False, port=0, address="127.0.0.1")
+    threading.Thread(target=metrics.run, args=(args,), daemon=True).start()
+    deadline = time.monotonic() + 5.0
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.01)  # the deadline is above
+    url = told[0].removeprefix("metrics at ").partition(";")[0]
+    with urllib.request.urlopen(url, timeout=5.0) as answer:
+        assert b"tinyrack_board_status" in answer.read()
+
+
+def labels(values: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(values.items()))
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, labels(sample.labels)): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
