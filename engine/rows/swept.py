@@ -83,8 +83,27 @@ def count(graph: Graph, op: Op, form: Form = FASTEST) -> Features:
             f"outputs_{n}_{s}": n == op.kernel[0] and s == op.stride[0] and outputs
             for n, s in LOOPS
         },
+        **_large(op, in_c * parts, in_c * out_h, out_w),
+        "odd_lines": in_c * out_h * (op.kernel[0] == 3) * (out_w % 2),
         "general_outputs": outputs * (found.ending == "any"),
         "clamped": clamped_bytes(graph, op),
+    }
+
+
+def _large(op: Op, channel_strips: int, channel_lines: int, out_w: int) -> Features:
+    """What 5x5 and 7x7 do beyond 3x3, whole blocks of outputs above all; block.c."""
+    return {
+        name: count * (n == op.kernel[0])
+        for n in BLOCKS
+        if n > 3
+        for name, count in (
+            (f"strips_{n}", channel_strips),
+            (f"lines_{n}", channel_lines),
+            *(
+                (f"blocks_{n}_{s}", channel_lines * -(-out_w // BLOCKS[n]) * (s == op.stride[0]))
+                for s in (1, 2)
+            ),
+        )
     }
 
 
