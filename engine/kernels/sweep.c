@@ -11,14 +11,6 @@
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-#ifndef TR_CORTEX_M7
-#if defined(__ARM_FP) && (__ARM_FP & 8)
-#define TR_CORTEX_M7 1
-#else
-#define TR_CORTEX_M7 0
-#endif
-#endif
-
 #define TR_NAKED __attribute__((naked, noinline, aligned(4)))
 
 /* Bytes to the next column, and to the next channel, with that many slots. */

@@ -42,9 +42,9 @@ static TR_NO_INLINE tr_word *tr_fill_columns(const tr_swept *op, tr_word *to, in
     return to;
 }
 
-/* A pair of rows of fewer than four channels, by way of four. */
+/* A pair of rows of pixels of fewer than four channels, by way of four. */
 static TR_NO_INLINE void tr_take_some(const tr_swept *op, const int8_t *in, int32_t inside,
-                                      tr_word *to, tr_row row, int32_t channels)
+                                      tr_word *to, tr_row row)
 {
     int8_t pixels[8] = {0};
     int32_t count = row.count, right = row.right, down = inside == TR_BOTH ? row.down : 0;
@@ -52,7 +52,7 @@ static TR_NO_INLINE void tr_take_some(const tr_swept *op, const int8_t *in, int3
     row.count = 1;
     for (int32_t left = count; left > 0; left--, in += right, to += tr_column(op)) {
         TR_ROLLED
-        for (int32_t c = 0; c < channels; c++) {
+        for (int32_t c = 0; c < right; c++) {
             pixels[c] = in[c];
             pixels[4 + c] = in[down + c];
         }
@@ -61,8 +61,8 @@ static TR_NO_INLINE void tr_take_some(const tr_swept *op, const int8_t *in, int3
 }
 
 /* Rows y and y + 1 of the quad that `in` points to. */
-static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int32_t y,
-                                      int32_t channels, tr_word *to, const tr_row *row)
+static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int32_t y, tr_word *to,
+                                      const tr_row *row)
 {
     int32_t in_h = op->conv.in_h, upper = y >= 0 && y < in_h, lower = y >= -1 && y + 1 < in_h;
     if (!upper && !lower) {
@@ -73,8 +73,8 @@ static TR_NO_INLINE void tr_take_pair(const tr_swept *op, const int8_t *in, int3
     }
     int32_t inside = !upper ? TR_LOWER : lower ? TR_BOTH : TR_UPPER;
     in += (upper ? y : y + 1) * row->down;
-    if (channels < 4)
-        tr_take_some(op, in, inside, to, *row, channels);
+    if (row->right < 4)
+        tr_take_some(op, in, inside, to, *row);
     else
         op->take(in, inside, to, row);
 }
@@ -126,8 +126,9 @@ TR_INLINE tr_lines tr_lines_of(const tr_conv *op, int32_t rows, int32_t channels
     return lines;
 }
 
-/* Every strip of the quad to whose first channel `in` and `out` point; x: the first column that is
- * in the image. */
+/* Every strip of the quad that `in` points to. Outputs are its last `channels`, `out` points to the
+ * first of them: of channels that do not divide by four, the last quad begins with some that are
+ * done, and whose inputs may be gone. x: the first column that is in the image. */
 static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, const int32_t *pairs,
                                        int8_t *out, int32_t channels, tr_word *x,
                                        const tr_row *row)
@@ -135,14 +136,15 @@ static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, con
     const tr_conv *conv = &op->conv;
     int32_t stride = conv->stride_h, taps = conv->kernel_h;
     int32_t step = 2 * op->slots + 1 - taps, most = step / stride; /* rows of a full strip */
-    int32_t top = -conv->pad_top, kept = 0;
+    int32_t top = -conv->pad_top, kept = 0, done = row->right < 4 ? 0 : 4 - channels;
+    tr_word *first = x + done * op->slots - conv->pad_left * tr_column(op);
     for (int32_t left = conv->out_h; left > 0; left -= most, top += step) {
         int32_t rows = left < most ? left : most;
         int32_t slots = ((rows - 1) * stride + taps + 1) >> 1;
         for (int32_t slot = kept; slot < slots; slot++)
-            tr_take_pair(op, in, top + 2 * slot, channels, x + slot, row);
+            tr_take_pair(op, in, top + 2 * slot, x + slot, row);
         tr_lines lines = tr_lines_of(conv, rows, channels);
-        op->sweep(x - conv->pad_left * tr_column(op), pairs, out, &lines);
+        op->sweep(first, pairs, out, &lines);
         kept = taps >> 1;
         if (left > most)
             tr_keep_pairs(x, row->count, op->slots);
@@ -162,8 +164,8 @@ TR_NO_LIBRARY void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8
     tr_word *x = tr_fill_columns(op, scratch, before);
     tr_fill_columns(op, x + inside * tr_column(op), tr_columns_of(conv) - before - inside);
     for (int32_t c = 0; c < in_c; c += 4, pairs += 4 * op->words) {
-        int32_t channels = in_c - c < 4 ? in_c - c : 4;
-        tr_swept_quad(op, in + c, pairs, out + c, channels, x, &row);
+        int32_t channels = in_c - c < 4 ? in_c - c : 4, from = in_c < 4 ? 0 : c + channels - 4;
+        tr_swept_quad(op, in + from, pairs, out + c, channels, x, &row);
     }
     tr_clamp(out, conv->out_h * conv->out_w * in_c, conv->clamp_min, conv->clamp_max);
 }

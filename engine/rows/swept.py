@@ -57,8 +57,8 @@ def count(graph: Graph, op: Op, form: Form = FASTEST) -> Features:
     assert found is not None
     in_h, in_w, in_c = graph.tensor(op.inputs[0]).shape
     out_h, out_w, _ = graph.tensor(op.output).shape
-    quads, tail = divmod(in_c, 4)
-    every, inside = quads + (tail > 0), min(strip.width - op.padding.left, in_w)
+    every, inside = -(-in_c // 4), min(strip.width - op.padding.left, in_w)
+    whole, narrow = every * (in_c >= 4), int(in_c < 4)
     last = out_h - (-(-out_h // strip.rows) - 1) * strip.rows
     parts = -(-out_h // strip.rows)
     taken = (parts - 1) * strip.rows * op.stride[0] // 2 + (
@@ -74,9 +74,9 @@ def count(graph: Graph, op: Op, form: Form = FASTEST) -> Features:
         "channel_strips": in_c * parts,
         "channel_lines": in_c * out_h,
         "pairs": every * taken,
-        "pair_columns": quads * both * inside,
-        "edge_columns": quads * (pairs - both) * inside,
-        "tail_columns": (tail > 0) * pairs * inside,
+        "pair_columns": whole * both * inside,
+        "edge_columns": whole * (pairs - both) * inside,
+        "tail_columns": narrow * pairs * inside,
         "filled_columns": (strip.width - inside) + every * (taken - pairs) * inside,
         "kept_pairs": every * (parts - 1) * inside * (op.kernel[0] // 2),
         **{
