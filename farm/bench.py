@@ -5,6 +5,7 @@ board is not the host's, so its clock cannot be held against the host's.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -17,14 +18,16 @@ from farm.inventory import Board
 from farm.link import EXCHANGE_S, Link, StackDepth
 from farm.mcus import Mcu
 from farm.measure import Measurement, latency_ms
-from farm.probe import open_probe
+from farm.probe import Flashed, open_probe
 from farm.recipe import RECIPES
 from farm.runs import Runs, Trial, depends_on_data, run
 from farm.samples import iqr, median, outliers, spread_percent
 from farm.serial_port import open_port
 from farm.stages import Stages
 from farm.virtual import rack
+from farm.wear import NEAR_PERCENT, wear_of
 
+_LOG = logging.getLogger(__name__)
 SPREAD_LIMIT_PERCENT = 0.5
 INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
 BANNER_S = 10.0
@@ -56,7 +59,7 @@ def measure_on_board(
     """
     stages = Stages(board, deadline_s, on_stage)
     try:
-        _program(board, mcu, image, stages)
+        flashed = _program(board, mcu, image, stages)
         with open_port(board, mcu.uart.baud) as port:
             patience = VIRTUAL_PATIENCE if board.virtual else 1
             link = Link(port, board.id, EXCHANGE_S * patience)
@@ -74,6 +77,7 @@ def measure_on_board(
             daemon = _daemon(board, mcu)
         stages.enter("result")
         facts = _provenance(board, mcu, image, banner, runs, link, trial.purpose) | stages.seconds
+        facts |= _flash_facts(board, mcu, flashed)
         if daemon and daemon.faults:
             facts["faults"] = "; ".join(daemon.faults)
         found = _measurement(board, mcu, image, trial, runs, clock_hz, facts)
@@ -84,16 +88,31 @@ def measure_on_board(
         raise stages.named(error) from error
 
 
-def _program(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:
+def _program(board: Board, mcu: Mcu, image: Image, stages: Stages) -> Flashed:
     """Flash, verify, reset; then let go of the probe, so that nothing halts the timed core."""
     stages.enter("connect")
     with open_probe(board, mcu) as probe:
         stages.enter("flash")
-        probe.flash(image)
+        flashed = probe.flash(image)
         stages.enter("verify")
         probe.verify(image)
         stages.enter("reset")
         probe.reset()
+    return flashed
+
+
+def _flash_facts(board: Board, mcu: Mcu, flashed: Flashed) -> dict[str, int | float]:
+    """What programming cost the flash, and how much of its rated life is over."""
+    worn_percent = wear_of(board).percent(mcu.rated_erases)
+    if worn_percent >= NEAR_PERCENT:
+        _LOG.warning("%s: a sector of its flash has had %.0f %% of its rated erases", board.id,
+                     worn_percent)  # fmt: skip
+    return {
+        "erased_sectors": len(flashed.sectors),
+        "programmed_bytes": flashed.programmed_bytes,
+        "kept_bytes": flashed.kept_bytes,
+        "worn_percent": round(worn_percent, 2),
+    }
 
 
 def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:

@@ -1,4 +1,4 @@
-"""The database beside the locks: who holds which board, who waits, and the fencing tokens.
+"""The database beside the locks: who holds which board, who waits, fencing tokens, flash wear.
 
 A row never decides who holds a board, the kernel's lock does: rows say who it is, until when it
 promised to come back, and who is next.
@@ -51,10 +51,15 @@ _THIRD = (
         pid INTEGER PRIMARY KEY, started INTEGER NOT NULL, boot TEXT NOT NULL,
         seen_s REAL NOT NULL, user TEXT NOT NULL, facts TEXT NOT NULL)""",
 )
-_UPGRADES = {2: _SECOND, 3: _THIRD}
+_FOURTH = (
+    """CREATE TABLE wear (
+        uid TEXT NOT NULL, sector INTEGER NOT NULL, erases INTEGER NOT NULL,
+        PRIMARY KEY (uid, sector))""",
+)
+_UPGRADES = {2: _SECOND, 3: _THIRD, 4: _FOURTH}
 _SCHEMAS = {
     shared: Schema(
-        _WHAT, 3, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
+        _WHAT, 4, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
     )
     for shared in (False, True)
 }

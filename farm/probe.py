@@ -9,10 +9,11 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import targets
+from farm import targets, wear
 from farm.errors import BenchError, ImageError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
@@ -25,6 +26,16 @@ FLASH_DEADLINES_S = {  # of one call of a flash algorithm; a big sector takes up
     "flash.timeout.erase_sector": 10.0,
     "flash.timeout.analyzer": 30.0,
 }
+
+
+@dataclass(frozen=True)
+class Flashed:
+    """What programming did: addresses of the sectors erased, bytes programmed, bytes that were
+    right already."""
+
+    sectors: tuple[int, ...]
+    programmed_bytes: int
+    kept_bytes: int
 
 
 class Programmable(Protocol):
@@ -44,16 +55,26 @@ class Probe:
     def __init__(self, board: Board, mcu: Mcu, session: Any) -> None:
         self._board, self._mcu, self._session = board, mcu, session
 
-    def flash(self, image: Programmable) -> None:
-        """Program the image; what is there already is left alone. Says nothing about success."""
+    def flash(self, image: Programmable) -> Flashed:
+        """Program the image; sectors that hold it already are left alone. No word on success."""
         check_fits(image, self._mcu)
+        done: list[Flashed] = []
+        event = _pyocd("core.target").Target.Event.POST_FLASH_PROGRAM
         with self._errors("flashing", "try again; if it goes on, erase the chip"):
             # The algorithms set the flash to no wait states: only safe at the clock of reset.
             self._session.target.reset_and_halt()
             loader = _pyocd("flash.loader").MemoryLoader(self._session)
             for address, data in image.segments():
                 loader.add_data(address, data)
+            self._session.subscribe(lambda notice: done.append(_flashed(notice.source)), event)
             loader.commit()
+        flashed = Flashed(
+            tuple(sector for each in done for sector in each.sectors),
+            sum(each.programmed_bytes for each in done),
+            sum(each.kept_bytes for each in done),
+        )
+        wear.add_erases(self._board, flashed.sectors)
+        return flashed
 
     def verify(self, image: Programmable) -> None:
         """Read every byte of the image back and compare; pyOCD itself never does."""
@@ -174,6 +195,13 @@ class _Delegate:
         del target
         if init_sequence.has_task("load_svd"):
             init_sequence.remove_task("load_svd")
+
+
+def _flashed(builder: Any) -> Flashed:
+    """By pyOCD's plan of one region of flash, once it is carried out."""
+    erased = (each.addr for each in builder.sector_list if each.are_any_pages_not_same())
+    plan = builder.get_performance()
+    return Flashed(tuple(erased), plan.program_byte_count, plan.skipped_byte_count)
 
 
 def _pyocd(module: str) -> Any:

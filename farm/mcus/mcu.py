@@ -99,6 +99,7 @@ class Mcu:
     code_ram: Memory | None  # the kernels run there where it has room
     stack_bytes: int
     unique_id_address: int
+    rated_erases: int  # of each sector of flash, by the data sheet
     clock: ClockRecipe
     cold: tuple[Step, ...]
     checks: tuple[Register, ...]
@@ -191,6 +192,7 @@ class _Reader:
             code_ram=self._optional_ram("code_ram", rams),
             stack_bytes=self._stack_bytes(),
             unique_id_address=self.number("unique_id_address"),
+            rated_erases=self.number("rated_erases", 100, 10_000_000),
             clock=_clock(self.inner("clock"), registers),
             cold=_steps(self, "cold", registers),
             checks=_checks(self, registers),

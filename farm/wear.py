@@ -1,0 +1,52 @@
+"""Flash wear: how often each sector of each board was erased, and how near that is to its rating.
+
+Counted on the host that the board hangs off, beside its leases, from what this package programs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from farm.board import Board, normal_uid
+from farm.lease_rows import opened
+from farm.lock_files import place_of
+
+NEAR_PERCENT = 80.0
+
+
+@dataclass(frozen=True)
+class Wear:
+    """erases: of all sectors together; most: of the sector at `sector`, which has the most."""
+
+    erases: int = 0
+    most: int = 0
+    sector: int = 0
+
+    def percent(self, rated_erases: int) -> float:
+        """How much of its rated life the most worn sector has had."""
+        return 100.0 * self.most / rated_erases
+
+    def is_near(self, rated_erases: int) -> bool:
+        """Whether it is time to think of another board."""
+        return self.percent(rated_erases) >= NEAR_PERCENT
+
+
+def add_erases(board: Board, sectors: Sequence[int]) -> None:
+    """Count one erase of each sector, by its address."""
+    uid = normal_uid(board.probe)
+    with opened(place_of(board)) as rows, rows.changing() as db:
+        for sector in sectors:
+            db.execute(
+                """INSERT INTO wear VALUES (?, ?, 1)
+                   ON CONFLICT (uid, sector) DO UPDATE SET erases = erases + 1""",
+                (uid, sector),
+            )
+
+
+def wear_of(board: Board) -> Wear:
+    """What the board has had so far."""
+    query = "SELECT sector, erases FROM wear WHERE uid = ? ORDER BY erases DESC, sector"
+    with opened(place_of(board)) as rows:
+        found = rows.rows(query, (normal_uid(board.probe),))
+    if not found:
+        return Wear()
+    return Wear(sum(row["erases"] for row in found), found[0]["erases"], found[0]["sector"])

@@ -1,0 +1,42 @@
+"""Flash wear: counted by sector as programmed, remembered, told when it is near its rating."""
+
+import pytest
+from toy_model import toy
+
+from farm.board import Board, BoardType
+from farm.image import build_image
+from farm.mcus import load_mcu
+from farm.probe import open_probe
+from farm.virtual import rack
+from farm.wear import Wear, add_erases, wear_of
+
+F412 = Board("worn-1", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-WORN")
+
+
+@pytest.fixture
+def board():
+    rack.up([F412])
+    yield F412
+    rack.down([F412.probe_uid])
+
+
+def test_only_sectors_that_change_are_erased_and_each_is_counted(board):
+    mcu = load_mcu(board.type.mcu)
+    first, second = (build_image(toy(weights=n), mcu, board.type.name) for n in (256, 40_000))
+    with open_probe(board, mcu) as probe:
+        assert probe.flash(first).sectors == (0x0800_0000,)
+        again = probe.flash(first)
+        assert (again.sectors, again.programmed_bytes) == ((), 0)
+        assert again.kept_bytes >= first.flash_bytes
+        wider = probe.flash(second)
+    assert wider.sectors == (0x0800_0000, 0x0800_4000, 0x0800_8000)
+    assert wear_of(board) == Wear(4, 2, 0x0800_0000)
+
+
+def test_wear_adds_up_and_has_a_limit(board):
+    assert wear_of(board) == Wear()
+    for _ in range(8):
+        add_erases(board, [0x0800_0000])
+    assert wear_of(board).percent(10_000) == pytest.approx(0.08)
+    assert not wear_of(board).is_near(11)
+    assert wear_of(board).is_near(10)
