@@ -56,7 +56,22 @@ def seldom(net):
     scales = (Quant(0.45, 3), Quant(0.0625, -7))  # of sums that are no line
     left, right = (net.append("requantize", ("in",), (7, 6, 5), quant) for quant in scales)
     sums = [net.append(k, (left, right), (7, 6, 5), Quant(1.0, 0)) for k in ("add", "sub")]
-    return [swept, *sums]
+    return [swept, *sums, rectified(net)]
+
+
+def rectified(net):
+    """A pointwise layer of four inputs, behind one that makes them; random numbers are its own."""
+    rng, quant = np.random.default_rng(1), Quant(0.05, -128)
+
+    def pointwise(source, inputs, filters):
+        return net.append(
+            "conv2d", (source,), (7, 6, filters), quant,
+            weights=rng.integers(-127, 128, (filters, 1, 1, inputs)).astype(np.int8),
+            weight_scales=np.full(filters, 1.5e-3 * quant.scale / net.tensor(source).quant.scale),
+            bias=np.zeros(filters, np.int32),
+        )  # fmt: skip
+
+    return pointwise(pointwise("in", 5, 4), 4, 2)
 
 
 @functools.cache
