@@ -103,6 +103,7 @@ def count(graph: Graph, op: Op) -> Features:
         "patched_bytes": seen.patched * rows * row_bytes,
         "tiles": tiles,
         "tile_groups": tiles * tiled.groups(op),
+        "stream_groups": -(-channels // 2) * tiled.groups(op),  # from memory the first time
         "general_tiles": tiles * (found.tile == "tr_tile_any"),
         "clamped": clamped_bytes(graph, op),
     }
