@@ -1,7 +1,7 @@
 """Job: one network to be measured on one type of board; Event: what became of it so far."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -24,6 +24,8 @@ class Job:
     is a name of `engine.compilers`.
     Only boards with all of the `tags` do the job. `id`, if given, is the job's own for ever: a
     job with that id is measured once, and its attempts count, whoever hands it in again.
+    `further`: more inputs with their outputs, all of which must be right, to see whether the
+    cycles depend on the data.
     """
 
     name: str
@@ -36,14 +38,16 @@ class Job:
     purpose: Purpose = "search"
     tags: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    further: tuple[tuple[bytes, bytes], ...] = ()
 
     def __post_init__(self) -> None:
-        for what, data, size in (
-            ("input", self.input, self.model.input_bytes),
-            ("expected output", self.expected, self.model.output_bytes),
-        ):
-            if len(data) != size:
-                raise ValueError(f"{self.name}: {what} has {len(data)} bytes, the model {size}")
+        for given, expected in self.pairs:
+            for what, data, size in (
+                ("input", given, self.model.input_bytes),
+                ("expected output", expected, self.model.output_bytes),
+            ):
+                if len(data) != size:
+                    raise ValueError(f"{self.name}: {what} has {len(data)} bytes, the model {size}")
         if not 1 <= self.repeats <= MAX_REPEATS:
             raise ValueError(f"{self.name}: repeats is {self.repeats}, not 1 to {MAX_REPEATS}")
         if self.purpose not in PRIORITIES:
@@ -51,14 +55,19 @@ class Job:
             raise ValueError(f"{self.name}: purpose is {self.purpose!r}, not one of {allowed}")
 
     @property
+    def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Every input with the output to expect."""
+        return ((self.input, self.expected), *self.further)
+
+    @property
     def input_sha256(self) -> str:
-        """SHA-256 of the input bytes."""
-        return hashlib.sha256(self.input).hexdigest()
+        """SHA-256 of the bytes of all inputs."""
+        return hashlib.sha256(b"".join(given for given, _ in self.pairs)).hexdigest()
 
     @property
     def expected_sha256(self) -> str:
-        """SHA-256 of the expected output bytes."""
-        return hashlib.sha256(self.expected).hexdigest()
+        """SHA-256 of the bytes of all outputs to expect."""
+        return hashlib.sha256(b"".join(expected for _, expected in self.pairs)).hexdigest()
 
     @property
     def macs(self) -> int:
@@ -85,7 +94,7 @@ class Event:
 
 
 def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
-    """The job as JSON values and the bytes of input and expected output behind each other."""
+    """The job as JSON values and the bytes of inputs and outputs, each pair behind the last."""
     header = {
         "name": job.name,
         "board_type": job.board_type,
@@ -94,7 +103,7 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
         "purpose": job.purpose,
         "tags": dict(job.tags),
         "id": job.id,
-        "input_bytes": len(job.input),
+        "pair_bytes": [len(job.input), len(job.expected)],
         "model": _shallow(job.model)
         | {
             "files": dict(job.model.files),
@@ -102,7 +111,7 @@ def job_to_message(job: Job) -> tuple[dict[str, Any], bytes]:
             "layers": [_shallow(v) | {"features": dict(v.features)} for v in job.model.layers],
         },
     }
-    return header, job.input + job.expected
+    return header, b"".join(given + expected for given, expected in job.pairs)
 
 
 def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
@@ -112,19 +121,26 @@ def job_from_message(header: Mapping[str, Any], blob: bytes) -> Job:
     model |= {key: tuple(map(tuple, model[key])) for key in ("input_shapes", "output_shapes")}
     model["flags"] = {name: tuple(more) for name, more in model["flags"].items()}
     model["layers"] = tuple(_layer(row) for row in model["layers"])
-    size = header["input_bytes"]
+    (given, expected), *further = _pairs(blob, *header["pair_bytes"])
     return Job(
         header["name"],
         CModel(**model),
         header["board_type"],
-        blob[:size],
-        blob[size:],
+        given,
+        expected,
         header["repeats"],
         header["compiler"],
         header["purpose"],
         header["tags"],
         header["id"],
+        tuple(further),
     )
+
+
+def _pairs(blob: bytes, input_bytes: int, output_bytes: int) -> Iterator[tuple[bytes, bytes]]:
+    for at in range(0, len(blob), input_bytes + output_bytes):
+        middle = at + input_bytes
+        yield blob[at:middle], blob[middle : middle + output_bytes]
 
 
 def _shallow(value: CModel | Layer) -> dict[str, Any]:

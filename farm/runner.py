@@ -31,7 +31,7 @@ def run_job(
         on_stage("power")
         ensure_up(board)
     left_s = deadline - time.monotonic()
-    trial = Trial(job.input, job.expected, job.repeats, job.purpose)
+    trial = Trial(job.input, job.expected, job.repeats, job.purpose, job.further)
     return measure_on_board(board, mcu, image, trial, left_s, on_stage)
 
 

@@ -25,8 +25,9 @@ from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, p
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
-Network = tuple[str, CModel, bytes, bytes]
-"""Name, code, inputs and expected outputs."""
+Pairs = tuple[tuple[bytes, bytes], ...]
+Network = tuple[str, CModel, Pairs]
+"""Name, code, and each input with the output to expect."""
 
 
 def run(args: Namespace) -> int:
@@ -82,13 +83,20 @@ def _networks(args: Namespace) -> list[Network]:
         raise InventoryError("--input needs a NET: the kernels are timed on inputs of their own")
     networks = []
     for network in _given(args):
-        inputs = load_input(network.given, Path(args.input) if args.input else None, args.seed)
         name = network_name(Path(args.model)) if args.model else network.given.name
-        # What is expected is of the file, not of what it was rewritten to.
-        io = (input_bytes(network.given, inputs), expected_output(network.given, inputs))
         selection = chooser.select(network.graph, args.mode)
-        networks.append((name, emit(network.graph, selection=selection), *io))
+        networks.append((name, emit(network.graph, selection=selection), _pairs(args, network)))
     return networks
+
+
+def _pairs(args: Namespace, network: GivenNetwork) -> Pairs:
+    """Inputs and outputs; what is expected is of the file, not of what it was rewritten to."""
+    first = load_input(network.given, Path(args.input) if args.input else None, args.seed)
+    more = (load_input(network.given, None, args.seed + n) for n in range(1, args.inputs))
+    return tuple(
+        (input_bytes(network.given, inputs), expected_output(network.given, inputs))
+        for inputs in (first, *more)
+    )
 
 
 def _given(args: Namespace) -> list[GivenNetwork]:
@@ -97,8 +105,19 @@ def _given(args: Namespace) -> list[GivenNetwork]:
     return [GivenNetwork(graph, graph) for graph in kernel_suite()]
 
 
-def _job(args: Namespace, name: str, model: CModel, x: bytes, expected: bytes, group: Group) -> Job:
-    return Job(name, model, group[0].type.name, x, expected, args.repeats, args.compiler)
+def _job(args: Namespace, name: str, model: CModel, pairs: Pairs, group: Group) -> Job:
+    (first, expected), *further = pairs
+    return Job(
+        name,
+        model,
+        group[0].type.name,
+        first,
+        expected,
+        args.repeats,
+        args.compiler,
+        "final" if args.final else "search",
+        further=tuple(further),
+    )
 
 
 def _measure(

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 import scripted
@@ -82,6 +83,10 @@ def test_a_job_and_a_board_survive_the_pipe(board):
     again = job_from_message(*job_to_message(job))
     assert (again.name, again.input, again.expected) == (job.name, job.input, job.expected)
     assert again.model == job.model
+    more = replace(job, further=((job.input, job.expected),) * 2)
+    again = job_from_message(*job_to_message(more))
+    assert (again.further, again.input_sha256) == (more.further, more.input_sha256)
+    assert again.input_sha256 != job.input_sha256
     tagged = Board(
         "x", BoardType("t", "m", "g"), "stlink:1", SerialSpec("path", "/dev/x"), {"a": "b"}
     )
