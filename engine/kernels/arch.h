@@ -14,6 +14,12 @@ typedef int32_t __attribute__((may_alias)) tr_word;
 
 #define TR_INLINE static inline __attribute__((always_inline, unused))
 #define TR_NO_INLINE __attribute__((noinline))
+/* Of what stands in several places and is not in the way: a call where compiled for size. */
+#ifdef __OPTIMIZE_SIZE__
+#define TR_INLINE_FAST static TR_NO_INLINE __attribute__((unused))
+#else
+#define TR_INLINE_FAST TR_INLINE
+#endif
 
 /* Copy loops shall stay loops: a call of memcpy costs more than the few bytes of a tap.
  * TR_UNROLL stands before a loop whose count, at most 8, is known to the compiler, TR_ROLLED before

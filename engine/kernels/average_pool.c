@@ -3,14 +3,14 @@
 #include "scale.h"
 #include "window.h"
 
-TR_INLINE int32_t tr_mean(const tr_pool *op, int32_t sum, int32_t count)
+TR_INLINE_FAST int32_t tr_mean(const tr_pool *op, int32_t sum, int32_t count)
 {
     int32_t half = count / 2;
     int32_t mean = (sum > 0 ? sum + half : sum - half) / count;
     return tr_clamped(mean, op->clamp_min, op->clamp_max);
 }
 
-TR_INLINE int8_t tr_pool_channel(const tr_pool *op, const int8_t *in, tr_window window, int32_t c)
+TR_INLINE_FAST int8_t tr_pool_channel(const tr_pool *op, const int8_t *in, tr_window window, int32_t c)
 {
     int32_t sum = 0;
     for (int32_t y = window.top; y < window.bottom; y++)

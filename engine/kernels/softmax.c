@@ -15,7 +15,7 @@ TR_INLINE int32_t tr_high_mul(int32_t a, int32_t b)
 }
 
 /* round(value / 2**exponent), half away from zero; exponent 0 .. 31. */
-TR_INLINE int32_t tr_divide_by_pot(int32_t value, int32_t exponent)
+TR_INLINE_FAST int32_t tr_divide_by_pot(int32_t value, int32_t exponent)
 {
     uint32_t mask = (1u << exponent) - 1u;
     uint32_t threshold = (mask >> 1) + (value < 0 ? 1u : 0u);
@@ -60,7 +60,7 @@ TR_INLINE int32_t tr_reciprocal(int32_t raw)
 }
 
 /* exp(-below), or 0 where that is too little to count. */
-TR_INLINE int32_t tr_exp_below(const tr_distribution *op, int32_t below)
+TR_INLINE_FAST int32_t tr_exp_below(const tr_distribution *op, int32_t below)
 {
     if (below > op->radius)
         return 0;
