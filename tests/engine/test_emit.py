@@ -23,7 +23,7 @@ from engine.plan import plan
 from engine.reference import run, run_all
 from engine.toolchain import compile_object
 
-SEEDS = (*range(26), 46, 73, 98, 172)
+SEEDS = (*range(26), 46, 73, 98, 121, 172)
 IMAGES = 3
 
 
