@@ -80,7 +80,7 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
  * r5, r6, r7: pairs of weights of columns 0, 1, 2
  * r8: single weights of columns 1 (high) and 0; r9: of column 2, above it columns left
  * r10, r11: sums of two neighbouring outputs; r12, lr: two pairs
- * sp + 0: where a row begins: column, out; 8: down, 12: again, 16: where the last row begins
+ * sp + 0: back, 4: down, 8: again, 12: the column behind the last row's first
  * 20: x, 24: pairs, 28: out, 32: columns, 36: evens, 40: odds, 44: odd_at, 48: channels left
  * 52: addend, 56: shift */
 #if TR_CORTEX_M7
@@ -112,13 +112,19 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 /* Stride 1: a column ends the sum a, adds to b and begins the next sum in a. */
 #define STEP_1(slots, row, end, again, a, b, at)                                                         \
     COLUMN(slots) row##_2(a) row##_1(b) end(a, at) again(slots) row##_0(a)
+#define TWO_1(slots, row, end, again)                                                             \
+    STEP_1(slots, row, end, again, "r10", "r11", "[r1]")                                           \
+    STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
+    "add r1, r1, r2, lsl #1     \n"
 #define ROW_1(slots, row, end, again)                                                                    \
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0("r11")                                    \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
-    STEP_1(slots, row, end, again, "r10", "r11", "[r1]") STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]") \
-    "add r1, r1, r2, lsl #1     \n"                                                               \
-    "4: subs r9, r9, #0x20000   \n bpl 3b                     \n"                                  \
+    TWO_1(slots, row, end, again) TWO_1(slots, row, end, again)                                   \
+    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
+    "tst r9, #0x20000           \n beq.w 8f                   \n"                                  \
+    TWO_1(slots, row, end, again)                                                                \
+    "8:                         \n"                                                               \
     COLUMN(slots) row##_2("r10")                                                                         \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     row##_1("r11") end("r10", "[r1]") COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                \
@@ -129,13 +135,19 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 /* Stride 2: a column ends the sum a and begins b, the next one adds to b. */
 #define STEP_2(slots, row, end, again, a, b, at)                                                         \
     COLUMN(slots) row##_2(a) row##_0(b) end(a, at) COLUMN(slots) row##_1(b)
+#define TWO_2(slots, row, end, again)                                                             \
+    STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                           \
+    STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
+    "add r1, r1, r2, lsl #1     \n"
 #define ROW_2(slots, row, end, again)                                                                    \
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10")                                                   \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
-    STEP_2(slots, row, end, again, "r10", "r11", "[r1]") STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]") \
-    "add r1, r1, r2, lsl #1     \n"                                                               \
-    "4: subs r9, r9, #0x20000   \n bpl 3b                     \n"                                  \
+    TWO_2(slots, row, end, again) TWO_2(slots, row, end, again)                                   \
+    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
+    "tst r9, #0x20000           \n beq.w 8f                   \n"                                  \
+    TWO_2(slots, row, end, again)                                                                \
+    "8:                         \n"                                                               \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                                 \
     COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                                                  \
@@ -160,12 +172,12 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
  * lr: four times their number. */
 #define ROWS(weights, twice, lines)                                                               \
     "ldm r12!, {r3-r7}          \n"                                                               \
-    "add lr, r0, lr             \n strd r0, r1, [sp]          \n str lr, [sp, #16] \n" weights     \
+    "add lr, r0, lr             \n str lr, [sp, #12]          \n" weights                          \
     twice "pkhbt r9, r11, r9    \n"                                                               \
     "2:                         \n" lines                                                         \
-    "ldm sp, {r0, r1, r10, r11, r12} \n"                                                          \
-    "add r0, r0, #4             \n add r1, r1, r10            \n add r9, r9, r11  \n"              \
-    "cmp r0, r12                \n strd r0, r1, [sp]          \n bne.w 2b         \n"
+    "ldm sp, {r10, r11, r12, lr} \n"                                                              \
+    "add r0, r0, r10            \n add r1, r1, r11            \n add r9, r9, r12  \n"              \
+    "cmp r0, lr                 \n bne.w 2b                   \n"
 #define ODD_ROWS(twice, lines)                                                                    \
     "ldr lr, [sp, #40]          \n cmp lr, #0                 \n beq.w 7f         \n"              \
     "ldrd r0, r12, [sp, #20]    \n ldrd r1, r9, [sp, #28]     \n ldr r10, [sp, #44] \n"            \
@@ -175,10 +187,10 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     ".syntax unified            \n"                                                               \
     "push {r4-r11, lr}          \n"                                                               \
     "sub sp, sp, #60            \n"                                                               \
-    "ldm r3, {r4-r11}           \n"                                                               \
+    "ldm r3, {r4-r12}           \n"                                                               \
+    "strd r12, r7, [sp]         \n str r6, [sp, #8]           \n"                                  \
     "add r12, sp, #20           \n"                                                               \
     "stm r12, {r0, r1, r2, r5, r8-r11} \n"                                                        \
-    "strd r7, r6, [sp, #8]      \n"                                                               \
     "mov r2, r4                 \n"                                                               \
     "1:                         \n"                                                               \
     "ldrd r0, r12, [sp, #20]    \n ldrd r1, r9, [sp, #28]     \n ldr lr, [sp, #36] \n" evens odds  \
@@ -283,9 +295,9 @@ typedef struct {
 TR_INLINE void tr_rows(const tr_word *x, const int32_t *pairs, int8_t *out, const tr_lines *lines,
                        int32_t rows, int32_t is_odd, tr_form form)
 {
-    int32_t width = lines->columns / 65536, step = 4 * form.slots;
-    width += width % 2 ? 0 : 2;
-    for (int32_t y = 0; y < rows; y++, x++, out += lines->down) {
+    int32_t count = lines->columns / 65536, width = count + (count % 2 ? 0 : 2);
+    int32_t step = 4 * form.slots, down = lines->down + count / 2 * 2 * lines->right;
+    for (int32_t y = 0; y < rows; y++, x++, out += down) {
         for (int32_t at = 0; at < width; at++) {
             int32_t sum = tr_taps(x + at * form.stride * step, pairs + 2, step, is_odd);
             out[at * lines->right] = tr_end(pairs, sum, form.shift);

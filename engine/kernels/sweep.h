@@ -27,14 +27,17 @@ struct tr_row {
 /* What the outputs of a strip are. Rows that begin with the upper half of a pair are even ones;
  * with a stride of 2, all of them.
  * columns: of large kernels, the width; of 3x3, 65536 times the width if that is odd, or else times
- * the width less 2; again: 65536 more if the width is odd, or else twice that more. */
+ * the width less 2. Sweeps of 3x3 count it down by four, and by two outputs once; at the end of a
+ * row, where they are behind all outputs but the last or the last two, they add `again` to what is
+ * left of it, `back` to the column and `down` to the output. */
 struct tr_lines {
     int32_t right;          /* bytes from an output to the next */
     int32_t columns, again;
-    int32_t down;           /* bytes from an even row to the next */
+    int32_t down;           /* bytes from an even row, or of 3x3 from its end, to the next */
     int32_t evens, odds;    /* four times the number of such rows */
     int32_t odd_at;         /* bytes from the first even row to the first odd one */
     int32_t channels;       /* one to four */
+    int32_t back;           /* bytes from the column behind a row to that of the next one below */
 };
 
 #endif

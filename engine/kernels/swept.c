@@ -112,17 +112,20 @@ static TR_NO_INLINE void tr_keep_pairs(tr_word *to, int32_t columns, int32_t slo
 }
 
 /* Of a strip of `rows` output rows. */
-TR_INLINE tr_lines tr_lines_of(const tr_conv *op, int32_t rows, int32_t channels)
+TR_INLINE tr_lines tr_lines_of(const tr_swept *swept, int32_t rows, int32_t channels)
 {
+    const tr_conv *op = &swept->conv;
     int32_t line = op->out_w * op->out_c, odds = op->stride_h == 1 ? rows >> 1 : 0;
-    int32_t columns = op->out_w, again = 0;
+    int32_t columns = op->out_w, again = 0, back = 0, down = line * (3 - op->stride_h);
     if (op->kernel_w == 3) {
-        int32_t is_odd = columns & 1;
-        again = (columns + is_odd) * 65536;
-        columns = (columns - (is_odd ? 0 : 2)) * 65536;
+        columns -= columns & 1 ? 0 : 2;
+        again = ((columns >> 2) + 1) * (4 << 16);
+        back = 4 - ((op->out_w - 1) * op->stride_w + 3) * 4 * tr_column(swept);
+        down -= (columns & ~1) * op->out_c;
+        columns *= 1 << 16;
     }
-    tr_lines lines = {op->out_c,         columns,  again, line * (3 - op->stride_h),
-                      (rows - odds) * 4, odds * 4, line,  channels};
+    tr_lines lines = {op->out_c, columns,  again, down, (rows - odds) * 4,
+                      odds * 4,  line,  channels, back};
     return lines;
 }
 
@@ -143,7 +146,7 @@ static TR_NO_INLINE void tr_swept_quad(const tr_swept *op, const int8_t *in, con
         int32_t slots = ((rows - 1) * stride + taps + 1) >> 1;
         for (int32_t slot = kept; slot < slots; slot++)
             tr_take_pair(op, in, top + 2 * slot, x + slot, row);
-        tr_lines lines = tr_lines_of(conv, rows, channels);
+        tr_lines lines = tr_lines_of(op, rows, channels);
         op->sweep(first, pairs, out, &lines);
         kept = taps >> 1;
         if (left > most)
