@@ -46,12 +46,16 @@
     "ldm r3, {r3, r4, r5, r6}   \n"                                                               \
     "mov r7, #0xFF00FF00        \n"                                                               \
     "mov r8, r6                 \n mov r9, r6                 \n"                                  \
-    "beq 3f                     \n bhi 4f                     \n"                                  \
-    "lsls r1, r5, #31           \n beq 1f                     \n"                                  \
-    "add r5, r5, #1             \n b 2f                       \n"                                  \
-    "1:                         \n" TAKE_BOTH PAIR_UP(slots, widen)                                      \
-    "2:                         \n" TAKE_BOTH PAIR_UP(slots, widen)                                      \
-    "subs r5, r5, #2            \n bgt 1b                     \n pop {r4-r11, pc} \n"             \
+    "beq.w 3f                   \n bhi.w 4f                   \n"                                  \
+    "ands r1, r5, #3            \n beq 2f                     \n"                                  \
+    "1:                         \n" TAKE_BOTH PAIR_UP(slots, widen)                               \
+    "subs r1, r1, #1            \n bne 1b                     \n"                                  \
+    "2: subs r5, r5, #4         \n blt 6f                     \n .p2align 2       \n"              \
+    "5:                         \n"                                                               \
+    TAKE_BOTH PAIR_UP(slots, widen) TAKE_BOTH PAIR_UP(slots, widen)                               \
+    TAKE_BOTH PAIR_UP(slots, widen) TAKE_BOTH PAIR_UP(slots, widen)                               \
+    "subs r5, r5, #4            \n bge.w 5b                   \n"                                  \
+    "6: pop {r4-r11, pc}        \n"                                                               \
     "3:                         \n" TAKE_UPPER PAIR_UP(slots, widen)                                     \
     "subs r5, r5, #1            \n bgt 3b                     \n pop {r4-r11, pc} \n"             \
     "4:                         \n" TAKE_LOWER PAIR_UP(slots, widen)                                     \
@@ -83,11 +87,7 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
  * sp + 0: back, 4: down, 8: again, 12: the column behind the last row's first
  * 20: x, 24: pairs, 28: out, 32: columns, 36: evens, 40: odds, 44: odd_at, 48: channels left
  * 52: addend, 56: shift */
-#if TR_CORTEX_M7
-#define COLUMN(slots) "ldr lr, [r0, #4] \n ldr r12, [r0], #" COLUMN_##slots " \n"
-#else
 #define COLUMN(slots) "ldrd r12, lr, [r0], #" COLUMN_##slots " \n"
-#endif
 #define AGAIN(slots) "ldrd r12, lr, [r0, #-" COLUMN_##slots "] \n"
 #define NO_MORE(slots)
 
@@ -99,6 +99,23 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 #define ODD_1(to) "smlad " to ", lr, r6, " to " \n smlatt " to ", r12, r8, " to " \n"
 #define ODD_2(to) "smlad " to ", lr, r7, " to " \n smlatb " to ", r12, r9, " to " \n"
 
+/* The same of columns 0 and 1, and the next column's pairs: an M7 wants loads long before their
+ * words are factors, and one at a time; an M4 wants them together. */
+#if TR_CORTEX_M7
+#define UPPER "ldr r12, [r0], #4 \n"
+#define LOWER(slots) "ldr lr, [r0], #(" COLUMN_##slots " - 4) \n"
+#define EVEN_0_NEXT(slots, to)                                                                    \
+    "smlad " to ", r12, r5, r3 \n" UPPER "smlabb " to ", lr, r8, " to " \n" LOWER(slots)
+#define EVEN_1_NEXT(slots, to)                                                                    \
+    "smlad " to ", r12, r6, " to " \n" UPPER "smlabt " to ", lr, r8, " to " \n" LOWER(slots)
+#define ODD_0_NEXT(slots, to)                                                                     \
+    "smlatb " to ", r12, r8, r3 \n" UPPER "smlad " to ", lr, r5, " to " \n" LOWER(slots)
+#else
+#define EVEN_0_NEXT(slots, to) EVEN_0(to) COLUMN(slots)
+#define EVEN_1_NEXT(slots, to) EVEN_1(to) COLUMN(slots)
+#define ODD_0_NEXT(slots, to) ODD_0(to) COLUMN(slots)
+#endif
+
 /* An output from a sum. One shift leaves the pairs as they are, two roundings take their place. */
 #define END_ONE(shift, a, at)                                                                     \
     "smmul " a ", " a ", r4 \n ssat " a ", #8, " a ", asr #" shift " \n strb " a ", " at " \n"
@@ -109,15 +126,15 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     "ldrd r12, lr, [sp, #52] \n smmlar r12, " a ", r4, r12 \n add r12, r12, " a ", asr #31 \n"     \
     "asr r12, r12, lr \n ssat r12, #8, r12 \n strb r12, " at " \n"
 
-/* Stride 1: a column ends the sum a, adds to b and begins the next sum in a. */
+/* Stride 1: a column, already loaded, ends the sum a, adds to b and begins the next sum in a. */
 #define STEP_1(slots, row, end, again, a, b, at)                                                         \
-    COLUMN(slots) row##_2(a) row##_1(b) end(a, at) again(slots) row##_0(a)
+    row##_2(a) row##_1(b) end(a, at) again(slots) row##_0_NEXT(slots, a)
 #define TWO_1(slots, row, end, again)                                                             \
     STEP_1(slots, row, end, again, "r10", "r11", "[r1]")                                           \
     STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
     "add r1, r1, r2, lsl #1     \n"
 #define ROW_1(slots, row, end, again)                                                                    \
-    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0("r11")                                    \
+    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0_NEXT(slots, "r11")                                    \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
     TWO_1(slots, row, end, again) TWO_1(slots, row, end, again)                                   \
@@ -125,22 +142,24 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     "tst r9, #0x20000           \n beq.w 8f                   \n"                                  \
     TWO_1(slots, row, end, again)                                                                \
     "8:                         \n"                                                               \
-    COLUMN(slots) row##_2("r10")                                                                         \
+    row##_2("r10")                                                                                \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     row##_1("r11") end("r10", "[r1]") COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                \
     "b 6f                       \n"                                                               \
     "5:                         \n" end("r10", "[r1]")                                            \
     "6:                         \n"
 
-/* Stride 2: a column ends the sum a and begins b, the next one adds to b. */
+/* Stride 2: a column, already loaded, ends the sum a and begins b, the next one adds to b. */
+#define NO_MORE_END(slots, row, end, a, b, at) row##_0_NEXT(slots, b) end(a, at)
+#define AGAIN_END(slots, row, end, a, b, at) row##_0(b) end(a, at) COLUMN(slots)
 #define STEP_2(slots, row, end, again, a, b, at)                                                         \
-    COLUMN(slots) row##_2(a) row##_0(b) end(a, at) COLUMN(slots) row##_1(b)
+    row##_2(a) again##_END(slots, row, end, a, b, at) row##_1_NEXT(slots, b)
 #define TWO_2(slots, row, end, again)                                                             \
     STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                           \
     STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
     "add r1, r1, r2, lsl #1     \n"
 #define ROW_2(slots, row, end, again)                                                                    \
-    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10")                                                   \
+    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1_NEXT(slots, "r10")                                                   \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
     TWO_2(slots, row, end, again) TWO_2(slots, row, end, again)                                   \
@@ -150,9 +169,9 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     "8:                         \n"                                                               \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                                 \
-    COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                                                  \
+    row##_2("r11") end("r11", "[r1, r2]")                                                  \
     "b 6f                       \n"                                                               \
-    "5:                         \n" COLUMN(slots) row##_2("r10") end("r10", "[r1]")                      \
+    "5:                         \n" row##_2("r10") end("r10", "[r1]")                      \
     "6:                         \n"
 
 /* From the weights r5, r6, r7 as they are in flash. */
