@@ -35,6 +35,7 @@ class BoardWorker:
         self, board: Board, runner: str = DEFAULT_RUNNER, ladder: str = DEFAULT_LADDER
     ) -> None:
         self.board = board
+        self.token = 0  # of the lease that it held last
         self.log = _log_path(board)
         with self.log.open("wb") as log:
             # Its own session: Ctrl-C reaches the manager alone, and the compilers that the
@@ -72,6 +73,7 @@ class BoardWorker:
         token = reply.get("token")
         if reply["is"] != "held" or not isinstance(token, int):
             raise BenchError(f"its worker answered {reply['is']!r} instead of held", self.board.id)
+        self.token = token
         return token
 
     def recover(self, rung: int, deadline_s: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 from engine.compilers import COMPILERS, DEFAULT
 from engine.errors import EngineError, ToolchainError
 from engine.mode import FASTEST, MODES
+from farm import log
 from farm.errors import FarmError
 from farm.output import print_error, print_json
 
@@ -253,6 +254,7 @@ def run_cli(
         parser.print_help(sys.stderr)
         return EXIT_USAGE
     expected: tuple[type[Exception], ...] = (FarmError, EngineError, OSError, *roots)
+    log.to_file()
     try:
         return run(args)
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from farm.golden.health import Finding
 from farm.inventory import Board
 from farm.job import Job
 from farm.lease import quarantine
+from farm.log import about
 from farm.measure import Measurement
 from farm.tickets import Ticket
 
@@ -125,7 +126,9 @@ class Driver(threading.Thread):
         reason = "its driver stopped; see the traceback"
         try:
             while self._wait_for_work():
-                if not self._serve():
+                with about(board=self.board.id):
+                    goes_on = self._serve()
+                if not goes_on:
                     break
             reason = ""
         finally:
@@ -157,8 +160,8 @@ class Driver(threading.Thread):
         except BenchError as error:
             self._desk.passes(self.board)
             return self._count_failure(error)
-        except (OSError, FarmError) as error:  # of this host: no process, no memory, no store
-            self._desk.set_aside(self.board, f"has no worker: {error}")
+        except (OSError, FarmError, EngineError) as error:  # no process, memory, store, compiler
+            self._desk.set_aside(self.board, f"cannot be driven from here: {error}")
             return False
         if finding != "good":
             return finding == "again"
@@ -175,7 +178,8 @@ class Driver(threading.Thread):
     def _work(self, worker: BoardWorker, ticket: Ticket) -> bool:
         error: Exception = FarmError(f"{ticket.job.name}: lost by its board's driver")
         try:
-            failure = self._measure(worker, ticket)
+            with about(lease=worker.token, job=ticket.job.name):
+                failure = self._measure(worker, ticket)
             if failure is not None:
                 self._desk.bench_failed(ticket, self.board, failure)
                 return self._count_failure(failure)
@@ -188,6 +192,7 @@ class Driver(threading.Thread):
 
     def _measure(self, worker: BoardWorker, ticket: Ticket) -> BenchError | None:
         """Have the worker do the job; how the bench failed, None when there is a result."""
+        _LOG.info("attempt %d", len(ticket.failures) + 1)
         try:
             m = worker.measure(
                 ticket.job,
@@ -196,6 +201,7 @@ class Driver(threading.Thread):
             )
             self._desk.measured(ticket, self.board, m)
         except BenchError as failure:
+            _LOG.warning("attempt %d failed: %s", len(ticket.failures) + 1, failure)
             return failure
         return None
 
@@ -212,6 +218,7 @@ class Driver(threading.Thread):
         why = f"failed {self._failures_in_a_row} times; last: {error}"
         if rungs and not self._stopped:
             quarantine(self.board, why)
+            _LOG.error("quarantined: %s", why)
             why = f"quarantined: {why}"
         self._desk.set_aside(self.board, why)
         return False
@@ -226,7 +233,7 @@ class Driver(threading.Thread):
             outcome = f"failed: {error}"
             self._drop_worker()
         seconds = time.monotonic() - started_s
-        _LOG.warning("%s: %s, %.1f s: %s", self.board.id, rung.name, seconds, outcome)
+        _LOG.warning("recovery by %s, %.1f s: %s", rung.name, seconds, outcome)
         self._desk.recovered(self.board, rung.name, seconds, outcome)
 
     def _held_worker(self, wait_s: float) -> BoardWorker:

@@ -7,6 +7,7 @@ messages on its standard input, and ends when its manager does.
 
 import dataclasses
 import importlib
+import logging
 import os
 import queue
 import signal
@@ -18,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import EngineError
-from farm import wire
+from farm import log, wire
 from farm.board import board_from_json
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
@@ -29,6 +30,7 @@ from farm.measure import Measurement, Scalar
 if TYPE_CHECKING:
     from farm.recovery import Rung  # which few workers need, and which imports much
 
+_LOG = logging.getLogger(__name__)
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
 _OVER_CHECK_S = 1.0  # how long the watch over a lease may outlive it
@@ -86,7 +88,9 @@ class _Worker:
             held = self._acquire(_IDLE_S)
             job = job_from_message(header["job"], blob)
             self._job = job.name
-            m = self._runner(self._board, job, header["deadline_s"], self._stage)
+            with log.about(board=self._board.id, lease=held.token, job=job.name):
+                _LOG.info("measured on behalf of process %d", os.getppid())
+                m = self._runner(self._board, job, header["deadline_s"], self._stage)
             held.check()  # a board taken away in mid-measurement measured for someone else
             self._say("measurement", measurement=_signed(m, held).to_json())
 
@@ -96,7 +100,8 @@ class _Worker:
             held = self._acquire(_IDLE_S)
             step = cast("Sequence[Rung]", _load(self._ladder))[rung]
             held.tell(f"recovery: {step.name}")
-            done = step.act(self._board, deadline_s)
+            with log.about(board=self._board.id, lease=held.token):
+                done = step.act(self._board, deadline_s)
             self._board = step.lasting(self._board)
             self._say("recovered", done=done)
 
@@ -174,6 +179,7 @@ def _load(path: str) -> Any:
 
 def main() -> None:
     """Serve until the manager ends; the first message names the board and the runner."""
+    log.to_stderr()
     reply = _private_output()
     inbox: queue.Queue[wire.Message] = queue.Queue()
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
