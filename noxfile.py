@@ -99,6 +99,12 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def ordeal(session: nox.Session) -> None:
+    """Measure 10,000 jobs (--jobs) while boards fail and workers and managers are killed."""
+    run(session, "python", "-m", "farm.soak.ordeal_session", *session.posargs)
+
+
+@nox.session(default=False)
 def farm(session: nox.Session) -> None:
     """Schedule jobs over 1 to 1,000 simulated boards: what the manager itself costs."""
     run(session, "python", "-m", "farm.simulation", *session.posargs)

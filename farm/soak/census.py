@@ -98,6 +98,17 @@ def take(folders: Folders, started_s: float, **counts: int) -> Sample:
     )
 
 
+def pids(folders: Folders, kind: Kind) -> list[int]:
+    """The processes of one kind now."""
+    mark = f"XDG_STATE_HOME={folders.state}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):  # it ended while it was looked at
+                found += [int(entry.name)] if _kind(entry, mark) == kind else []
+    return found
+
+
 _PASSING = frozenset({".db-wal", ".db-shm", ".db-journal"})
 
 

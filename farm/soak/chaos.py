@@ -67,6 +67,10 @@ TRIALS = (
     Trial("time", "daemon-kill", {}, _KILLED),
 )
 assert {trial.kind for trial in TRIALS} == set(KINDS)
+CAUSES: Mapping[str, str] = {
+    kind: "|".join(trial.says or "(?!)" for trial in TRIALS if trial.kind == kind) for kind in KINDS
+}
+"""What a failure may say after a fault of each kind, whenever it struck."""
 
 
 class Chaos:

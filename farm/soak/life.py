@@ -1,0 +1,113 @@
+"""One life of a manager in an ordeal: it goes on with what earlier ones left, until it is killed.
+
+python -m farm.soak.life ORDEAL.json NUMBER
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+
+from farm import ledger
+from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
+from farm.inventory import load_rack
+from farm.job import Job
+from farm.manager import BoardManager
+from farm.measure import Measurement
+from farm.soak.ordeal_work import Ordeal, expecting, given, jobs
+from farm.soak.strikes import Log, Strikes, mend
+from farm.store import Store
+
+DEADLINE_S = 45.0  # of an attempt: a board that fell silent takes all of it
+EXIT_UNFINISHED = 3
+_AHEAD = 3  # jobs handed in for each board
+_RETURNS = 50  # how often a job may come back because no board was in service
+_PAUSE_S = 1.0
+_WAIT_S = 10.0
+
+
+def main(words: list[str]) -> int:
+    """Measure what is not measured yet; 0 when every job has ended."""
+    ordeal, number = Ordeal.load(Path(words[0])), int(words[1])
+    rack = load_rack(ordeal.rack)
+    for board in rack.boards:  # the life before may have been killed in the middle of a fault
+        mend(board)
+    work = given(ordeal.networks)
+    todo = expecting(rack, work) if number == 0 else jobs(rack, work, ordeal.jobs)
+    rate = 0.0 if number == 0 else ordeal.rate  # the first life finds out what is right
+    strikes = Strikes(rack.boards, Log(Path(ordeal.log)), number, rate, ordeal.seed)
+    with BoardManager(
+        rack,
+        rack.boards,
+        retries=ordeal.retries,
+        progress=strikes.on_event,
+        job_deadline_s=DEADLINE_S,
+    ) as manager:
+        life = _Life(manager, todo, _AHEAD * len(rack.boards))
+        ended = life.run() and (number > 0 or not life.failed)
+    strikes.end()
+    return 0 if ended else EXIT_UNFINISHED
+
+
+class _Life:
+    """Keeps some jobs handed in until all have ended."""
+
+    def __init__(self, manager: BoardManager, todo: Iterator[Job] | list[Job], ahead: int) -> None:
+        self._manager, self._store = manager, manager.store
+        self._todo, self._ahead = iter(todo), ahead
+        self._again: deque[Job] = deque()
+        self._returned: dict[str, int] = {}
+        self._flying: dict[Future[Measurement], Job] = {}
+        self.failed = 0
+
+    def run(self) -> bool:
+        """True when every job has ended for good."""
+        while True:
+            while len(self._flying) < self._ahead and (job := self._next()) is not None:
+                self._submit(job)
+            if not self._flying:
+                return max(self._returned.values(), default=0) <= _RETURNS
+            for future in wait(self._flying, _WAIT_S, FIRST_COMPLETED).done:
+                self._ended(self._flying.pop(future), future)
+
+    def _next(self) -> Job | None:
+        return self._again.popleft() if self._again else next(self._todo, None)
+
+    def _submit(self, job: Job) -> None:
+        try:
+            future = self._manager.submit(job, again=True, submitter=job.board_type)
+        except (NoBoardError, BenchError):  # no board of its type is in service just now
+            self._return(job)
+            time.sleep(_PAUSE_S)
+        else:
+            self._flying[future] = job
+
+    def _ended(self, job: Job, future: Future[Measurement]) -> None:
+        try:
+            future.result()
+        except (NoBoardError, BoardsBusyError, BenchError):
+            if _has_ended(self._store, job):
+                self.failed += 1
+            else:
+                self._return(job)
+
+    def _return(self, job: Job) -> None:
+        self._returned[job.id] = self._returned.get(job.id, 0) + 1
+        if self._returned[job.id] <= _RETURNS:
+            self._again.append(job)
+
+
+def _has_ended(store: Store, job: Job) -> bool:
+    past = ledger.past(store, job.id)
+    return past.result is not None or past.given_up
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except FarmError as error:
+        sys.exit(f"life: {error}")
