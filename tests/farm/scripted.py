@@ -13,19 +13,7 @@ import platformdirs
 
 from farm.errors import BenchError, ImageError, NoBoardError
 from farm.measure import Measurement
-from farm.recovery import Rung
 from farm.virtual.parts import load_part
-
-
-def _knock(board, left_s):
-    return f"knocked at {board.id} for {left_s:.0f} s"
-
-
-def _kick(board, left_s):
-    raise BenchError("it does not move", board.id)
-
-
-LADDER = (Rung("knock", _knock, 5.0), Rung("kick", _kick, 5.0))
 
 
 def log_path():

@@ -394,7 +394,7 @@ def test_a_result_of_a_lost_lease_is_not_stored_and_measured_again(manage, board
 
 
 def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(manage, board):
-    manager = manage("f412-01", retries=9, ladder="scripted:LADDER")
+    manager = manage("f412-01", retries=9, ladder="scripted_ladder:LADDER")
     with pytest.raises(NoBoardError, match="failed 3 times; last: f412-01: probe gone"):
         manager.measure([make_job("bench")])
     rows = manager.store.recoveries("f412-01")
