@@ -39,6 +39,19 @@
 #define WIDEN_1                                                                                   \
     "sxtb16 r12, r10            \n sxtb16 r10, r10, ror #8    \n"                                  \
     "sxtb16 lr, r11             \n sxtb16 r11, r11, ror #8    \n"
+/* Four columns a turn, those before them one by one; for size, all of them. */
+#if defined(__OPTIMIZE_SIZE__)
+#define COLUMNS(column) "1: \n" column "subs r5, r5, #1 \n bgt 1b \n"
+#else
+#define COLUMNS(column)                                                                           \
+    "ands r1, r5, #3            \n beq 2f                     \n"                                  \
+    "1:                         \n" column                                                        \
+    "subs r1, r1, #1            \n bne 1b                     \n"                                  \
+    "2: subs r5, r5, #4         \n blt 6f                     \n .p2align 2       \n"              \
+    "5:                         \n" column column column column                                   \
+    "subs r5, r5, #4            \n bge.w 5b                   \n"                                  \
+    "6:                         \n"
+#endif
 #define TAKE(slots, widen)                                                                               \
     ".syntax unified            \n"                                                               \
     "push {r4-r11, lr}          \n"                                                               \
@@ -47,15 +60,8 @@
     "mov r7, #0xFF00FF00        \n"                                                               \
     "mov r8, r6                 \n mov r9, r6                 \n"                                  \
     "beq.w 3f                   \n bhi.w 4f                   \n"                                  \
-    "ands r1, r5, #3            \n beq 2f                     \n"                                  \
-    "1:                         \n" TAKE_BOTH PAIR_UP(slots, widen)                               \
-    "subs r1, r1, #1            \n bne 1b                     \n"                                  \
-    "2: subs r5, r5, #4         \n blt 6f                     \n .p2align 2       \n"              \
-    "5:                         \n"                                                               \
-    TAKE_BOTH PAIR_UP(slots, widen) TAKE_BOTH PAIR_UP(slots, widen)                               \
-    TAKE_BOTH PAIR_UP(slots, widen) TAKE_BOTH PAIR_UP(slots, widen)                               \
-    "subs r5, r5, #4            \n bge.w 5b                   \n"                                  \
-    "6: pop {r4-r11, pc}        \n"                                                               \
+    COLUMNS(TAKE_BOTH PAIR_UP(slots, widen))                                                      \
+    "pop {r4-r11, pc}           \n"                                                               \
     "3:                         \n" TAKE_UPPER PAIR_UP(slots, widen)                                     \
     "subs r5, r5, #1            \n bgt 3b                     \n pop {r4-r11, pc} \n"             \
     "4:                         \n" TAKE_LOWER PAIR_UP(slots, widen)                                     \
@@ -126,6 +132,18 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     "ldrd r12, lr, [sp, #52] \n smmlar r12, " a ", r4, r12 \n add r12, r12, " a ", asr #31 \n"     \
     "asr r12, r12, lr \n ssat r12, #8, r12 \n strb r12, " at " \n"
 
+/* A row's loop: twice two outputs a turn, and two more; for size, two. */
+#if defined(__OPTIMIZE_SIZE__)
+#define TURNS(two) two "4: subs r9, r9, #0x20000 \n bpl.w 3b \n"
+#else
+#define TURNS(two)                                                                                \
+    two two                                                                                       \
+    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
+    "adds r9, r9, #0x20000      \n bmi.w 8f                   \n" two                              \
+    "sub r9, r9, #0x20000       \n"                                                               \
+    "8:                         \n"
+#endif
+
 /* Stride 1: a column, already loaded, ends the sum a, adds to b and begins the next sum in a. */
 #define STEP_1(slots, row, end, again, a, b, at)                                                         \
     row##_2(a) row##_1(b) end(a, at) again(slots) row##_0_NEXT(slots, a)
@@ -137,11 +155,7 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0_NEXT(slots, "r11")                                    \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
-    TWO_1(slots, row, end, again) TWO_1(slots, row, end, again)                                   \
-    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
-    "tst r9, #0x20000           \n beq.w 8f                   \n"                                  \
-    TWO_1(slots, row, end, again)                                                                \
-    "8:                         \n"                                                               \
+    TURNS(TWO_1(slots, row, end, again))                                                          \
     row##_2("r10")                                                                                \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     row##_1("r11") end("r10", "[r1]") COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                \
@@ -162,11 +176,7 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
     COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1_NEXT(slots, "r10")                                                   \
     "b 4f                       \n .p2align 2                 \n"                                  \
     "3:                         \n"                                                               \
-    TWO_2(slots, row, end, again) TWO_2(slots, row, end, again)                                   \
-    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
-    "tst r9, #0x20000           \n beq.w 8f                   \n"                                  \
-    TWO_2(slots, row, end, again)                                                                \
-    "8:                         \n"                                                               \
+    TURNS(TWO_2(slots, row, end, again))                                                          \
     "tst r9, #0x10000           \n bne 5f                     \n"                                  \
     STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                                 \
     row##_2("r11") end("r11", "[r1, r2]")                                                  \

@@ -27,7 +27,7 @@ struct tr_row {
 /* What the outputs of a strip are. Rows that begin with the upper half of a pair are even ones;
  * with a stride of 2, all of them.
  * columns: of large kernels, the width; of 3x3, 65536 times the width if that is odd, or else times
- * the width less 2. Sweeps of 3x3 count it down by four, and by two outputs once; at the end of a
+ * the width less 2. Sweeps of 3x3 count it down by two outputs until it is negative; at the end of a
  * row, where they are behind all outputs but the last or the last two, they add `again` to what is
  * left of it, `back` to the column and `down` to the output. */
 struct tr_lines {

@@ -119,7 +119,7 @@ TR_INLINE tr_lines tr_lines_of(const tr_swept *swept, int32_t rows, int32_t chan
     int32_t columns = op->out_w, again = 0, back = 0, down = line * (3 - op->stride_h);
     if (op->kernel_w == 3) {
         columns -= columns & 1 ? 0 : 2;
-        again = ((columns >> 2) + 1) * (4 << 16);
+        again = ((columns >> 1) + 1) * (2 << 16);
         back = 4 - ((op->out_w - 1) * op->stride_w + 3) * 4 * tr_column(swept);
         down -= (columns & ~1) * op->out_c;
         columns *= 1 << 16;

@@ -1,9 +1,10 @@
 """The depthwise convolution two taps at a time: its stream, its scratch, its counted work."""
 
+import kernel_machines
 import numpy as np
 import pytest
 from conv_cases import one, pads
-from kernel_cases import swept
+from kernel_cases import every_case, kernel_files, swept
 
 from engine.dispatch import choose
 from engine.swept import (
@@ -95,3 +96,15 @@ def test_wide_rows_have_few_slots(width, held):
 def test_a_large_kernel_on_wide_rows_goes_to_the_kernel_of_one_tap():
     graph = one("depthwise_conv2d", (9, 60, 4), kernel=(7, 7), padding=pads(3))
     assert choose(graph, graph.ops[0]).c_name == "tr_depthwise"
+
+
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7"])
+def test_sweeps_compiled_for_size_are_as_exact(cpu, monkeypatch):
+    """They have other loops, see TURNS and COLUMNS in sweep.c."""
+    files = kernel_files()
+    files["sweep.c"] = f"#define __OPTIMIZE_SIZE__ 1\n{files['sweep.c']}"
+    monkeypatch.setattr(kernel_machines, "kernel_files", lambda: files)
+    cases = [case for case in every_case() if case.row.c_name == "tr_depthwise_swept"]
+    runner = kernel_machines.ArmMachine(cases, cpu)
+    for index, case in enumerate(cases):
+        kernel_machines.check(runner, index, case)
