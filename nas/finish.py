@@ -174,7 +174,9 @@ class Finisher:
     ) -> Winner:
         test = self.dataset.at(arch.resolution).test
         model, (x, expected) = measurable(graph)
-        jobs = [Job(model.name, model, each, x, expected) for each in self.board_types]
+        jobs = [
+            Job(model.name, model, each, x, expected, purpose="final") for each in self.board_types
+        ]
         results = tuple(self.manager.measure(jobs))
         if not over_limits(results, self.config.limits):
             export(graph, self.run_dir.path)
