@@ -81,7 +81,8 @@ def _endure(args: argparse.Namespace, folders: Folders) -> dict[str, Any]:
         rate=args.rate / 100,
         seed=args.seed,
     )
-    violence = Violence(args.worker_kill, args.manager_kill, args.minutes * 60)
+    seconds = args.minutes * 60
+    violence = Violence(args.worker_kill, args.manager_kill, seconds, args.most_kills)
     end = endure(ordeal, rack, folders, violence, note)
     return _report(ordeal, rack, end)
 
@@ -147,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", type=number(0, 100), default=5.0, help="percent of steps that meet a fault (5)")
     add("--worker-kill", type=number(0.1, 10**6), default=20.0, help="mean s to the next (20)")
     add("--manager-kill", type=number(0.1, 10**6), default=90.0, help="mean s to the next (90)")
+    add("--most-kills", type=number(0, 10**6, int), default=10**6, help="of either (no limit)")
     add("--minutes", type=number(0.01, 10_000), default=240.0, help="at most so long (240)")
     add("--seed", type=number(0, 10**9, int), default=1, help="of faults and kills (1)")
     add("--boards-file", default=None, help="whose types of boards are used (boards.yaml)")
