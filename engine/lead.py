@@ -94,6 +94,13 @@ def pixel_fours(graph: Graph, op: Op) -> int | None:
     return _by_pixels(windows(graph, op), 4)
 
 
+def pixel_threes(graph: Graph, op: Op) -> int | None:
+    """For kernels that read three or four windows, then write all their channels."""
+    slide = windows(graph, op)
+    three, four = _by_pixels(slide, 3), _by_pixels(slide, 4)
+    return None if three is None or four is None else max(three, four)
+
+
 def every_channel(graph: Graph, op: Op) -> int | None:
     """For kernels that read a whole window for each output channel: tr_conv2d_plain."""
     return _by_channel(windows(graph, op), 0)

@@ -109,6 +109,21 @@ def count(graph: Graph, op: Op) -> Features:
     }
 
 
+def count_threes(graph: Graph, op: Op) -> Features:
+    """The same, for a Cortex-M7, and tiles of three pixels, for a Cortex-M4."""
+    assert op.weights is not None
+    height, width, _ = graph.tensor(op.output).shape
+    threes = height * width // 3
+    tiles = threes * (len(op.weights) // 2)
+    narrow = {
+        "threes": threes,
+        "three_words": threes * tiled.groups(op),
+        "three_tiles": tiles,
+        "three_groups": tiles * tiled.groups(op),
+    }
+    return {**count(graph, op), **narrow}
+
+
 def _is_tiled(graph: Graph, op: Op) -> bool:
     return 32 * tiled.groups(op) <= MOST_SCRATCH and tiled.tiles(graph, op) is not None
 
@@ -117,14 +132,26 @@ def _is_tiled_pointwise(graph: Graph, op: Op) -> bool:
     return is_pointwise(graph, op) and _is_tiled(graph, op)
 
 
-def _is_in_quads(graph: Graph, op: Op) -> bool:
+def _is_even(graph: Graph, op: Op) -> bool:
+    """Of whole words of inputs, for pairs of channels that end with the shift 12."""
     found = tiled.tiles(graph, op) if _is_tiled_pointwise(graph, op) else None
+    words = graph.tensor(op.inputs[0]).shape[2] % 4 == 0
+    return words and found is not None and found.shift == 12 and tiled.odd_at(op, found) == 0
+
+
+def _is_in_quads(graph: Graph, op: Op) -> bool:
+    return graph.tensor(op.inputs[0]).shape[2] <= MOST_QUAD_INPUTS and _is_even(graph, op)
+
+
+def _is_in_threes(graph: Graph, op: Op) -> bool:
+    height, width, _ = graph.tensor(op.output).shape
     inputs = graph.tensor(op.inputs[0]).shape[2]
-    few = inputs % 4 == 0 and inputs <= MOST_QUAD_INPUTS
-    return few and found is not None and found.shift == 12 and tiled.odd_at(op, found) == 0
+    return inputs > MOST_QUAD_INPUTS and height * width % 3 == 0 and _is_even(graph, op)
 
 
 ROWS: tuple[KernelRow, ...] = (
+    KernelRow("tr_pointwise_threes", "conv2d", "threes.c", _is_in_threes, count_threes, describe,
+              scratch_bytes, lead.pixel_threes, takes_scratch=True, headers=("tiled.c", *HEADERS)),
     KernelRow("tr_pointwise_quads", "conv2d", "quads.c", _is_in_quads, count, describe,
               scratch_bytes, lead.pixel_fours, takes_scratch=True, headers=("tiled.c", *HEADERS)),
     KernelRow("tr_pointwise", "conv2d", "tiled.c", _is_tiled_pointwise, count,

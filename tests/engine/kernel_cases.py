@@ -218,8 +218,9 @@ def chosen():
 
 
 def quads():
-    """Pointwise layers of whole words of inputs, from one to all; all numbers of last pixels."""
-    sizes = [(1, 1, 4), (1, 2, 8), (1, 3, 12), (2, 2, 16), (3, 3, 4), (2, 7, 36), (5, 3, 64)]
+    """Pointwise layers of whole words of inputs, few and many; all numbers of last pixels."""
+    sizes = [(1, 1, 4), (1, 2, 8), (1, 3, 12), (2, 2, 16), (3, 3, 4), (2, 7, 36), (5, 3, 64),
+             (1, 3, 68), (3, 1, 72), (2, 3, 76), (3, 3, 80), (1, 6, 92), (1, 3, 100)]  # fmt: skip
     for size, filters in itertools.product(sizes, (2, 6)):
         yield one("conv2d", size, filters, 2e-3 if size[2] > 8 else 4e-3, filters, -128)
 
