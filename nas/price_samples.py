@@ -19,6 +19,12 @@ MOVED = ((16, 16, 8), (9, 11, 6), (5, 24, 3))
 FUNCTIONS = ("relu", "requantize", "logistic", "hard_swish")
 DENSE = ((40, 14), (36, 9))
 """Inputs and outputs."""
+DEEP = (
+    (1, 3, 72, 2), (3, 1, 128, 4), (3, 2, 100, 8), (3, 3, 80, 12), (3, 3, 128, 40), (6, 4, 68, 6),
+    (4, 3, 192, 16), (3, 3, 256, 22), (6, 6, 96, 8), (2, 3, 160, 30), (3, 5, 132, 18),
+    (6, 2, 68, 34), (5, 3, 92, 14), (1, 6, 224, 44),
+)  # fmt: skip
+"""Rows, columns and inputs of rectified pointwise layers, and their outputs."""
 
 
 def small_samples() -> list[Graph]:
@@ -30,20 +36,25 @@ def small_samples() -> list[Graph]:
         *_moved(),
         *_functions(),
         *_dense(),
+        *_deep(),
         *_apart(),
         *_means(),
     ]
 
 
 def _one(
-    op: Op, shapes: tuple[Shape, ...], scales: tuple[float, ...], to: Shape | None = None
+    op: Op,
+    shapes: tuple[Shape, ...],
+    scales: tuple[float, ...],
+    to: Shape | None = None,
+    zero: int = 3,
 ) -> Graph:
-    """scales: of the inputs, then of the output; to: its shape where only it knows."""
+    """scales: of the inputs, then of the output; to: its shape where only it knows; zero: its."""
     sources = [
         Tensor(name, shape, Quant(scale, 3))
         for name, shape, scale in zip(op.inputs, shapes, scales, strict=False)
     ]
-    zero = -128 if op.kind in ("softmax", "logistic") else 3
+    zero = -128 if op.kind in ("softmax", "logistic") else zero
     output = Tensor("out", to or output_shape(op, sources), Quant(scales[-1], zero))
     return Graph(f"{op.kind} of {shapes}", (*sources, output), (op,), op.inputs, ("out",))
 
@@ -125,3 +136,14 @@ def _dense() -> Iterator[Graph]:
             weight_scales=np.full(outputs, 0.002), bias=np.zeros(outputs, np.int32),
         )  # fmt: skip
         yield _one(op, ((1, 1, inputs),), (0.05, 0.05))
+
+
+def _deep() -> Iterator[Graph]:
+    rng = np.random.default_rng(3)
+    for height, width, inputs, outputs in DEEP:
+        op = Op(
+            "conv2d", "op", ("in",), "out",
+            weights=rng.normal(0, 40, (outputs, 1, 1, inputs)).clip(-127, 127).astype(np.int8),
+            weight_scales=rng.uniform(0.5, 1, outputs) * 2e-3, bias=np.zeros(outputs, np.int32),
+        )  # fmt: skip
+        yield _one(op, ((height, width, inputs),), (0.05, 0.05), zero=-128)

@@ -115,13 +115,15 @@ def count_threes(graph: Graph, op: Op) -> Features:
     height, width, _ = graph.tensor(op.output).shape
     threes = height * width // 3
     tiles = threes * (len(op.weights) // 2)
+    kept = ("calls", "steps", "singles", "tiles", "tile_groups", "stream_groups", "clamped")
+    wide = {name: value for name, value in count(graph, op).items() if name in kept}
     narrow = {
         "threes": threes,
         "three_words": threes * tiled.groups(op),
         "three_tiles": tiles,
         "three_groups": tiles * tiled.groups(op),
     }
-    return {**count(graph, op), **narrow}
+    return {**wide, **narrow}
 
 
 def _is_tiled(graph: Graph, op: Op) -> bool:

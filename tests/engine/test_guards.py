@@ -60,7 +60,8 @@ def seldom(net):
 
 
 def rectified(net):
-    """A pointwise layer of four inputs, behind one that makes them; random numbers are its own."""
+    """Pointwise layers of four inputs and of many, behind one that makes four; random numbers are
+    its own."""
     rng, quant = np.random.default_rng(1), Quant(0.05, -128)
 
     def pointwise(source, inputs, filters):
@@ -71,7 +72,7 @@ def rectified(net):
             bias=np.zeros(filters, np.int32),
         )  # fmt: skip
 
-    return pointwise(pointwise("in", 5, 4), 4, 2)
+    return pointwise(pointwise(pointwise("in", 5, 4), 4, 68), 68, 2)
 
 
 @functools.cache
