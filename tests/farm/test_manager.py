@@ -354,7 +354,9 @@ def test_only_boards_with_the_tags_of_a_job_do_it(rack, scripted_path):
 
 def test_a_job_waits_no_longer_than_its_deadline(manage):
     manager = manage("f412-01")
-    futures = [manager.submit(make_job("slow")), manager.submit(make_job("hang"), deadline_s=0.2)]
+    futures = [manager.submit(make_job("slow"))]
+    wait_until(scripted.runs)
+    futures.append(manager.submit(make_job("hang"), deadline_s=0.1))
     with pytest.raises(BoardsBusyError, match="before its deadline"):
         futures[1].result(5)
     assert futures[0].result(30).status == "ok"
