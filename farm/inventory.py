@@ -19,6 +19,7 @@ from farm.board import (
     normal_uid,
 )
 from farm.errors import InventoryError, NoBoardError
+from farm.mcus import load_mcu
 from farm.selector import RESERVED, chosen
 from farm.yaml_fields import Fields, load_fields, near_miss
 
@@ -142,7 +143,11 @@ def _board_type(name: str, fields: Fields) -> BoardType:
     mcu = fields.text("mcu", allowed=mcu_names())
     target = fields.text("target", pattern=_ID, hint=_ID_HINT)
     packs = (fields.path.parent / pack for pack in fields.texts("packs", most=MOST_WORDS))
-    return BoardType(name, mcu, target, tuple(str(pack.absolute()) for pack in packs))
+    found = BoardType(name, mcu, target, tuple(str(pack.absolute()) for pack in packs))
+    begins = load_mcu(mcu).targets
+    if not found.packs and not target.startswith(begins):  # packs have names of their own
+        fields.fail(f"target {target!r} is not of its mcu, whose begin with {begins!r}", "target")
+    return found
 
 
 def _board(fields: Fields, types: Mapping[str, BoardType], defaults: Fields | None) -> Board:

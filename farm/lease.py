@@ -313,7 +313,8 @@ def _busy(boards: Sequence[Board], count: int, wait_s: float) -> str:
         for board, by in held.items()
     )
     wanted = f"; {count} of {len(boards)} boards are wanted" if len(boards) > 1 else ""
+    waited = f" (waited {wait_s:.0f} s)" if wait_s >= 1 else ""
     return (
-        f"{who or f'{boards[0].id} is kept for others who wait'} (waited {wait_s:.0f} s){wanted}; "
+        f"{who or f'{boards[0].id} is kept for others who wait'}{waited}{wanted}; "
         "wait longer or end what holds it"
     )

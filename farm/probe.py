@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from farm import targets, wear
-from farm.errors import BenchError, ImageError
+from farm.errors import BenchError, ImageError, InventoryError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
 from farm.virtual import rack
 
 _READ_BYTES = 16_384
+_DEVICE_ID = 0xFFF
 FLASH_DEADLINES_S = {  # of one call of a flash algorithm; a big sector takes up to 4 s to erase
     "flash.timeout.init": 5.0,
     "flash.timeout.program": 10.0,
@@ -150,10 +151,23 @@ def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
     try:
         with _pyocd_errors(board, "connecting", "check power, and who else uses the probe"):
             session.open()
+            _check_chip(board, mcu, session.target.read32(mcu.device_id_address))
         yield Probe(board, mcu, session)
     finally:
         with _pyocd_errors(board, "disconnecting", "replug the probe"):
             session.close()  # also undoes what a failed open has done
+
+
+def _check_chip(board: Board, mcu: Mcu, word: int) -> None:
+    """Refuse a part of another kind: its flash would be programmed by another's algorithm."""
+    found = word & _DEVICE_ID
+    if found in (0, _DEVICE_ID):
+        raise BenchError(f"it says {found:#05x} where its device id should be", board.id)
+    if found != mcu.device_id:
+        raise InventoryError(
+            f"{board.id}: its chip has the device id {found:#05x}, a {mcu.name} has "
+            f"{mcu.device_id:#05x}; correct its type or its probe in boards.yaml"
+        )
 
 
 def _session(board: Board) -> Any:
@@ -212,8 +226,14 @@ def _pyocd(module: str) -> Any:
 @contextmanager
 def _pyocd_errors(board: Board, doing: str, advice: str) -> Iterator[None]:
     """Turn what pyOCD and USB raise into a BenchError that names the board."""
+    problems = _pyocd("core.exceptions")
     try:
         yield
-    except (_pyocd("core.exceptions").Error, OSError, TimeoutError) as error:
+    except problems.TargetSupportError as error:
+        raise InventoryError(
+            f"{board.id}: pyOCD does not know the target {board.type.target!r} of its type "
+            f"{board.type.name}; correct it in boards.yaml, or name its CMSIS-Pack under `packs`"
+        ) from error
+    except (problems.Error, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
         raise BenchError(f"{doing} failed: {reason}; {advice}", board.id) from error

@@ -1,6 +1,7 @@
 """The console of a board: which device it is, and that device opened."""
 
-from collections.abc import Iterator, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from farm.virtual import rack
 
 READ_TIMEOUT_S = 0.02  # how long a read waits; deadlines are kept above it
 WRITE_TIMEOUT_S = 5.0
+_IN_USE = "is in use by another program; end that, such as a terminal that was left open"
+_WHY: Mapping[int, str] = {
+    errno.EAGAIN: _IN_USE,
+    errno.EBUSY: _IN_USE,
+    errno.EACCES: "may not be opened by this user; see docs/operators.md for its rights",
+    errno.ENOENT: "is gone; check the cable",
+}
 
 
 def find_port(board: Board) -> str:
@@ -49,10 +57,8 @@ def open_port(board: Board, baud: int) -> Iterator[serial.Serial]:
             device, baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
         )
     except (OSError, ValueError) as error:
-        raise BenchError(
-            f"its console {device} cannot be opened: {error}; is another program using it?",
-            board.id,
-        ) from error
+        why = _WHY.get(getattr(error, "errno", None) or 0, f"cannot be opened: {error}")
+        raise BenchError(f"its console {device} {why}", board.id) from error
     with port:
         yield port
 

@@ -35,4 +35,5 @@ class Stages:
 
     def named(self, error: BenchError) -> BenchError:
         """The same error, saying in which stage it came."""
-        return BenchError(f"{self._board.id}: in stage {self._stage}: {error}", self._board.id)
+        what = str(error).removeprefix(f"{self._board.id}: ")
+        return BenchError(f"{self._board.id}: in stage {self._stage}: {what}", self._board.id)

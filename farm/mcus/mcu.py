@@ -90,6 +90,9 @@ class Mcu:
 
     name: str
     core: str
+    targets: str  # how pyOCD's names of the part begin
+    device_id_address: int
+    device_id: int  # the 12 bits there that tell it from other parts
     clock_hz: int
     reset_clock_hz: int
     flash: Memory
@@ -183,6 +186,8 @@ class _Reader:
         mcu = Mcu(
             name=self.word("name", (self.path.stem,)),
             core=self.word("core", CORES),
+            targets=self.word("targets"),
+            **self._device_id(),
             clock_hz=self.number("clock_hz", 1_000_000, 1_000_000_000),
             reset_clock_hz=self.number("reset_clock_hz", 1_000_000, 1_000_000_000),
             flash=self._memory(self.inner("flash"), "flash"),
@@ -202,6 +207,15 @@ class _Reader:
         if mcu.stack_bytes >= mcu.ram.bytes:
             raise self.error("stack_bytes", f"must be less than the RAM of {mcu.ram.bytes} bytes")
         return mcu
+
+    def _device_id(self) -> dict[str, int]:
+        row = self.inner("device_id")
+        found = {
+            "device_id_address": row.number("address"),
+            "device_id": row.number("value", 1, 4094),
+        }
+        row.done()
+        return found
 
     def _stack_bytes(self) -> int:
         size = self.number("stack_bytes", 256, 1 << 20)

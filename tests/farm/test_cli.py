@@ -330,10 +330,10 @@ def test_a_file_that_is_no_elf_is_a_usage_error(run, tmp_path):
     assert "not an ELF file" in err
 
 
-def test_an_elf_for_other_addresses_is_refused_before_any_board_is_touched(run):
+def test_an_elf_for_another_machine_is_refused_before_any_board_is_touched(run):
     code, out, err = run("flash", sys.executable, "--boards", "all")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "outside the flash of stm32f412zg" in err
+    assert "not for the Arm cortex-m4 of stm32f412zg" in err
 
 
 def test_the_power_of_a_virtual_board_can_be_cut_unless_it_is_held(run, board):

@@ -142,6 +142,11 @@ def test_one_console_for_two_boards_is_refused(refuses):
         ("version: one\ntypes: {}\nboards: []", 1, "must be a whole number"),
         ("version: 1\ntypes: {}\nboards: {}", 3, "must be a list"),
         ("version: 1\ntypes: {m: {mcu: stm32, target: x}}\nboards: []", 2, "allowed: stm32f412zg"),
+        (
+            "version: 1\ntypes: {m: {mcu: stm32f412zg, target: stm32f767zi}}\nboards: []",
+            2,
+            "target 'stm32f767zi' is not of its mcu",
+        ),
         ("version: 1\nboards: []\ntypes: {}\ncolour: red", 4, "unknown key 'colour'"),
         ("version: 1\n---\nversion: 1", 2, "second document"),
         ("version: 1\nboards: [\n", 3, "not valid YAML"),

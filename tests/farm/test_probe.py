@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_model import toy
 
-from farm.errors import BenchError, ImageError
+from farm.errors import BenchError, ImageError, InventoryError
 from farm.image import build_image, load_segments
 from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
@@ -91,6 +91,15 @@ def test_a_probe_in_use_is_refused_and_free_again_afterwards() -> None:
 def test_an_absent_probe_is_refused_at_once_not_waited_for_nor_replaced(probe: str) -> None:
     absent = replace(BOARD, id="absent", probe=probe)
     with pytest.raises(BenchError, match=r"absent: no probe .*rack up"), open_probe(absent, MCU):
+        pass
+
+
+def test_a_chip_of_another_kind_and_a_target_of_nobody_are_the_inventory_s_faults() -> None:
+    other = replace(MCU, device_id=0x999)
+    with pytest.raises(InventoryError, match="has the device id 0x441"), open_probe(BOARD, other):
+        pass
+    unknown = replace(BOARD, type=replace(BOARD.type, target="stm32f412xgg"))
+    with pytest.raises(InventoryError, match="does not know the target"), open_probe(unknown, MCU):
         pass
 
 

@@ -2,7 +2,9 @@ import os
 from dataclasses import dataclass
 
 import pytest
+import serial
 
+from farm import serial_port
 from farm.errors import BenchError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.serial_port import choose_port, find_port, open_port
@@ -96,3 +98,17 @@ def test_what_is_no_console_is_refused(tmp_path: object) -> None:
         open_port(board(SerialSpec("path", str(tmp_path))), 1_000_000),
     ):
         pass
+
+
+def test_a_console_that_another_program_uses_is_named_so(board, monkeypatch):
+    ours, theirs = os.openpty()
+    path = os.ttyname(theirs)
+    monkeypatch.setattr(serial_port, "find_port", lambda _: path)
+    with (
+        serial.Serial(path, exclusive=True),
+        pytest.raises(BenchError, match=f"{board.id}: its console {path} is in use by another"),
+        serial_port.open_port(board, 115_200),
+    ):
+        pass
+    os.close(ours)
+    os.close(theirs)

@@ -104,7 +104,7 @@ def test_two_probes_of_one_number_are_a_doubt():
 def test_a_proposed_entry_is_valid(write_rack):
     line = scan.entry(UsbProbe("jlink", "000960177309", "J-Link", "1-1"))
     line = line.replace("NAME", "new-1").replace("TYPE", "t")
-    text = "version: 1\ntypes: {t: {mcu: stm32f412zg, target: x}}\nboards:\n" + line
+    text = "version: 1\ntypes: {t: {mcu: stm32f412zg, target: stm32f412xg}}\nboards:\n" + line
     assert load_rack(write_rack(text)).boards[0].probe_uid == "000960177309"
 
 
