@@ -51,7 +51,10 @@ def tiles(graph: Graph, op: Op) -> Tiles | None:
 
 def groups(op: Op) -> int:
     """Groups of four inputs of a window."""
-    return len(input_order(op)) // 4
+    assert op.weights is not None
+    rows = op.kernel[0]
+    words, rest = divmod(op.weights[0].size // rows, 4)
+    return rows * words + -(-rows * rest // 4)
 
 
 def word_count(op: Op, found: Tiles) -> int:

@@ -19,6 +19,7 @@ from platformdirs import user_state_path
 from engine.cmodel import CModel
 from engine.emit import KERNEL_FOLDER, emit
 from engine.graph import Graph
+from engine.plan import plan as arena_plan
 from farm.image import image_key
 from farm.inventory import Rack
 from farm.job import Job
@@ -33,7 +34,7 @@ from nas.microbench import (
     plain_image,
     whole_networks,
 )
-from nas.row_samples import row_images
+from nas.row_samples import RowImage, row_images
 
 REPEATS = 3
 DEADLINE_S = 1800.0
@@ -170,10 +171,13 @@ def plan(seed: int, size: Size) -> tuple[Planned, ...]:
     planned.append(Planned("layers", plain, emit(plain, plain=True)))
     seen = (*graphs["layers"], *graphs["whole"])
     rest = row_images(seed, seen) if size.every_row else []
-    return (
-        *planned,
-        *(Planned("rows", i.graph, emit(i.graph, selection=i.selection)) for i in rest),
-    )
+    return (*planned, *map(_of_rows, rest))
+
+
+def _of_rows(image: RowImage) -> Planned:
+    """Operators side by side: a search for their least arena would take seconds."""
+    arena = arena_plan(image.graph, selection=image.selection, least=False)
+    return Planned("rows", image.graph, emit(image.graph, arena, selection=image.selection))
 
 
 def firmware_hash(rack: Rack, board_type: str) -> str:
