@@ -43,6 +43,7 @@ typedef struct {
     tr_tiles *tile;
     int32_t groups; /* of four inputs of a window, the last filled up */
     int32_t odd;    /* words of `pairs` before the last two channels of an odd number, or 0 */
+    int32_t kept;   /* words of `pairs` that scratch has room for behind all else, or 0 */
     const int32_t *pairs;
 } tr_tiled;
 
@@ -199,6 +200,7 @@ tr_sweeps tr_block_7_1_9, tr_block_7_1_12, tr_block_7_1_15, tr_block_7_1_any;
 tr_sweeps tr_block_7_2_9, tr_block_7_2_12, tr_block_7_2_15, tr_block_7_2_any;
 void tr_depthwise_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 tr_sixes_of tr_sixes_9, tr_sixes_12, tr_sixes_15, tr_sixes_any;
+tr_sixes_of tr_sixes_wide_9, tr_sixes_wide_12, tr_sixes_wide_15, tr_sixes_wide_any;
 void tr_fully_connected(const tr_dense *op, const int8_t *in, int8_t *out);
 void tr_fully_connected_pairs(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_fully_connected_plain(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);

@@ -119,27 +119,29 @@ tr_quads_12(__attribute__((unused)) const int8_t *in, __attribute__((unused)) co
 }
 
 /* Of the last one to three pixels, copied to where four may be read. */
-static TR_NO_INLINE TR_NO_LIBRARY void tr_last_pixels(const tr_tiled *op, const int8_t *in,
-                                                      int32_t count, int8_t *out, int8_t *patch)
+static TR_NO_INLINE TR_NO_LIBRARY void tr_last_pixels(const tr_tiled *op, const int32_t *pairs,
+                                                      const int8_t *in, int32_t count, int8_t *out,
+                                                      int8_t *patch)
 {
     int32_t in_c = op->conv.in_c, out_c = op->conv.out_c;
     const tr_run run = {count > 2 ? out_c : 0, count == 2 ? out_c : 0, in_c >> 2, 1};
     TR_ROLLED
     for (int32_t i = 0; i < count * in_c; i += 4)
         tr_store4(patch + (count == 2 && i >= in_c ? i + 2 * in_c : i), tr_load4(in + i));
-    tr_quads_12(patch, op->pairs, out, &run);
+    tr_quads_12(patch, pairs, out, &run);
 }
 
-/* in_c: a multiple of 4 up to 64; out_c: even; scratch: 8 * in_c + 8 bytes. */
+/* in_c: a multiple of 4 up to 64; out_c: even; scratch: 8 * in_c + 8 bytes, and those of `kept`. */
 void tr_pointwise_quads(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 {
     int32_t in_c = op->conv.in_c, out_c = op->conv.out_c;
     int32_t pixels = op->conv.out_h * op->conv.out_w, fours = pixels & ~3;
     const tr_run run = {out_c, 3 * out_c, in_c >> 2, pixels >> 2};
+    const int32_t *pairs = tr_kept(op, (int32_t *)scratch + 2 * in_c + 2);
     if (run.quads > 0)
-        tr_quads_12(in, op->pairs, out, &run);
+        tr_quads_12(in, pairs, out, &run);
     if (pixels > fours)
-        tr_last_pixels(op, in + fours * in_c, pixels - fours, out + fours * out_c, scratch);
+        tr_last_pixels(op, pairs, in + fours * in_c, pixels - fours, out + fours * out_c, scratch);
     tr_clamp(out, pixels * out_c, op->conv.clamp_min, op->conv.clamp_max);
 }
 

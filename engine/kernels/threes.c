@@ -115,12 +115,13 @@ tr_threes_12(__attribute__((unused)) const int8_t *in, __attribute__((unused)) c
     __asm__ volatile(THREES(END("12")));
 }
 
-/* in_c: a multiple of 4; out_c: even; pixels: a multiple of 3; scratch: 6 * in_c bytes. */
+/* in_c: a multiple of 4; out_c: even; pixels: a multiple of 3; scratch: 8 * in_c + 8 bytes, and
+ * those of `kept`. */
 void tr_pointwise_threes(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch)
 {
     int32_t pixels = op->conv.out_h * op->conv.out_w;
     const tr_threes_run run = {op->conv.out_c, op->conv.in_c >> 2, pixels / 3, scratch};
-    tr_threes_12(in, op->pairs, out, &run);
+    tr_threes_12(in, tr_kept(op, (int32_t *)scratch + 2 * op->conv.in_c + 2), out, &run);
     tr_clamp(out, pixels * op->conv.out_c, op->conv.clamp_min, op->conv.clamp_max);
 }
 

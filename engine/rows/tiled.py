@@ -1,6 +1,6 @@
 """Kernels in tiles of four pixels by two channels: convolutions of any kind but depthwise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,15 @@ from engine import c_text, lead, tiled
 from engine.features import clamped_bytes
 from engine.graph import Graph, Op, Padding
 from engine.kernel_row import Description, Features, KernelRow, Table
+from engine.room import spare_bytes
 from engine.rows.conv import conv_fields, is_pointwise
 
-TILED_BYTES = 96  # tr_tiled in kernels.h
+TILED_BYTES = 100  # tr_tiled in kernels.h
 MOST_SCRATCH = 9216
 """Bytes of four windows, of 3x3 on 128 channels; with more, two windows take less of the arena."""
 HEADERS = ("tile.c", "tile.h", "tile_end.h", "patch.h")
+LEAST_KEPT_PIXELS = 32
+"""A copy costs as much as five tiles wait for flash."""
 MOST_QUAD_INPUTS = 64
 """Of a pixel, that quads.c has steps for."""
 
@@ -33,8 +36,30 @@ def describe(graph: Graph, op: Op) -> Description:
         "tile": found.tile,
         "groups": tiled.groups(op),
         "odd": tiled.odd_at(op, found),
+        "kept": 0,
     }
     return Description("tr_tiled", fields, TILED_BYTES, (table,))
+
+
+def describe_kept(graph: Graph, op: Op) -> Description:
+    """The same, with its stream in scratch where there is room."""
+    plain = describe(graph, op)
+    return replace(plain, fields={**plain.fields, "kept": kept_words(graph, op)})
+
+
+def kept_words(graph: Graph, op: Op) -> int:
+    """Words of the stream that go to scratch: all, filled up to fours, or 0."""
+    found = tiled.tiles(graph, op)
+    assert found is not None
+    height, width, _ = graph.tensor(op.output).shape
+    words = -(-tiled.word_count(op, found) // 4) * 4
+    room = spare_bytes(graph, op, lead.pixel_threes(graph, op)) - scratch_bytes(graph, op)
+    return words * (4 * words <= room and height * width >= LEAST_KEPT_PIXELS)
+
+
+def kept_scratch_bytes(graph: Graph, op: Op) -> int:
+    """Four windows and the stream."""
+    return scratch_bytes(graph, op) + 4 * kept_words(graph, op)
 
 
 def scratch_bytes(_graph: Graph, op: Op) -> int:
@@ -109,6 +134,19 @@ def count(graph: Graph, op: Op) -> Features:
     }
 
 
+def count_quads(graph: Graph, op: Op) -> Features:
+    """The same, and what the stream costs: words that are copied, groups that wait for flash."""
+    return {**count(graph, op), **_kept(graph, op)}
+
+
+def _kept(graph: Graph, op: Op) -> Features:
+    assert op.weights is not None
+    height, width, _ = graph.tensor(op.output).shape
+    words = kept_words(graph, op)
+    tiles = height * width // 4 * (len(op.weights) // 2)
+    return {"kept_words": words, "flash_groups": (words == 0) * tiles * tiled.groups(op)}
+
+
 def count_threes(graph: Graph, op: Op) -> Features:
     """The same, for a Cortex-M7, and tiles of three pixels, for a Cortex-M4."""
     assert op.weights is not None
@@ -123,7 +161,7 @@ def count_threes(graph: Graph, op: Op) -> Features:
         "three_tiles": tiles,
         "three_groups": tiles * tiled.groups(op),
     }
-    return {**wide, **narrow}
+    return {**wide, **narrow, **_kept(graph, op)}
 
 
 def _is_tiled(graph: Graph, op: Op) -> bool:
@@ -152,10 +190,12 @@ def _is_in_threes(graph: Graph, op: Op) -> bool:
 
 
 ROWS: tuple[KernelRow, ...] = (
-    KernelRow("tr_pointwise_threes", "conv2d", "threes.c", _is_in_threes, count_threes, describe,
-              scratch_bytes, lead.pixel_threes, takes_scratch=True, headers=("tiled.c", *HEADERS)),
-    KernelRow("tr_pointwise_quads", "conv2d", "quads.c", _is_in_quads, count, describe,
-              scratch_bytes, lead.pixel_fours, takes_scratch=True, headers=("tiled.c", *HEADERS)),
+    KernelRow("tr_pointwise_threes", "conv2d", "threes.c", _is_in_threes, count_threes,
+              describe_kept, kept_scratch_bytes, lead.pixel_threes, takes_scratch=True,
+              headers=("tiled.c", *HEADERS)),
+    KernelRow("tr_pointwise_quads", "conv2d", "quads.c", _is_in_quads, count_quads, describe_kept,
+              kept_scratch_bytes, lead.pixel_fours, takes_scratch=True,
+              headers=("tiled.c", *HEADERS)),
     KernelRow("tr_pointwise", "conv2d", "tiled.c", _is_tiled_pointwise, count,
               describe, scratch_bytes, lead.pixel_fours, takes_scratch=True, headers=HEADERS),
     KernelRow("tr_conv2d", "conv2d", "tiled.c", _is_tiled, count,

@@ -18,6 +18,7 @@ import engine.emit
 from engine import c_text, dispatch, reference
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.kernel_row import KernelRow
+from engine.options import Resize
 from engine.shapes import OP_KINDS, output_shape
 
 KERNEL_FOLDER = Path(engine.emit.__file__).parent / "kernels"
@@ -223,6 +224,16 @@ def quads():
              (1, 3, 68), (3, 1, 72), (2, 3, 76), (3, 3, 80), (1, 6, 92), (1, 3, 100)]  # fmt: skip
     for size, filters in itertools.product(sizes, (2, 6)):
         yield one("conv2d", size, filters, 2e-3 if size[2] > 8 else 4e-3, filters, -128)
+    for size in ((5, 7, 8), (3, 11, 64), (6, 6, 72)):
+        yield roomy(one("conv2d", size, 4, 2e-3 if size[2] > 8 else 4e-3, 4, -128))
+
+
+def roomy(graph):
+    """The same network with a fuller operator behind, which leaves room for scratch."""
+    quant = graph.tensor("out").quant
+    large = Tensor("large", (64, 66, 4), quant)
+    op = Op("resize_nearest", "resize", ("out",), "large", options=Resize())
+    return Graph("net", (*graph.tensors, large), (*graph.ops, op), ("in",), ("large",))
 
 
 def swept():
