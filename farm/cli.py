@@ -102,6 +102,7 @@ COMPILER = Option(
 )
 MODE = Option(("--mode",), f"of kernels: {', '.join(MODES)}", FASTEST, one_of(MODES), "MODE")
 WAIT = Option(("--wait",), "seconds to wait for busy boards", 60.0, number(0, 86400), "S")
+STORE = Option(("--store",), "a results.db or postgresql://... (default: the rack's)", metavar="DB")
 SEED = Option(("--seed",), "of the random input", 0, number(0, 2**32 - 1, int), "N")
 BENCH = (
     Option(
@@ -124,6 +125,7 @@ BENCH = (
     WAIT,
     Option(("--each-board",), "measure on every board, not once a type", default=False),
     Option(("--again",), "measure even what is stored", default=False),
+    STORE,
     NO_REWRITE,
     MODE,
     COMPILER,
@@ -149,21 +151,26 @@ POWER = (
     WAIT,
 )
 ONCE = Option(("--once",), "show it once", default=False)
-TOP = (ONCE, Option(("--interval",), "seconds between two looks", 1.0, number(0.1, 3600), "S"))
+TOP = (
+    STORE,
+    ONCE,
+    Option(("--interval",), "seconds between two looks", 1.0, number(0.1, 3600), "S"),
+)
 METRICS = (
+    STORE,
     ONCE,
     Option(("--port",), "of the HTTP server; 0 takes a free one", 9477, number(0, 65535, int), "N"),
     Option(("--address",), "to listen at", "127.0.0.1", metavar="ADDRESS"),
 )
 FAULT = (
-    BOARD_ID,
-    Option(("kind",), "what goes wrong; docs/faults.md lists it", metavar="KIND", optional=True),
+    Option(("board",), "a board's id", metavar="ID", optional=True),
+    Option(("kind",), "what goes wrong; --list-kinds lists it", metavar="KIND", optional=True),
     Option(("settings",), "its parameters", (), metavar="KEY=VALUE", many=True, optional=True),
     Option(("--seed",), "of what the fault leaves to chance", 0, number(0, 2**32 - 1, int), "N"),
     Option(("--clear",), "end all faults of the board", default=False),
     Option(("--list",), "show what is wrong with it (the default)", default=False),
+    Option(("--list-kinds",), "show every kind of fault with its parameters", default=False),
 )
-STORE = Option(("--store",), "a results.db or postgresql://... (default: the rack's)", metavar="DB")
 OF_BOARD = Option(("--board",), "of this board alone", metavar="ID")
 RESULTS = (
     STORE,
@@ -196,9 +203,11 @@ SECONDS = Option(("--seconds",), "stop after so long", None, number(0, 86400), "
 
 def add_commands(subparsers: Subparsers) -> None:
     """Register the farm's sub-commands; each sets `run: Callable[[Namespace], int]`."""
-    what = "what is there: state, health, holder, last measurement"
-    boards = _add(subparsers, "boards", what, None, boards_option(""))
+    what = "what is there: state, health, who holds it, golden run, wear, last measurement"
+    boards = _add(subparsers, "boards", what, None, boards_option(""), STORE)
     more = boards.add_subparsers(metavar="ACTION")
+    what = "all about one board, with its last recoveries and golden runs"
+    _add(more, "show", what, "boards_show:run", BOARD_ID, STORE_TOO)
     _add(more, "check", "validate the rack file", "boards:check")
     _add(more, "scan", "find probes and ports and propose entries", "scan:scan")
     what = "propose entries for the boards of a Zephyr hardware map"

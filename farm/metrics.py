@@ -22,22 +22,22 @@ _WHO = ("board", "board_type", "virtual")
 class RackCollector(Collector):
     """Asks leases and store when Prometheus asks."""
 
-    def __init__(self, rack: Rack, boards: Sequence[Board]) -> None:
-        self._rack, self._boards = rack, boards
+    def __init__(self, rack: Rack, boards: Sequence[Board], store: str | None) -> None:
+        self._rack, self._boards, self._store = rack, boards, store
 
     def collect(self) -> Iterator[Metric]:
         """Every metric; FarmError when a database cannot be read."""
-        with Store(rack=self._rack) as store:
+        with Store(self._store, rack=self._rack) as store:
             now = overview(self._boards, store)
             yield from _of_boards(now)
             yield from _of_desks(now)
             yield from _of_store(store)
 
 
-def registry_of(rack: Rack, boards: Sequence[Board]) -> CollectorRegistry:
-    """A registry with the rack alone in it."""
+def registry_of(rack: Rack, boards: Sequence[Board], store: str | None = None) -> CollectorRegistry:
+    """A registry with the rack alone in it; store: another one than the rack's."""
     registry = CollectorRegistry()
-    registry.register(RackCollector(rack, boards))
+    registry.register(RackCollector(rack, boards, store))
     return registry
 
 
@@ -49,16 +49,18 @@ def _of_boards(now: Overview) -> Iterator[Metric]:
     waiting = GaugeMetricFamily("tinyrack_board_waiting", "Who waits for it", labels=_WHO)
     golden = GaugeMetricFamily("tinyrack_golden_ok", "1: its last golden run was", labels=_WHO)
     cycles = GaugeMetricFamily("tinyrack_golden_cycles", "Of its last golden run", labels=_WHO)
+    worn = GaugeMetricFamily("tinyrack_flash_worn_ratio", "1: its rated erases", labels=_WHO)
     for each in now.boards:
         who = _who(each)
         for name in STATUSES:
             status.add_metric((*who, name), float(each.status == name))
         held.add_metric(who, each.holder.seconds if each.holder else 0.0)
         waiting.add_metric(who, each.waiting)
+        worn.add_metric(who, each.worn_percent / 100)
         if each.golden is not None:
             golden.add_metric(who, float(each.golden.ok))
             cycles.add_metric(who, each.golden.cycles or 0)
-    yield from (status, held, waiting, golden, cycles)
+    yield from (status, held, waiting, golden, cycles, worn)
 
 
 def _of_desks(now: Overview) -> Iterator[Metric]:

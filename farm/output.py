@@ -4,7 +4,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +15,7 @@ from farm.job import Event
 from farm.measure import Measurement
 
 _PIPE_COLUMNS = 150
+Justify: TypeAlias = Literal["left", "right"]
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -34,7 +35,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     """A table; columns whose name ends in a blank are aligned to the right."""
     table = Table(title=title or None, title_justify="left")
     for column in columns:
-        table.add_column(column.strip(), justify="right" if column.endswith(" ") else "left")
+        justify: Justify = "right" if column.endswith(" ") else "left"
+        table.add_column(
+            column.strip(), justify=justify, overflow="fold"
+        )  # no letter of an id lost
     for row in rows:
         table.add_row(*(escape("-" if cell is None else plain(str(cell))) for cell in row))
     # Into a pipe or a log nothing knows the width: better long lines than lost words.
@@ -54,6 +58,18 @@ def plain(text: str) -> str:
 def note(text: str) -> None:
     """One line for the person at the terminal, on standard error."""
     sys.stderr.write(plain(text) + "\n")
+
+
+def span(seconds: float) -> str:
+    """1:05 for a minute and five seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def at(utc: str) -> str:
+    """A stored time (ISO 8601) as tables show it, to the second."""
+    return utc[:19].replace("T", " ")
 
 
 class JobProgress:

@@ -10,10 +10,12 @@ from farm.board import Board
 from farm.desks import DeskRow, desks
 from farm.lease_rows import Holder
 from farm.lock_files import place_of
+from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.store import Store
 from farm.store.history import GoldenRun
 from farm.store.query import Wanted
+from farm.wear import wear_of
 
 WINDOW_S = 300.0
 """The span of time that throughput is told of."""
@@ -24,6 +26,7 @@ class BoardNow:
     """One board: why it is quarantined ("" if not), who holds it, how many wait for it.
 
     measured: rows by status in the last WINDOW_S; recovered: rungs climbed in that time, by name.
+    worn_percent: of the rated erases of its most worn sector of flash.
     """
 
     board: Board
@@ -34,6 +37,7 @@ class BoardNow:
     golden: GoldenRun | None
     measured: Mapping[str, int]
     recovered: Mapping[str, int]
+    worn_percent: float = 0.0
 
     @property
     def status(self) -> str:
@@ -92,4 +96,5 @@ def _now(
         golden=runs[-1] if runs else None,
         measured={what: n for (of, what), n in measured.items() if of == board.id},
         recovered={what: n for (of, what), n in recovered.items() if of == board.id},
+        worn_percent=wear_of(board).percent(load_mcu(board.type.mcu).rated_erases),
     )

@@ -22,6 +22,7 @@ from farm.model_file import expected_output, input_bytes, load_input
 from farm.network_file import Network as GivenNetwork
 from farm.network_file import load_network, network_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
+from farm.store import Store
 
 EXIT_OUT_OF_TOLERANCE = 1
 Group = tuple[Board, ...]
@@ -126,7 +127,8 @@ def _measure(
     boards = [board for group in groups for board in group]
     with (
         JobProgress(len(work)) as progress,
-        BoardManager(rack, boards, None, args.wait, args.retries, progress) as manager,
+        Store(args.store, rack=rack) as store,
+        BoardManager(rack, boards, store, args.wait, args.retries, progress) as manager,
     ):
         futures = []
         for group, job in work:

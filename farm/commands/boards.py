@@ -3,16 +3,17 @@
 import difflib
 import importlib
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from farm import lease, targets
+from farm import targets
 from farm.errors import InventoryError
 from farm.inventory import Board, Rack, load_rack, select, warnings
 from farm.mcus import load_mcu
 from farm.measure import Measurement
-from farm.output import note, print_json, print_line, print_table
+from farm.output import at, note, print_json, print_line, print_table, span
+from farm.overview import BoardNow, overview
 from farm.store import Store
 from farm.virtual.parts import part_names
 
@@ -21,13 +22,12 @@ def run(args: Namespace) -> int:
     """Show every board, or those selected."""
     rack = load_rack(args.boards_file)
     boards = select(rack, args.boards) if args.boards else rack.boards
-    with Store(rack=rack) as store:
-        rows = [_row(board, store.last(board.id)) for board in boards]
+    with Store(args.store, rack=rack) as store:
+        now = overview(boards, store)
     if args.json:
-        print_json({"results": rows})
+        print_json({"results": [as_json(each) for each in now.boards]})
     else:
-        columns = ("id", "type", "state", "health", "holder", "last measurement")
-        print_table(str(rack.path), columns, [_cells(row) for row in rows])
+        print_table(str(rack.path), list(_CELLS), (_cells(each) for each in now.boards))
     return 0
 
 
@@ -48,9 +48,9 @@ def check(args: Namespace) -> int:
     return 0
 
 
-def _row(board: Board, last: Measurement | None) -> dict[str, Any]:
-    reason = lease.quarantine_reason(board)
-    held = lease.holder(board)
+def as_json(now: BoardNow) -> dict[str, Any]:
+    """One board for programs."""
+    board = now.board
     return {
         "board": board.id,
         "board_type": board.type.name,
@@ -58,27 +58,59 @@ def _row(board: Board, last: Measurement | None) -> dict[str, Any]:
         "probe": board.probe,
         "tags": dict(board.tags),
         "state": board.state,
-        "health": "good" if reason is None else "quarantined",
-        "reason": reason or "",
-        "holder": asdict(held) if held else None,
-        "last": last.to_json() if last else None,
+        "health": "quarantined" if now.quarantine else "good",
+        "reason": now.quarantine,
+        "holder": asdict(now.holder) if now.holder else None,
+        "waiting": now.waiting,
+        "golden": asdict(now.golden) if now.golden else None,
+        "worn_percent": round(now.worn_percent, 2),
+        "last": now.last.to_json() if now.last else None,
     }
 
 
-def _cells(row: dict[str, Any]) -> list[object]:
-    kind = " (virtual)" if row["virtual"] else ""
-    health = f"{row['health']}: {row['reason']}" if row["reason"] else row["health"]
-    holder = row["holder"]
-    who = f"process {holder['pid']}{', expired' if holder['expired'] else ''}" if holder else None
-    return [row["board"], row["board_type"] + kind, row["state"], health, who, _last(row["last"])]
+def held_by(now: BoardNow) -> str | None:
+    """User, process, what it is at, and for how long; None when nobody holds the board."""
+    held = now.holder
+    if held is None:
+        return None
+    who = f"{held.user}, process {held.pid}" if held.pid else "somebody"
+    hung = ", hung" if held.expired else ""
+    doing = held.doing or held.purpose
+    return f"{who}{hung}: {doing}, {span(held.seconds)}" if doing else f"{who}{hung}"
 
 
-def _last(m: dict[str, Any] | None) -> str | None:
+def golden_text(now: BoardNow) -> str | None:
+    """How the last golden run went, and when; None when there was none."""
+    run = now.golden
+    if run is None:
+        return None
+    return f"{'right' if run.ok else f'WRONG: {run.detail}'}, {at(run.utc)}"
+
+
+def last_text(m: Measurement | None) -> str | None:
+    """The last measurement in a line."""
     if m is None:
         return None
-    cost = f"{m['cycles']:,} cycles" if m["status"] == "ok" else m["status"]
-    kind = " (virtual)" if m["virtual"] else ""
-    return f"{m['name']}: {cost}{kind}, {m['utc']}"
+    cost = f"{m.cycles:,} cycles" if m.status == "ok" else m.status
+    kind = " (virtual)" if m.virtual else ""
+    return f"{m.name}: {cost}{kind}, {at(m.utc)}"
+
+
+_CELLS: Mapping[str, Callable[[BoardNow], object]] = {
+    "id": lambda now: now.board.id,
+    "type": lambda now: now.board.type.name + (" (virtual)" if now.board.virtual else ""),
+    "state": lambda now: now.board.state,
+    "health": lambda now: f"quarantined: {now.quarantine}" if now.quarantine else "good",
+    "held by": held_by,
+    "waiting ": lambda now: now.waiting or None,
+    "golden run": golden_text,
+    "worn ": lambda now: f"{now.worn_percent:.2f} %",
+    "last measurement": lambda now: last_text(now.last),
+}
+
+
+def _cells(now: BoardNow) -> list[object]:
+    return [cell(now) for cell in _CELLS.values()]
 
 
 def _check_virtual(board: Board) -> None:

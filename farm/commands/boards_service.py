@@ -22,7 +22,7 @@ def release(args: Namespace) -> int:
     found = load_rack(args.boards_file)
     board = found.board(args.board)
     held = lease.release(board)
-    with Store(rack=found) as store:
+    with Store(args.store, rack=found) as store:
         store.audit(Who.me(), "release", board.id, result=f"process {held.pid}" if held else "")
     row = {"board": board.id, "released": held is not None, "holder": held and asdict(held)}
     _say(args, row, f"taken from process {held.pid}" if held else "nobody held it")
@@ -34,7 +34,7 @@ def quarantine(args: Namespace) -> int:
     found = load_rack(args.boards_file)
     board = found.board(args.board)
     lease.quarantine(board, args.reason)
-    with Store(rack=found) as store:
+    with Store(args.store, rack=found) as store:
         store.audit(Who.me(), "quarantine", board.id, result=args.reason)
     row = {"board": board.id, "health": "quarantined", "reason": args.reason}
     _say(args, row, f"quarantined; `tinyrack boards restore {board.id}` puts it back")
@@ -48,7 +48,7 @@ def restore(args: Namespace) -> int:
     if lease.quarantine_reason(board) is None:
         _say(args, {"board": board.id, "restored": False}, "was not quarantined")
         return 0
-    with Store(rack=found) as store:
+    with Store(args.store, rack=found) as store:
         verdict = None if args.force else _golden(board, store, args.wait)
         if verdict is None or verdict.ok:
             store.audit(Who.me(), "restore", board.id, result=verdict.why if verdict else "forced")

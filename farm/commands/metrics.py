@@ -15,7 +15,8 @@ from farm.output import note
 def run(args: Namespace) -> int:
     """Serve until interrupted; with --once, print and end."""
     rack = load_rack(args.boards_file)
-    registry = registry_of(rack, select(rack, args.boards) if args.boards else rack.boards)
+    boards = select(rack, args.boards) if args.boards else rack.boards
+    registry = registry_of(rack, boards, args.store)
     if args.once:
         sys.stdout.write(generate_latest(registry).decode())
         return 0

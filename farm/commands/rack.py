@@ -12,6 +12,8 @@ from farm.lease import exclusive
 from farm.output import note, print_json, print_line, print_table
 from farm.virtual import rack
 
+_COLUMNS = ("board", "probe", "core", "process", "console", "cycle table", "faults")
+
 
 def up(args: Namespace) -> int:
     """Start virtual boards; those that are up stay as they are."""
@@ -89,12 +91,21 @@ def _show(args: Namespace, boards: Sequence[Board], *, strays: bool) -> int:
     if args.json:
         print_json({"results": rows})
     else:
-        print_table("", ("board", "probe", "up", "process", "console", "cycle table"), _cells(rows))
+        print_table("", _COLUMNS, _cells(rows))
     return 0
 
 
 def _cells(rows: Sequence[dict[str, Any]]) -> list[list[object]]:
-    keys = ("uid", "alive", "pid", "tty", "timing_model")
-    rows = [row if row["alive"] else row | dict.fromkeys(keys[2:]) for row in rows]  # left over
-    named = ([row["board"] or "(not in the file)"] + [row.get(k) for k in keys] for row in rows)
-    return [["yes" if c is True else "no" if c is False else c for c in row] for row in named]
+    keys = ("uid", "core", "pid", "tty", "timing_model", "faults")
+    return [
+        [row["board"] or "(not in the file)"] + [_told(row).get(k) for k in keys] for row in rows
+    ]
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with words for its core and its faults; what a dead daemon left tells nothing."""
+    if not row["alive"]:
+        return {"uid": row["uid"], "core": "down"}
+    core = "power off" if row["state"] == "off" else row["state"]
+    unplugged = () if row["probe_present"] else ("probe unplugged",)
+    return row | {"core": core, "faults": "; ".join((*unplugged, *row["faults"])) or None}

@@ -1,6 +1,7 @@
 """`tinyrack rack fault`: what a virtual board shall suffer, shown, begun or ended."""
 
 from argparse import Namespace
+from dataclasses import asdict
 from typing import Any
 
 from farm.commands.audited import audited
@@ -12,6 +13,10 @@ from farm.virtual import faults
 
 def run(args: Namespace) -> int:
     """Begin one fault, end all with --clear, or show what is wrong (also --list)."""
+    if args.list_kinds:
+        return _kinds(args)
+    if not args.board:
+        raise InventoryError("a fault of which board? write `rack fault BOARD KIND`")
     if args.kind and (args.clear or args.list):
         raise InventoryError("a fault either begins, or all are cleared or listed: name one")
     rack = load_rack(args.boards_file)
@@ -29,6 +34,24 @@ def run(args: Namespace) -> int:
         facts = faults.inject(board, what)
     where = "".join(f", {name} {_shown(value)}" for name, value in facts.items())
     return _say(args, board, {"fault": what.to_json()} | facts, f"{what}{where}")
+
+
+def _kinds(args: Namespace) -> int:
+    """Show every kind of fault with its parameters."""
+    if args.json:
+        rows = [
+            {"kind": k.name, "help": k.help, "survives": k.survives}
+            | {"parameters": [asdict(p) for p in k.parameters]}
+            for k in faults.KINDS.values()
+        ]
+        print_json({"results": rows})
+        return 0
+    for kind in faults.KINDS.values():
+        print_line(f"{kind.name}: {kind.help} ({kind.survives})")
+        for p in kind.parameters:
+            choices = f", one of {', '.join(p.choices)}" if p.choices else ""
+            print_line(f"    {p.name}={p.default}  {p.help}{choices}")
+    return 0
 
 
 def _board(args: Namespace, rack: Rack) -> Board:

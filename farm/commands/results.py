@@ -11,7 +11,7 @@ from typing import Any
 from farm.errors import InventoryError
 from farm.inventory import load_rack, rack_path
 from farm.measure import Scalar
-from farm.output import print_json, print_line, print_table
+from farm.output import at, print_json, print_line, print_table
 from farm.store import Store
 from farm.store.export import write_csv, write_parquet
 from farm.store.place import Place, place_of
@@ -23,10 +23,10 @@ _COLUMNS = (
     *("peak SRAM B ", "flash B ", "flags"),
 )
 _HASH_DIGITS = 12  # of a checksum in a table; --json has all of them
-_Cells = Mapping[str, Callable[[Any], object]]  # a cell of each column
-_AUDIT: _Cells = {
+Cells = Mapping[str, Callable[[Any], object]]  # a cell of each column
+_AUDIT: Cells = {
     "entry ": lambda e: e.seq,
-    "UTC": lambda e: _utc(e.utc),
+    "UTC": lambda e: at(e.utc),
     "who": lambda e: f"{e.user}@{e.host}:{e.pid}",
     "action": lambda e: e.action,
     "board": lambda e: e.board,
@@ -36,8 +36,8 @@ _AUDIT: _Cells = {
     "facts": lambda e: _facts(e.facts),
     "hash": lambda e: _short(e.hash),
 }
-_RECOVERIES: _Cells = {
-    "UTC": lambda r: _utc(r.utc),
+RECOVERY_CELLS: Cells = {
+    "UTC": lambda r: at(r.utc),
     "board": lambda r: r.board,
     "rung": lambda r: r.rung,
     "seconds ": lambda r: f"{r.seconds:.2f}",
@@ -45,8 +45,8 @@ _RECOVERIES: _Cells = {
     "token ": lambda r: r.lease_token,
     "detail": lambda r: r.detail,
 }
-_GOLDEN: _Cells = {
-    "UTC": lambda g: _utc(g.utc),
+GOLDEN_CELLS: Cells = {
+    "UTC": lambda g: at(g.utc),
     "board": lambda g: g.board,
     "type": lambda g: g.board_type,
     "kind": lambda g: "virtual" if g.virtual else "silicon",
@@ -100,14 +100,14 @@ def audit(args: Namespace) -> int:
 def recoveries(args: Namespace) -> int:
     """Print what was tried on boards that failed."""
     with _open(args) as store:
-        _print_rows(args, store.place, _RECOVERIES, store.recoveries(args.board))
+        _print_rows(args, store.place, RECOVERY_CELLS, store.recoveries(args.board))
     return 0
 
 
 def golden(args: Namespace) -> int:
     """Print how the golden images ran."""
     with _open(args) as store:
-        _print_rows(args, store.place, _GOLDEN, store.golden_runs(args.board))
+        _print_rows(args, store.place, GOLDEN_CELLS, store.golden_runs(args.board))
     return 0
 
 
@@ -162,7 +162,7 @@ def _verify(args: Namespace, store: Store) -> int:
     return 0
 
 
-def _print_rows(args: Namespace, place: Place, cells: _Cells, found: Sequence[Any]) -> None:
+def _print_rows(args: Namespace, place: Place, cells: Cells, found: Sequence[Any]) -> None:
     if args.json:
         print_json({"store": str(place), "results": [asdict(each) for each in found]})
         return
@@ -173,7 +173,7 @@ def _cells(row: Row) -> list[object]:
     c = row.columns
     ok = c["status"] == "ok"
     return [
-        *(row.id, _utc(c["utc"]), c["name"], c["board"], c["board_type"], row.kind, c["status"]),
+        *(row.id, at(c["utc"]), c["name"], c["board"], c["board_type"], row.kind, c["status"]),
         f"{c['cycles']:,}" if ok and c["cycles"] is not None else None,
         f"{c['latency_ms']:.3f}" if ok and c["latency_ms"] is not None else None,
         *(_count(c["peak_sram_bytes"]), _count(c["flash_bytes"]), "; ".join(row.flags) or None),
@@ -194,10 +194,6 @@ def _pairs(row: Row) -> Iterable[tuple[str, object]]:
 
 def _facts(facts: Mapping[str, Scalar]) -> str:
     return ", ".join(f"{key} {_short(value)}" for key, value in facts.items())
-
-
-def _utc(utc: str) -> str:
-    return utc[:19].replace("T", " ")
 
 
 def _short(value: Scalar) -> str:

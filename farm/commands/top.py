@@ -3,19 +3,18 @@
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from farm.board import Board
 from farm.inventory import load_rack, select
-from farm.output import plain, print_json
+from farm.output import plain, print_json, span
 from farm.overview import WINDOW_S, BoardNow, Overview, overview
 from farm.store import Store
 
@@ -23,33 +22,86 @@ COLORS = {
     "free": "green", "busy": "cyan", "hung": "red", "quarantined": "red",
     "maintenance": "yellow", "retired": "dim",
 }  # fmt: skip
-_COLUMNS = ("board", "type", "status", "held by", "for", "doing", "waiting", "golden", "5 min")
+PIPE_COLUMNS = 150
+
+
+@dataclass(frozen=True)
+class Column:
+    """Shown where the terminal has `from_columns`; share: of the room that is left, 0 for none."""
+
+    name: str
+    text: Callable[[BoardNow], str]
+    from_columns: int = 0
+    share: int = 0
+    justify: Literal["left", "right"] = "left"
+
+
+def _type(now: BoardNow) -> str:
+    return f"{now.board.type.name}{' (virtual)' if now.board.virtual else ''}"
+
+
+def _who(now: BoardNow) -> str:
+    held = now.holder
+    return f"{held.user}, process {held.pid}" if held and held.pid else ""
+
+
+def _doing(now: BoardNow) -> str:
+    """Why it is quarantined, else its step; the step before the job, whose name may be long."""
+    held = now.holder
+    if now.quarantine or held is None:
+        return now.quarantine
+    job, _, step = held.doing.rpartition(": ")
+    return f"{step}: {job}" if job and job != "recovery" else held.doing or held.purpose
+
+
+def _golden(now: BoardNow) -> str:
+    return "" if now.golden is None else "right" if now.golden.ok else "WRONG"
+
+
+def _happened(now: BoardNow) -> str:
+    happened = {**now.measured, **now.recovered}
+    return _counts(happened) if happened else ""
+
+
+_COLUMNS = (
+    Column("board", lambda now: now.board.id),
+    Column("type", _type, 110),
+    Column("status", lambda now: now.status),
+    Column("held by", _who, 110),
+    Column("for", lambda now: span(now.holder.seconds) if now.holder else "", justify="right"),
+    Column("doing", _doing, share=3),
+    Column("waiting", lambda now: str(now.waiting or ""), justify="right"),
+    Column("golden", _golden, 130),
+    Column("5 min", _happened, share=2),
+)
 
 
 def run(args: Namespace) -> int:
     """Show the rack until interrupted, or once where nobody looks at it live."""
     rack = load_rack(args.boards_file)
     boards = select(rack, args.boards) if args.boards else rack.boards
-    with Store(rack=rack) as store:
+    with Store(args.store, rack=rack) as store:
         if args.json:
             print_json(as_json(overview(boards, store)))
         elif args.once or not sys.stdout.isatty():
-            Console(width=None if sys.stdout.isatty() else 150).print(
-                shown(overview(boards, store))
-            )
+            console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+            console.print(shown(overview(boards, store), console.width))
         else:
             _live(boards, store, args.interval)
     return 0
 
 
-def shown(now: Overview) -> RenderableType:
-    """The picture of one moment."""
-    table = Table(box=None, header_style="bold")
-    for column in _COLUMNS:
-        table.add_column(column)
+def shown(now: Overview, columns: int) -> RenderableType:
+    """The picture of one moment, for a terminal that is so wide."""
+    chosen = [column for column in _COLUMNS if columns >= column.from_columns]
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    for column in chosen:
+        table.add_column(column.name, justify=column.justify, ratio=column.share or None,
+                         no_wrap=True, overflow="ellipsis")  # fmt: skip
     for each in now.boards:
-        table.add_row(*_cells(each), style=COLORS[each.status] if each.status == "retired" else "")
-    return Group(Text(_summary(now), style="bold"), table, *_managers(now))
+        style = COLORS[each.status] if each.status == "retired" else ""
+        table.add_row(*(_cell(column, each, columns // 4) for column in chosen), style=style)
+    return Group(_line(_summary(now), "bold"), table, *map(_line, _managers(now)))
 
 
 def as_json(now: Overview) -> dict[str, Any]:
@@ -75,49 +127,43 @@ def as_json(now: Overview) -> dict[str, Any]:
 
 
 def _live(boards: Sequence[Board], store: Store, interval_s: float) -> None:
-    with Live(shown(overview(boards, store)), screen=True, auto_refresh=False) as live:
-        while True:  # until Ctrl-C: that is the command
-            time.sleep(interval_s)
-            live.update(shown(overview(boards, store)), refresh=True)
+    """Until Ctrl-C, which is how it is meant to end; the terminal is then as it was."""
+    with Live(screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                now = overview(boards, store)
+                live.update(shown(now, live.console.width), refresh=True)
+                time.sleep(interval_s)
+        except KeyboardInterrupt:
+            return
 
 
 def _summary(now: Overview) -> str:
     counts = {name: sum(each.status == name for each in now.boards) for name in COLORS}
     states = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{len(now.boards)} boards: {states}; {now.per_minute:.1f} measurements a minute"
+    virtual = sum(each.board.virtual for each in now.boards)
+    kinds = f" ({virtual} virtual)" if virtual else ""
+    rate = f"{now.per_minute:.1f} measurements a minute"
+    return f"{len(now.boards)} boards{kinds}: {states}; {rate}; {now.utc[11:19]} UTC"
 
 
-def _managers(now: Overview) -> list[RenderableType]:
-    return [
-        Text(f"manager {desk.pid} of {desk.user}: " + _counts(desk.facts)) for desk in now.desks
-    ]
+def _managers(now: Overview) -> list[str]:
+    """Of each the queue: how many jobs wait, and how many are with a board."""
+    return [f"manager {desk.pid} of {desk.user}: {_counts(desk.facts)}" for desk in now.desks]
 
 
-def _cells(each: BoardNow) -> list[str]:
-    held = each.holder
-    status = f"[{COLORS[each.status]}]{each.status}[/]"
-    kind = f"{each.board.type.name}{' (virtual)' if each.board.virtual else ''}"
-    who = f"{held.user}, process {held.pid}" if held and held.pid else ""
-    doing = each.quarantine or (held.doing or held.purpose if held else "")
-    golden = "" if each.golden is None else "right" if each.golden.ok else each.golden.detail
-    happened = _counts({**each.measured, **each.recovered})
-    texts = (
-        who,
-        _span(held.seconds) if held else "",
-        doing,
-        str(each.waiting or ""),
-        golden,
-        happened,
-    )
-    return [each.board.id, kind, status, *(escape(plain(text)) for text in texts)]
+def _line(text: str, style: str = "") -> Text:
+    return Text(plain(text), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _cell(column: Column, now: BoardNow, most: int) -> Text:
+    """Texts of columns that share no room are cut in their middle when longer than `most`."""
+    text = column.text(now)
+    if not column.share and len(text) > most:
+        text = f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
+    return _line(text, COLORS[now.status] if column.name == "status" else "")
 
 
 def _counts(facts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in facts.items())
-
-
-def _span(seconds: float) -> str:
-    """1:05 for a minute and five seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    """Those that are not zero; "nothing" where all are."""
+    return ", ".join(f"{count} {name}" for name, count in facts.items() if count) or "nothing"

@@ -84,6 +84,23 @@ def test_boards_are_shown_with_health_holder_and_last_result(run, rack, board, m
     assert "quarantined: smokes" in out
 
 
+def test_one_board_is_shown_in_full(run, board):
+    with lease.lease(board, 1.0, purpose="a look"):
+        (row,) = results(run("boards", "show", board.id, "--json")[1])
+        code, out, _ = run("boards", "show", board.id)
+    assert (row["holder"]["purpose"], row["recoveries"], row["wear"]["erases"]) == ("a look", [], 0)
+    assert code == 0
+    assert all(word in out for word in ("stm32f412zg, cortex-m4", "a look", "virtual: its cycles"))
+    assert run("boards", "show", "f412-0")[0] == 69
+
+
+def test_another_store_can_be_named(run, tmp_path):
+    path = str(tmp_path / "other.db")
+    run("boards", "--store", path, "quarantine", "f412-01")
+    assert "quarantine" in run("results", "audit", "--store", path)[1]
+    assert "quarantine" not in run("results", "audit")[1]
+
+
 def test_a_virtual_result_is_called_so_even_beside_a_real_board(
     run, rack, model, script, write_rack
 ):

@@ -1,8 +1,12 @@
 """The rack at one moment: who holds what, who waits, what happened, and how it is shown."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
+import pty
+import sys
 import threading
 import time
 import urllib.request
@@ -11,8 +15,9 @@ from argparse import Namespace
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
 
-from farm import boot_clock, cli, desks, lease, lock_files
+from farm import boot_clock, cli, desks, lease, lock_files, output
 from farm.commands import metrics, top
 from farm.desks import Publisher
 from farm.lease_rows import opened
@@ -85,9 +90,9 @@ def test_top_shows_who_holds_a_board_and_what_it_is_at(rack, board, run_top):
         (row, *_) = run_top("--json")["results"]
     line = next(line for line in text.splitlines() if board.id in line)
     assert f"process {os.getpid()}" in line
-    assert "net: \\x1b[2Jflash" in line
+    assert "\\x1b[2Jflash: net" in line
     assert "(virtual)" in line
-    assert "4 boards: 3 free, 1 busy" in text
+    assert "4 boards (4 virtual): 3 free, 1 busy" in text
     assert (row["board"], row["status"], row["holder"]["pid"]) == (board.id, "busy", os.getpid())
 
 
@@ -101,8 +106,38 @@ def run_top(capsys):
     return run
 
 
+@pytest.mark.parametrize("columns", [80, 150])
+def test_every_line_of_top_keeps_to_the_width_however_long_names_are(rack, store, columns):
+    long = dataclasses.replace(rack.boards[0], id="a-very-long-name-of-a-board-" * 2)
+    lease.quarantine(long, "a reason that goes on and on " * 5)
+    console = Console(width=columns, record=True, file=io.StringIO())
+    console.print(top.shown(overview([long, *rack.boards], store), columns))
+    lines = console.export_text().splitlines()
+    assert len(lines) == 2 + len(rack.boards) + 1
+    assert all(len(line) <= columns for line in lines)
+
+
+def test_control_c_ends_top_and_gives_the_terminal_back(rack):
+    code = "import sys; from farm.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ("top", "--boards-file", str(rack.path))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", code, *words])
+    shown = b""
+    while b"f767-02" not in shown:  # ends: a child that fails closes the terminal
+        shown += os.read(terminal, 65_536)
+    os.write(terminal, b"\x03")
+    with contextlib.suppress(OSError):  # how a terminal says that its child has ended
+        while more := os.read(terminal, 65_536):
+            shown += more
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    assert shown.count(b"\x1b[?1049h") == shown.count(b"\x1b[?1049l") == 1
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+
+
 def test_spans_are_written_as_clocks_show_them():
-    assert [top._span(s) for s in (5, 65.4, 3_725)] == ["0:05", "1:05", "1:02:05"]
+    assert [output.span(s) for s in (5, 65.4, 3_725)] == ["0:05", "1:05", "1:02:05"]
 
 
 def test_metrics_tell_of_boards_measurements_recoveries_and_golden_runs(
@@ -126,7 +161,9 @@ def test_metrics_tell_of_boards_measurements_recoveries_and_golden_runs(
 def test_metrics_are_served_over_http(rack, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(metrics, "note", told.append)
-    args = Namespace(boards_file=rack.path, boards="", once=False, port=0, address="127.0.0.1")
+    args = Namespace(
+        boards_file=rack.path, boards="", store=None, once=False, port=0, address="127.0.0.1"
+    )
     threading.Thread(target=metrics.run, args=(args,), daemon=True).start()
     deadline = time.monotonic() + 5.0
     while not told and time.monotonic() < deadline:

@@ -6,6 +6,7 @@ import pytest
 
 from farm.cli import main
 from farm.inventory import Board
+from farm.virtual.faults_table import KINDS
 
 
 def answer(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> dict:
@@ -33,6 +34,8 @@ def test_faults_and_power_from_the_command_line(
         assert answer(capsys, 0, "rack", "fault", b, "--clear")["cleared"] == 1
         assert answer(capsys, 0, "rack", "power", b, "off")["power"] == "off"
         assert answer(capsys, 0, "rack", "status", "--boards", b)["state"] == "off"
+        assert main(["rack", "status", "--boards", b]) == 0
+        assert "power off" in capsys.readouterr().out
         assert answer(capsys, 0, "rack", "power", b, "on")["power"] == "on"
         assert (
             answer(capsys, 0, "rack", "status", "--boards", b)["state"] == "lockup"
@@ -42,3 +45,11 @@ def test_faults_and_power_from_the_command_line(
         assert "of which board" in answer(capsys, 2, "rack", "power", "off")["error"]
     finally:
         main(["rack", "down"])
+
+
+def test_the_kinds_of_faults_are_listed_with_their_parameters(capsys, rack) -> None:
+    assert main(["rack", "fault", "--list-kinds"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"{kind}: " in out for kind in KINDS)
+    assert "how=error  with the controller's error flag, or unnoticed, one of error, silent" in out
+    assert "of which board" in answer(capsys, 2, "rack", "fault")["error"]
