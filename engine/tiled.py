@@ -53,7 +53,7 @@ def groups(op: Op) -> int:
     """Groups of four inputs of a window."""
     assert op.weights is not None
     rows = op.kernel[0]
-    words, rest = divmod(op.weights[0].size // rows, 4)
+    words, rest = divmod(int(op.weights[0].size) // rows, 4)
     return rows * words + -(-rows * rest // 4)
 
 

@@ -13,7 +13,9 @@ from nas.space import Arch, SearchSpace
 
 SIGNED = Quant(1 / 32, 0)
 POSITIVE = Quant(1 / 32, -128)  # behind a ReLU: its clamp is then all of int8, as when trained
-WEIGHT_SCALE = 1 / 1024
+WEIGHT_SCALES = 1 / 1024, 1 / 256
+"""Least and most of a channel's. As when trained they differ and are no powers of two: that decides
+whether layers without a ReLU are requantised the short way."""
 SCALES = 7
 
 
@@ -65,16 +67,18 @@ def _op(spec: LayerSpec) -> Op:
     common = (spec.kind, spec.name, spec.inputs, spec.name, *square)
     if not spec.has_weights:
         return Op(*common)
-    weights, bias = _numbers(weight_shape(spec), spec.out_channels)
-    return Op(*common, (-128, 127), weights, np.full(spec.out_channels, WEIGHT_SCALE), bias)
+    return Op(*common, (-128, 127), *_numbers(weight_shape(spec), spec.out_channels))
 
 
 @lru_cache(maxsize=1024)
-def _numbers(shape: tuple[int, ...], channels: int) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """Weights and bias of a layer; drawn from its shape, so that equal layers have equal ones."""
+def _numbers(
+    shape: tuple[int, ...], channels: int
+) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.int32]]:
+    """Weights, scales and bias of a layer; drawn from its shape, so that equal ones are equal."""
     rng = np.random.default_rng((*shape, channels))
     weights = rng.integers(-127, 128, shape, np.int8)
     bias = rng.integers(-999, 1000, channels, np.int32)
-    for numbers in (weights, bias):
+    scales = rng.uniform(*WEIGHT_SCALES, channels)
+    for numbers in (weights, scales, bias):
         numbers.setflags(write=False)  # shared, not copied, by the operators
-    return weights, bias
+    return weights, scales, bias
