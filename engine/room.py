@@ -35,7 +35,12 @@ def _live_bytes(graph: Graph, at: int, lead: int | None) -> int:
 def _sweep_bytes(graph: Graph, at: int) -> int:
     """Scratch of a depthwise layer, without which none is fast."""
     op = graph.ops[at]
-    if op.kind != "depthwise_conv2d" or swept.sweeps(graph, op) is None:
+    size = op.kernel[0]
+    same = graph.tensor(op.inputs[0]).shape[2] == graph.tensor(op.output).shape[2]
+    plain = op.kernel == (size, size) and op.dilation == (1, 1) and same
+    if op.kind != "depthwise_conv2d" or size not in swept.BLOCKS or not plain:
+        return 0
+    if swept.sweeps(graph, op) is None:
         return 0
     return swept.columns(graph, op) * swept.column_bytes(swept.slots(graph, op))
 

@@ -9,11 +9,13 @@
 #define TINYRACK_TILE_END_H
 
 /* Bytes of c0 and c1, side by side, to the four pixels; r0: out, s: stride, l: last. */
+#ifndef STORE
 #define STORE(s, l)                                                                               \
     "bfi r7, r11, #8, #8           \n bfi r8, r12, #8, #8 \n strh r7, [r0, " s "] \n"              \
     "bfi r9, lr, #8, #8            \n strh r8, [r0, " s ", lsl #1]                \n"              \
     "bfi r6, r10, #8, #8           \n strh r9, [r0, " l "]                        \n"              \
     "strh r6, [r0], #2             \n"
+#endif
 
 /* Ends with bias of c0, factor of c0, factor of c1: see engine/requantise.py. */
 #define PART(c0, c1)                                                                              \

@@ -30,6 +30,13 @@ def test_a_stream_is_kept_where_the_arena_does_not_grow_for_it():
     assert plan(graph).peak_bytes == plan(graph, plain=True).peak_bytes
 
 
+def test_a_depthwise_layer_counts_with_its_scratch():
+    small = one("depthwise_conv2d", (9, 9, 8), kernel=(1, 1), zero=-128)
+    swept = one("depthwise_conv2d", (9, 9, 8), kernel=(3, 3), zero=-128)
+    for graph, room in ((small, 0), (swept, plan(swept).scratch_bytes)):
+        assert spare_bytes(graph, graph.ops[0], 0) == room
+
+
 def test_few_pixels_do_not_pay_for_a_copy():
     graph = roomy(one("conv2d", (5, 6, 8), 4, 4e-3, zero=-128))
     assert kept_words(graph, graph.ops[0]) == 0
