@@ -13,6 +13,7 @@ import urllib.request
 from argparse import Namespace
 
 import pytest
+import top_picture
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -134,6 +135,11 @@ def test_control_c_ends_top_and_gives_the_terminal_back(rack):
     os.close(terminal)
     assert shown.count(b"\x1b[?1049h") == shown.count(b"\x1b[?1049l") == 1
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+
+
+def test_the_picture_of_top_in_the_documents_is_what_it_draws():
+    advice = "draw it anew: python tests/farm/top_picture.py"
+    assert top_picture.PATH.read_text(encoding="utf-8") == top_picture.picture(), advice
 
 
 def test_spans_are_written_as_clocks_show_them():
