@@ -17,7 +17,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -26,13 +26,14 @@ from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.fencing import Fence
 from farm.inventory import Board, normal_uid
 from farm.lease_rows import Holder, Rows, Waiter, opened
-from farm.lock_files import Place, place_of, try_lock
+from farm.lock_files import Place, opened_lock, place_of, try_lock
 from farm.quarantine import quarantine, quarantine_reason, refuse_quarantined, restore
 from farm.waiting import Request, allowed, precedes
 
 __all__ = [
     "Holder",
     "Lease",
+    "Turn",
     "exclusive",
     "holder",
     "lease",
@@ -44,6 +45,7 @@ __all__ = [
     "renewing",
     "repair_lease",
     "restore",
+    "step_out",
     "waiters",
 ]
 RENEW_S = 1.0
@@ -51,6 +53,16 @@ _POLL_S = 0.005  # of the one who is next: a board is handed over within this
 _MOST_POLL_S = 0.02  # of those far behind
 _HERE_S = 0.5  # how often one who waits says so
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Turn:
+    """A place in the line of a board that outlives a wait: who comes back with it stands there.
+
+    0: not in line yet. It is passed by when nobody came back with it for lease_rows.LINE_TTL_S.
+    """
+
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,11 +93,28 @@ class Lease:
 
 @contextmanager
 def lease(
-    board: Board, wait_s: float = 60.0, *, priority: int = 0, purpose: str = ""
+    board: Board,
+    wait_s: float = 60.0,
+    *,
+    priority: int = 0,
+    purpose: str = "",
+    turn: Turn | None = None,
 ) -> Iterator[Lease]:
-    """Hold a board; BoardsBusyError when others hold it for all of `wait_s`."""
-    with lease_any([board], 1, wait_s, priority=priority, purpose=purpose) as held:
+    """Hold a board; BoardsBusyError when others hold it for all of `wait_s`.
+
+    turn: a place in line that is kept then; `step_out` gives it up.
+    """
+    refuse_quarantined(board)
+    with _leased([board], 1, wait_s, priority, purpose, turn) as held:
         yield held[0]
+
+
+def step_out(board: Board, turn: Turn) -> None:
+    """Stand in the board's line no longer."""
+    number, turn.number = turn.number, 0
+    if number:
+        with opened(place_of(board)) as rows:
+            rows.leave(number)
 
 
 @contextmanager
@@ -117,7 +146,12 @@ def lease_any(
 
 @contextmanager
 def _leased(
-    boards: Sequence[Board], count: int, wait_s: float, priority: int, purpose: str
+    boards: Sequence[Board],
+    count: int,
+    wait_s: float,
+    priority: int,
+    purpose: str,
+    turn: Turn | None = None,
 ) -> Iterator[tuple[Lease, ...]]:
     places = {place_of(board): None for board in boards}
     if len(places) != 1 or not 1 <= count <= len(boards):
@@ -126,7 +160,7 @@ def _leased(
         (place,) = places
         rows = stack.enter_context(opened(place))
         request = Request(0, tuple(normal_uid(b.probe) for b in boards), count, priority)
-        line = _Line(rows, place, boards, request, purpose)
+        line = _Line(rows, place, boards, request, purpose, turn)
         locked = stack.enter_context(_locked(line, wait_s))
         yield tuple(stack.enter_context(_granted(rows, board, purpose)) for board in locked)
 
@@ -136,7 +170,7 @@ def exclusive(board: Board, wait_s: float) -> Iterator[None]:
     """Keep all others off a board, in service or not; BoardsBusyError after `wait_s`."""
     place, uid = place_of(board), normal_uid(board.probe)
     deadline = time.monotonic() + wait_s
-    with _lock_file(place, uid) as descriptor:
+    with opened_lock(place, uid) as descriptor:
         while not try_lock(place, uid, descriptor):
             if time.monotonic() >= deadline:
                 raise BoardsBusyError(_busy([board], 1, wait_s))
@@ -194,20 +228,25 @@ class _Line:
     boards: Sequence[Board]
     request: Request
     purpose: str
+    turn: Turn | None
 
 
 @contextmanager
 def _locked(line: _Line, wait_s: float) -> Iterator[list[Board]]:
     """The locks of `count` boards, waited for in line."""
     deadline = time.monotonic() + wait_s
-    number = line.rows.enter(line.request, line.purpose)
+    turn = line.turn or Turn()
+    turn.number = line.rows.enter(line.request, line.purpose, turn.number)
     with ExitStack() as stack:
+        got: list[Board] = []
         try:
-            got = _wait(stack, line, number, deadline)
+            got = _wait(stack, line, turn.number, deadline)
             if not got:
                 raise BoardsBusyError(_busy(line.boards, line.request.count, wait_s))
         finally:
-            line.rows.leave(number)
+            if got or line.turn is None:
+                number, turn.number = turn.number, 0
+                _tidy(line.boards[0].id, lambda: line.rows.leave(number))
         yield got
 
 
@@ -244,7 +283,7 @@ def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) ->
     chosen = allowed(requests, me, free)
     with ExitStack() as attempt:
         for uid in chosen:
-            descriptor = attempt.enter_context(_lock_file(line.place, uid))
+            descriptor = attempt.enter_context(opened_lock(line.place, uid))
             if not try_lock(line.place, uid, descriptor):
                 return []
         stack.enter_context(attempt.pop_all())
@@ -265,7 +304,7 @@ def _end_the_hung(line: _Line) -> None:
 @contextmanager
 def _granted(rows: Rows, board: Board, purpose: str) -> Iterator[Lease]:
     """The row of a board whose lock is held, renewed in the background."""
-    uid = normal_uid(board.probe)
+    uid, mine = normal_uid(board.probe), os.getpid()
     held = Lease(board, rows.grant(uid, board.id, purpose))
     over = threading.Event()
     threading.Thread(
@@ -275,7 +314,19 @@ def _granted(rows: Rows, board: Board, purpose: str) -> Iterator[Lease]:
         yield held
     finally:
         over.set()
-        rows.clear(uid, held.token)
+        if os.getpid() == mine:  # not what a child was forked with
+            _tidy(board.id, lambda: rows.clear(uid, held.token))
+
+
+def _tidy(what: str, act: Callable[[], None]) -> None:
+    """Take a row away that nobody needs: without a lock, or without its process, it says nothing.
+
+    So a database that cannot be written now is no reason to fail, or to hide what failed.
+    """
+    try:
+        act()
+    except FarmError as error:
+        _LOG.warning("%s: its row was left behind: %s", what, error)
 
 
 def _renew(held: Lease, over: threading.Event) -> None:
@@ -287,15 +338,6 @@ def _renew(held: Lease, over: threading.Event) -> None:
             return
         except FarmError:
             continue  # the database is busy or full: the lock still holds, ask again
-
-
-@contextmanager
-def _lock_file(place: Place, uid: str) -> Iterator[int]:
-    descriptor = lock_files.open_lock(place, uid)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)  # drops the lock; children never inherit it (PEP 446)
 
 
 def _holder(place: Place, uid: str) -> Holder | None:

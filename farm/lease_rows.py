@@ -121,18 +121,20 @@ class Rows:
 
     # The line.
 
-    def enter(self, request: Request, purpose: str) -> int:
-        """Stand in line; the request's number."""
+    def enter(self, request: Request, purpose: str, number: int = 0) -> int:
+        """Stand in line, at the place of that number if there was one; the request's number."""
         now_s, who = boot_clock.now_s(), (os.getpid(), boot_clock.started(os.getpid()))
-        values = (" ".join(request.uids), request.count, request.priority, *who,
+        values = (number or None, " ".join(request.uids), request.count, request.priority, *who,
                   boot_clock.boot_id(), now_s, now_s, user(), purpose)  # fmt: skip
         with self.changing() as db:
             found = db.execute(
-                """INSERT INTO waiting (uids, count, priority, pid, started, boot, seen_s, since_s,
-                   user, purpose) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                """INSERT INTO waiting (number, uids, count, priority, pid, started, boot, seen_s,
+                   since_s, user, purpose) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (number) DO UPDATE
+                   SET seen_s = excluded.seen_s, priority = excluded.priority""",
                 values,
             )
-            return int(found.lastrowid or 0)
+            return number or int(found.lastrowid or 0)
 
     def still_here(self, number: int) -> None:
         """Say that the one who waits has not gone away."""

@@ -3,13 +3,15 @@
 The lock of a real board is one for all users of the host, since all of them can reach its probe:
 its folder is `HOST_FOLDER`, in which everybody may write. A virtual board belongs to the user who
 started it, and so do its leases. Locks are `flock`s: the kernel frees them when their process
-ends, whatever ends it.
+ends, whatever ends it. Children that are forked while a lock is held do not keep it.
 """
 
 import contextlib
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from farm.inventory import Board
 
 HOST_FOLDER = Path("/var/tmp/tinyrack")  # survives reboots, and everybody may write there
 _ALL_MAY = 0o666
+_open: set[int] = set()  # descriptors of locks in this process
 
 
 @dataclass(frozen=True)
@@ -63,26 +66,36 @@ def prepare(place: Place) -> None:
             ) from error
 
 
-def open_lock(place: Place, uid: str) -> int:
-    """A descriptor of the probe's lock file, made if need be; FarmError when it cannot be."""
+@contextmanager
+def opened_lock(place: Place, uid: str) -> Iterator[int]:
+    """A descriptor of the probe's lock file, made if need be; its end drops the lock.
+
+    FarmError when it cannot be opened.
+    """
     prepare(place)
-    path = place.lock_path(uid)
+    descriptor, mine = _usable(place.lock_path(uid), place.shared), os.getpid()
+    _open.add(descriptor)
     try:
-        return _opened(path, place.shared)
-    except OSError as error:
-        raise FarmError(
-            f"{path}: the lock of this board cannot be opened ({error.strerror}); "
-            "correct its rights"
-        ) from error
+        yield descriptor
+    finally:
+        if os.getpid() == mine:  # in a forked child it is closed already
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # for a child that is being forked, too
+            _open.discard(descriptor)
+            os.close(descriptor)
 
 
 def try_lock(place: Place, uid: str, descriptor: int) -> bool:
-    """Take the lock if it is free, and if the file still is the one that others would open."""
+    """Take the lock if it is free, and if the file still is the one that others would open.
+
+    Its file is marked as used: what cleans /var/tmp takes files away that nobody touched for weeks,
+    and whoever came then would lock another file.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     try:
+        os.utime(descriptor)
         on_disk = place.lock_path(uid).stat()
     except FileNotFoundError:
         return False
@@ -91,19 +104,27 @@ def try_lock(place: Place, uid: str, descriptor: int) -> bool:
 
 def is_locked(place: Place, uid: str) -> bool:
     """Ask with a shared lock, which two askers can have at once; it is gone in microseconds."""
-    descriptor = open_lock(place, uid)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    with opened_lock(place, uid) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 
 def touch_for_all(path: Path) -> None:
-    """Make the file if it is missing, so that every user of the host may write it."""
-    os.close(_opened(path, shared=True))
+    """Make the file if it is missing, so that every user of the host may write it; FarmError."""
+    os.close(_usable(path, shared=True))
+
+
+def _usable(path: Path, shared: bool) -> int:
+    try:
+        return _opened(path, shared)
+    except OSError as error:
+        raise FarmError(
+            f"{path}: what keeps leases of boards cannot be opened ({error.strerror}); "
+            "correct its rights, and remove it if it is a link"
+        ) from error
 
 
 def _opened(path: Path, shared: bool) -> int:
@@ -127,3 +148,13 @@ def _open_to_all(folder: Path) -> None:
         raise NotADirectoryError(20, "it is not a folder", str(folder))
     if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) != 0o777:
         folder.chmod(0o777)
+
+
+def _close_all() -> None:
+    """In a forked child: a lock belongs to all who have its descriptor, and would outlive us."""
+    for descriptor in _open:
+        os.close(descriptor)
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_close_all)

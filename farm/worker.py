@@ -5,6 +5,7 @@ only be ended by killing whoever waits for it. It is started by farm.board_worke
 messages on its standard input, and ends when its manager does.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import logging
@@ -24,7 +25,7 @@ from farm.board import board_from_json
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
 from farm.job import Job, job_from_message
-from farm.lease import Lease, lease, renewing
+from farm.lease import Lease, Turn, lease, renewing, step_out
 from farm.measure import Measurement, Scalar
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
+_TURN_S = 0.25  # and one that is not told to wait on leaves the line
 _OVER_CHECK_S = 1.0  # how long the watch over a lease may outlive it
 _PARENT_CHECK_S = 1.0
 
@@ -53,7 +55,13 @@ class _Worker:
         self._board, self._runner, self._ladder, self._reply = board, runner, ladder, reply
         self._held = ExitStack()
         self._lease: Lease | None = None
+        self._turn = Turn()
         self._job = ""
+
+    @property
+    def patience_s(self) -> float:
+        """How long it may be without a message before it lets go."""
+        return _TURN_S if self._turn.number else _IDLE_S
 
     def hold(self, wait_s: float, priority: int) -> None:
         """Hold the board's lease, if not held already, and say how it went."""
@@ -68,7 +76,7 @@ class _Worker:
 
     def _acquire(self, wait_s: float, priority: int = 0) -> Lease:
         if self._lease is None:
-            waited = lease(self._board, wait_s, priority=priority, purpose="jobs")
+            waited = lease(self._board, wait_s, priority=priority, purpose="jobs", turn=self._turn)
             self._lease = self._held.enter_context(waited)
             lost = self._held.enter_context(renewing(self._lease))
             over = threading.Event()
@@ -78,9 +86,11 @@ class _Worker:
         return self._lease
 
     def let_go(self) -> None:
-        """Give the board back to the others."""
+        """Give the board back to the others, or its place in line."""
         self._held.close()
         self._lease = None
+        with contextlib.suppress(FarmError):  # who does not come back is passed by
+            step_out(self._board, self._turn)
 
     def measure(self, header: dict[str, Any], blob: bytes) -> None:
         """Run one job and send its measurement or its error."""
@@ -111,7 +121,9 @@ class _Worker:
         try:
             yield
         except (FarmError, EngineError) as error:
-            kind = "BenchError" if isinstance(error, BenchError) else type(error).__name__
+            # A board that was let go of and then taken is no fault of the job: it is tried again.
+            again = isinstance(error, BenchError | BoardsBusyError)
+            kind = "BenchError" if again else type(error).__name__
             self._say("error", kind=kind, message=str(error))
         except OSError as error:  # of this host, as a full disk; what boards raise is BenchError
             self._say("error", kind="BenchError", message=f"on its host: {error}")
@@ -189,7 +201,7 @@ def main() -> None:
     worker = _Worker(board_from_json(first["board"]), runner, first["ladder"], reply)
     while True:
         try:
-            header, blob = inbox.get(timeout=_IDLE_S)
+            header, blob = inbox.get(timeout=worker.patience_s)
         except queue.Empty:
             worker.let_go()
             continue
