@@ -42,6 +42,21 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (multiplier, shift) if multiplier and shift >= -31 else (0, 0)
 
 
+def quantize_multipliers(
+    reals: NDArray[np.float64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(multiplier, shift) of each, as `quantize_multiplier`, each int32 [C]; the same error."""
+    for real in reals[~((reals >= 0) & (reals < 1 << 30))]:
+        quantize_multiplier(float(real))
+    fractions, exponents = np.frexp(reals)
+    multipliers = np.floor(fractions * (1 << 31) + 0.5).astype(np.int64)
+    over = multipliers == 1 << 31
+    multipliers, shifts = np.where(over, 1 << 30, multipliers), exponents + over
+    small = (multipliers == 0) | (shifts < -31)
+    multipliers[small], shifts[small] = 0, 0
+    return multipliers.astype(np.int32), shifts.astype(np.int32)
+
+
 def high_mul(a: Ints, b: Ints) -> NDArray[np.int64]:
     """round(a * b / 2**31) of int32 values, half up, saturated: gemmlowp's SRDHM."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
@@ -85,9 +100,7 @@ def output_multipliers(
     if op.weight_scales is None:
         raise GraphError(f"operator {op.name!r} ({op.kind}) has no weights to scale")
     products = input_quant.scale * op.weight_scales
-    pairs = [quantize_multiplier(float(p) / output_quant.scale) for p in products]
-    multipliers, shifts = np.array(pairs, np.int32).T
-    return np.ascontiguousarray(multipliers), np.ascontiguousarray(shifts)
+    return quantize_multipliers(np.asarray(products, np.float64) / output_quant.scale)
 
 
 @dataclass(frozen=True)

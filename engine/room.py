@@ -16,9 +16,14 @@ def spare_bytes(graph: Graph, op: Op, lead: int | None) -> int:
     that input dies; None: apart. Every other output counts as lying over its inputs, so that this
     is rather too little than too much.
     """
-    least = max(_live_bytes(graph, at, 0) + _sweep_bytes(graph, at) for at in range(len(graph.ops)))
     own = next(at for at, each in enumerate(graph.ops) if each is op)
-    return max(0, least - _live_bytes(graph, own, lead))
+    return max(0, _fullest_bytes(graph) - _live_bytes(graph, own, lead))
+
+
+@lru_cache(maxsize=16)
+def _fullest_bytes(graph: Graph) -> int:
+    """Of all tensors, and the scratch of a sweep, while the fullest operator runs."""
+    return max(_live_bytes(graph, at, 0) + _sweep_bytes(graph, at) for at in range(len(graph.ops)))
 
 
 def _live_bytes(graph: Graph, at: int, lead: int | None) -> int:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol, Self
 
 from engine.cmodel import CModel, Layer
-from engine.dispatch import layers
+from engine.dispatch import first, layers
 from engine.emit import const_bytes
 from engine.plan import plan
 from farm.measure import Measurement
@@ -74,8 +74,10 @@ def skeleton(model: CModel) -> Skeleton:
 def arch_skeleton(space: SearchSpace, arch: Arch) -> Skeleton:
     """The sizes of an architecture, from its graph with random weights; no C is written."""
     graph = shape_graph(space, arch)
-    found = plan(graph)
-    return Skeleton(found.peak_bytes, const_bytes(graph), layers(graph, found.order))
+    kernels = first(graph)
+    found = plan(graph, selection=kernels)
+    tables = const_bytes(graph, selection=kernels)
+    return Skeleton(found.peak_bytes, tables, layers(graph, found.order, selection=kernels))
 
 
 @dataclass(frozen=True)

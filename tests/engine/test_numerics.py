@@ -16,6 +16,7 @@ from engine.numerics import (
     mul_multiplier,
     output_multipliers,
     quantize_multiplier,
+    quantize_multipliers,
     requantize,
     sub_parameters,
 )
@@ -163,3 +164,12 @@ def test_mul_keeps_the_largest_product_within_32_bits():
     assert 255 * 255 << shift < 2**31
     with pytest.raises(GraphError, match="too small"):
         mul_multiplier(Quant(1.0, 0), Quant(1.0, 0), Quant(2.0**-15, 0))
+
+
+def test_factors_of_many_channels_are_those_of_each():
+    edges = 2.0 ** np.arange(-36, 30)
+    reals = np.concatenate([[0.0], edges, edges * (1 - 2.0**-40), edges / 3])
+    pairs = zip(*quantize_multipliers(reals), strict=True)
+    assert [tuple(map(int, pair)) for pair in pairs] == list(map(quantize_multiplier, reals))
+    with pytest.raises(GraphError, match="nan"):
+        quantize_multipliers(np.array([0.5, np.nan]))
