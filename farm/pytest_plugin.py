@@ -1,85 +1,167 @@
-"""Pytest fixtures and markers for HIL suites.
+"""Pytest fixtures and markers for HIL suites; docs/hil.md tells how to write one.
 
     python -m pytest hil_tests --boards virtual
 
-`farm` is a BoardManager over the selected boards, for the whole session. `board` is a board
-that the test holds alone; `@pytest.mark.board("type=nucleo-f412zg", count=2)` narrows the
-choice, `boards` gives all `count` of them. `measure(graph)` runs a network and returns its
-Measurement. Without boards, tests that need them are skipped, unless --boards-required.
-Nothing heavy is imported before a test asks for a board.
+`board` is a board that the test holds alone; `@pytest.mark.board("type=nucleo-f412zg", count=2)`
+narrows the choice, `boards` gives all `count` of them, `each=True` makes one test a board.
+`measure(graph)` runs a network, on that board if the test holds one, and returns its
+Measurement; `farm` is the BoardManager behind it. Without boards, tests that need them are
+skipped, unless --boards-required. Nothing heavy is imported before a test asks for a board.
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
+from farm import pytest_hooks, pytest_options, pytest_outcome, pytest_wishes
+from farm.pytest_options import setting_of
+from farm.pytest_tally import Tally
+
 _MARKERS = (
     "hil: needs boards; skipped when none are selected",
-    "board(selector, count=1): which of the selected boards the test holds",
+    'board(selector="", count=1, each=False | True | "type", image=""): which boards a test holds',
 )
+_BENCH = pytest.StashKey[Any]()
+_TALLY = pytest.StashKey[Tally]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options."""
-    group = parser.getgroup("farm", "boards of the rack")
-    group.addoption(
-        "--boards", metavar="SELECTOR", help="boards to use: ids, type=..., tag=value, virtual, all"
-    )
-    group.addoption("--boards-file", metavar="FILE", help="the rack (default: boards.yaml)")
-    group.addoption(
-        "--board-timeout",
-        metavar="S",
-        type=float,
-        default=60.0,
-        help="seconds to wait for boards that others hold (default: 60)",
-    )
-    group.addoption(
-        "--boards-required",
-        action="store_true",
-        help="fail instead of skip when there are no boards",
-    )
+    """Declare the options and the keys of ini files."""
+    pytest_options.declare(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that tell what happens to boards."""
+    pluginmanager.add_hookspecs(pytest_hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers and refuse settings that make no sense."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    pytest_options.check(config)
+    config.stash[_TALLY] = Tally()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the boards, if any were asked for."""
-    selector = config.getoption("--boards")
+    selector = setting_of(config, "boards")
     return f"boards: {selector}" if selector else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse malformed `board` markers before anything runs."""
-    for item in items:
-        for marker in item.iter_markers("board"):
-            _marker_arguments(item, marker)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a board, or a board type, where the marker says so."""
+    marker = metafunc.definition.get_closest_marker("board")
+    if marker is None or "boards" not in metafunc.fixturenames:
+        return
+    try:
+        wish = pytest_wishes.parse(metafunc.definition.nodeid, marker)
+        found = _choices().choices(metafunc.config, wish) if wish.each else []
+    except pytest.UsageError:
+        return  # said once the tests are collected: here it would be shown as a crash
+    if found:
+        metafunc.parametrize("boards", found, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse malformed markers and racks; put tests of one board and image after one another."""
+    pytest_wishes.check_all(items)
+    if not setting_of(config, "boards"):
+        return
+    _choices().check_rack(config)
+    if setting_of(config, "boards-order") == "grouped":
+        items[:] = pytest_wishes.grouped(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --boards-dry-run, say who would take what, and run nothing."""
+    if not setting_of(session.config, "boards-dry-run"):
+        return None
+    write = session.config.get_terminal_writer().line
+    for line in importlib.import_module("farm.pytest_plan").lines(session.config, session.items):
+        write(line)
+    return True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked `hil` when there are no boards."""
     if item.get_closest_marker("hil") is not None:
-        _boards().selection(item.config)
+        _bench(item.config).selection()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin every test with a clean sheet of what it used."""
+    if _BENCH in item.config.stash:
+        item.config.stash[_BENCH].begin()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what is known of the boards; tell errors of the bench from failures of the test."""
+    report = yield
+    bench = item.config.stash.get(_BENCH, None)
+    if bench is not None:
+        pytest_outcome.add_properties(item, report, bench.used.properties)
+        if report.failed:
+            report.sections += bench.sections()
+    pytest_outcome.note_bench_error(item, report, call)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show errors of the bench as errors."""
+    return pytest_outcome.status(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give all boards back; tell the controller of xdist what was done."""
+    config = session.config
+    if _BENCH in config.stash:
+        config.stash[_BENCH].close()
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["farm_tally"] = config.stash[_TALLY].to_json()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process of xdist did; one that crashed leaves nothing."""
+    rows = getattr(node, "workeroutput", {}).get("farm_tally", {})
+    node.config.stash[_TALLY].add_json(rows)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what the tests did, board by board."""
+    if config.stash[_TALLY].boards:
+        terminalreporter.section("boards")
+        for line in config.stash[_TALLY].lines():
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
-def farm(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A BoardManager over the selected boards."""
-    with _boards().manager(request.config) as opened:
-        yield opened
+def farm(request: pytest.FixtureRequest) -> Any:
+    """A BoardManager over the selected boards, for the whole session."""
+    return _bench(request.config).farm()
 
 
 @pytest.fixture
 def boards(request: pytest.FixtureRequest) -> Iterator[Any]:
     """The boards that the test holds: a tuple of `count` Boards."""
-    marker = request.node.get_closest_marker("board")
-    selector, count = _marker_arguments(request.node, marker) if marker else ("", 1)
-    with _boards().held(request.config, selector, count) as held:
+    wish = pytest_wishes.wish_of(request.node)
+    choice = getattr(request, "param", "")
+    if choice:
+        wish = _choices().of_choice(wish, choice)
+    with _bench(request.config).held(wish) as held:
         yield held
 
 
@@ -90,9 +172,22 @@ def board(boards: Any) -> Any:
 
 
 @pytest.fixture
-def measure(farm: Any, record_property: Any) -> Any:
-    """measure(graph, x=None, *, board_type=None, on="", repeats=5) -> Measurement."""
-    return _boards().measurer(farm, record_property)
+def console(request: pytest.FixtureRequest) -> Callable[[Any], AbstractContextManager[Any]]:
+    """`with console(board) as port:` the open console, of which a failure shows the tail."""
+    bench = _bench(request.config)
+    opened: Callable[[Any], AbstractContextManager[Any]] = bench.console
+    return opened
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, farm: Any) -> Any:
+    """measure(graph, x=None, *, board_type=None, on="", repeats=5) -> Measurement.
+
+    On the board `on`, else on one of `board_type`, else on the one that the test holds, else on
+    one of the first type there is.
+    """
+    del farm
+    return _bench(request.config).measure
 
 
 def _boards() -> Any:
@@ -100,13 +195,12 @@ def _boards() -> Any:
     return importlib.import_module("farm.pytest_boards")
 
 
-def _marker_arguments(item: pytest.Item, marker: pytest.Mark) -> tuple[str, int]:
-    values = {"selector": "", "count": 1} | dict(
-        zip(("selector", "count"), marker.args, strict=False)
-    )
-    values |= marker.kwargs
-    selector, count = values.pop("selector"), values.pop("count")
-    fine = isinstance(selector, str) and isinstance(count, int) and 1 <= count <= 64
-    if not fine or values or len(marker.args) > 2:
-        raise pytest.UsageError(f"{item.nodeid}: use @pytest.mark.board(selector, count=1)")
-    return str(selector), int(str(count))
+def _choices() -> Any:
+    """The part that reads boards.yaml."""
+    return importlib.import_module("farm.pytest_choices")
+
+
+def _bench(config: pytest.Config) -> Any:
+    if _BENCH not in config.stash:
+        config.stash[_BENCH] = _boards().Bench(config, config.stash[_TALLY])
+    return config.stash[_BENCH]

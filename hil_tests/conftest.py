@@ -1,32 +1,20 @@
-"""The HIL suite runs once on every type of board that --boards selects."""
-
-from typing import Any
+"""Networks and boards that the suite shares; docs/hil.md tells how to write one of your own."""
 
 import numpy as np
 import pytest
 
 from engine.graph import Graph
 from engine.quantize import FloatNet, FloatOp, quantize
-from farm.inventory import Board, load_rack, select
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One run a board type; without --boards one run, which is skipped."""
-    if "board_type" not in metafunc.fixturenames:
-        return
-    config = metafunc.config
-    selector = config.getoption("--boards")
-    boards: tuple[Board, ...] = ()
-    if selector:
-        boards = select(load_rack(config.getoption("--boards-file")), selector)
-    types = list(dict.fromkeys(board.type.name for board in boards)) or ["no boards"]
-    metafunc.parametrize("board_type", types)
+from farm.inventory import Board
+from farm.virtual.rack import ensure_up
 
 
 @pytest.fixture
-def typed_boards(farm: Any, board_type: str) -> list[Board]:
-    """The selected boards of the type under test, which nobody holds yet."""
-    return [board for board in farm.boards if board.type.name == board_type]
+def powered(board: Board) -> Board:
+    """The board that the test holds; a virtual one runs, as a real one does by itself."""
+    if board.virtual:
+        ensure_up(board)
+    return board
 
 
 @pytest.fixture(scope="session")

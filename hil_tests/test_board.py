@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,32 +12,22 @@ from engine.emit import emit
 from engine.graph import Graph, Op, Quant, Tensor
 from farm.errors import BenchError
 from farm.image import Image, build_image
-from farm.inventory import Board, load_rack, select
-from farm.lease import lease
+from farm.inventory import Board
 from farm.link import Link
 from farm.mcus import load_mcu
 from farm.probe import Probe, open_probe
-from farm.serial_port import open_port
-from farm.virtual.rack import ensure_up
 
-pytestmark = pytest.mark.hil
+pytestmark = [pytest.mark.hil, pytest.mark.board(each="type")]
 
 
 @pytest.fixture
-def held(request: pytest.FixtureRequest, board_type: str) -> Iterator[Board]:
-    """A board of the type under test, held and powered."""
-    config = request.config
-    boards = select(load_rack(config.getoption("--boards-file")), config.getoption("--boards"))
-    board = next(b for b in boards if b.type.name == board_type)
-    with lease(board, config.getoption("--board-timeout")):
-        if board.virtual:
-            ensure_up(board)
-        yield board
+def held(powered: Board) -> Board:
+    return powered
 
 
 @pytest.fixture
-def image(network: Graph, board_type: str, held: Board) -> Image:
-    return build_image(emit(network), load_mcu(held.type.mcu), board_type)
+def image(network: Graph, held: Board) -> Image:
+    return build_image(emit(network), load_mcu(held.type.mcu), held.type.name)
 
 
 def test_flash_reads_back_as_programmed(held: Board, image: Image) -> None:
@@ -53,11 +44,13 @@ def test_verify_refuses_a_board_that_holds_another_image(held: Board, image: Ima
         probe.verify(other)
 
 
-def test_banner_names_the_image_the_type_and_the_clock(held: Board, image: Image) -> None:
+def test_banner_names_the_image_the_type_and_the_clock(
+    held: Board, image: Image, console: Any
+) -> None:
     mcu = load_mcu(held.type.mcu)
     with flashed(held, image) as probe:
         probe.reset()
-    with open_port(held, mcu.uart.baud) as port:
+    with console(held) as port:
         banner = Link(port, held.id).banner()
     assert banner.image_sha256 == image.image_sha256
     assert banner.board_type == held.type.name
@@ -65,14 +58,13 @@ def test_banner_names_the_image_the_type_and_the_clock(held: Board, image: Image
 
 
 def test_every_output_of_ten_inputs_equals_the_reference(
-    held: Board, image: Image, network: Graph
+    held: Board, image: Image, network: Graph, console: Any
 ) -> None:
-    mcu = load_mcu(held.type.mcu)
     with flashed(held, image) as probe:
         probe.reset()
     shape = network.tensor(network.input).shape
     inputs = np.random.default_rng(3).integers(-128, 128, (10, *shape)).astype(np.int8)
-    with open_port(held, mcu.uart.baud) as port:
+    with console(held) as port:
         link = Link(port, held.id)
         link.banner()
         for x in inputs:

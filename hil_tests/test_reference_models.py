@@ -15,7 +15,11 @@ from engine.graph import Graph
 from engine.load.tflite import load_tflite
 from engine.rewrite import rewrite
 
-pytestmark = pytest.mark.hil
+pytestmark = [
+    pytest.mark.hil,
+    pytest.mark.board(each="type"),
+    pytest.mark.usefixtures("board"),  # `measure` takes the board that the test holds
+]
 
 MODELS = Path(__file__).parents[2] / "shared" / "models"
 ARENA_LIMIT_BYTES = {
@@ -49,13 +53,11 @@ def random_input(graph: Graph, seed: int) -> NDArray[np.int8]:
 
 
 @pytest.mark.parametrize("name", ARENA_LIMIT_BYTES)
-def test_a_published_network_gives_the_published_bytes(
-    measure: Any, board_type: str, name: str
-) -> None:
+def test_a_published_network_gives_the_published_bytes(measure: Any, name: str) -> None:
     path = model_file(name)
     given = load_tflite(path)
     x = random_input(given, 3)
-    m = measure(rewrite(given).graph, x, board_type=board_type, repeats=1)
+    m = measure(rewrite(given).graph, x, repeats=1)
     assert m.status == "ok", m.message
     assert m.output_sha256 == hashlib.sha256(published_output(path.read_bytes(), x)).hexdigest()
     assert m.arena_bytes <= ARENA_LIMIT_BYTES[name]
