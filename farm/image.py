@@ -83,6 +83,16 @@ def image_key(model: CModel, mcu: Mcu, board_type: str, compiler: str = compiler
     inputs = {
         "model": dict(model.files),
         "arena_bytes": model.arena_bytes,
+        **_surroundings(mcu, board_type, compiler),
+        **({"model_flags": dict(model.flags)} if model.flags else {}),
+    }
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _surroundings(mcu: Mcu, board_type: str, compiler: str) -> Mapping[str, object]:
+    """What goes into a build besides the model; for good in one process, as its own code is."""
+    return {
         "harness": dict(_harness_files()),
         "board": board_header(mcu, board_type),
         "memories": [mcu.name, mcu.core, mcu.flash.base, mcu.stack_bytes],
@@ -94,9 +104,7 @@ def image_key(model: CModel, mcu: Mcu, board_type: str, compiler: str = compiler
             for file in (toolchain.__file__, compilers.__file__)
         ],
         "format": 1,
-        **({"model_flags": dict(model.flags)} if model.flags else {}),
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def build_image(
