@@ -13,7 +13,10 @@ WRAP = 1 << 32
 STEADY_PERCENT = 0.1
 FAR_MADS = 5
 FAR_PERCENT = 0.2
-FAR_CYCLES = 20
+FAR_CYCLES = 64
+"""What a core in order may differ by, however short the network: some lines of flash or of RAM
+that are fetched at the start of a run or not (8 wait states each), as the run before left them. An
+interrupt costs more: 24 cycles to enter and leave, its vector and code from flash, and its work."""
 MOST_FAR_PERCENT = 10.0
 
 
@@ -49,7 +52,7 @@ def is_steady(samples: Sequence[int]) -> bool:
 def outliers(samples: Sequence[int]) -> tuple[int, ...]:
     """Which samples are far from the median, by their place.
 
-    Far is more than five times the median distance from it, 0.2 % of it, and 20 cycles.
+    Far is more than five times the median distance from it, 0.2 % of it, and 64 cycles.
     """
     middle = median(samples)
     mad = median([abs(each - middle) for each in samples])

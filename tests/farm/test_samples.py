@@ -40,6 +40,18 @@ def test_jitter_of_a_few_cycles_is_no_outlier():
     assert samples.outliers((1_000, 1_001, 1_000, 1_019)) == ()
 
 
+def test_a_short_network_whose_runs_take_one_of_two_ways_is_in_order():
+    found = (5_085, 5_109, 5_085, 5_085, 5_109, 5_085, 5_085, 5_109, 5_085, 5_085)
+    assert samples.outliers(found) == ()
+    assert not samples.scatter(found)
+
+
+def test_interrupts_in_a_short_network_are_seen():
+    found = (5_085, 5_240, 5_085, 5_085, 5_231, 5_085)
+    assert samples.outliers(found) == (1, 4)
+    assert samples.scatter(found)
+
+
 def test_quartiles_of_a_known_row():
     assert samples.iqr((1, 2, 3, 4, 5)) == 2
     assert samples.iqr((7, 9, 11)) == 0
