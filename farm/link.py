@@ -25,6 +25,10 @@ HELLO_S = 0.25  # how often a board that may still be booting is asked
 WORDS_LIMIT = PAYLOAD_BYTES // 4
 LOAD_BYTES = PAYLOAD_BYTES - 4
 _REPLY = 0x80
+_LOST_INPUT = (  # `load` ended well, so it had it
+    " (it no longer has the input that it took: a reset in between, or its memory changed); "
+    "check its supply and reset line, and measure again"
+)
 _FAULT = 0xFF
 
 
@@ -274,7 +278,8 @@ class Link:
         if frame.status not in (Status.OK, Status.MORE):
             names = {status.value: status.name for status in Status}
             why = names.get(frame.status, str(frame.status))
-            raise self._error(f"it refused {command.name}: {why.lower().replace('_', ' ')}")
+            more = _LOST_INPUT if frame.status == Status.BAD_INPUT else ""
+            raise self._error(f"it refused {command.name}: {why.lower().replace('_', ' ')}{more}")
         return frame.payload
 
     def _fault(self, frame: Frame) -> BenchError:

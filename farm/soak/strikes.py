@@ -131,9 +131,10 @@ _ALSO = {
     "uart-lose": _LINE,
     "uart-repeat": _LINE,
     "uart-flip": _LINE,
-    "brown-out": r"its clock measures 16\.00|the output changed",  # it starts anew, unclocked
-    "core-hang": "clock marks came",
-    "core-lockup": "clock marks came",
+    "brown-out": rf"its clock measures 16\.00|{_LINE}",  # it starts anew, unclocked
+    # Ended by a reset, in mid-attempt where whoever mends comes late: the input goes with it.
+    "core-hang": r"clock marks came|it refused \w+: bad input",
+    "core-lockup": r"clock marks came|it refused \w+: bad input",
     "clock-source": "no answer to",  # the console's rate goes with the clock
 }
 
