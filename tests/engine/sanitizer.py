@@ -81,15 +81,33 @@ def _works(name):
         return done.returncode == 0
 
 
-def build(files, folder):
-    """The program that the .c files make; an AssertionError with what the compiler said."""
+def build(files, folder, objects=()):
+    """The program that the .c files and objects make; an AssertionError with the compiler's words.
+
+    objects: paths of what `compiled` made.
+    """
+    sources = [name for name in _written(files, folder) if name.endswith(".c")]
+    _told(folder, *sources, *map(str, objects), "-o", "program")
+    return folder / "program"
+
+
+def compiled(files, folder):
+    """Objects of the .c files, for several programs."""
+    sources = [name for name in _written(files, folder) if name.endswith(".c")]
+    _told(folder, "-c", *sources)
+    return [folder / f"{name[:-2]}.o" for name in sources]
+
+
+def _written(files, folder):
     for name, text in files.items():
         (folder / name).write_text(text)
-    sources = [name for name in files if name.endswith(".c")]
-    command = [compiler(), *FLAGS, *sources, "-o", "program"]
+    return files
+
+
+def _told(folder, *arguments):
+    command = [compiler(), *FLAGS, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr.decode()[:4000]
-    return folder / "program"
 
 
 def run(program, data):

@@ -100,13 +100,19 @@ def question(index, case):
 
 
 @pytest.fixture(scope="module")
-def kernels(tmp_path_factory):
-    files = {
-        **kernel_files(),
-        "cases.c": constants_c(every_case()),
-        "main.c": kernels_main(),
-    }
-    return sanitizer.build(files, tmp_path_factory.mktemp("kernels"))
+def objects(tmp_path_factory):
+    """Of every kernel, for both programs."""
+    return sanitizer.compiled(kernel_files(), tmp_path_factory.mktemp("objects"))
+
+
+def headers():
+    return {name: text for name, text in kernel_files().items() if name.endswith(".h")}
+
+
+@pytest.fixture(scope="module")
+def kernels(objects, tmp_path_factory):
+    files = {**headers(), "cases.c": constants_c(every_case()), "main.c": kernels_main()}
+    return sanitizer.build(files, tmp_path_factory.mktemp("kernels"), objects)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,14 +146,12 @@ def renamed(text, prefix):
 
 
 def model_files():
-    files, prefixes = {}, [f"m{index}" for index in range(len(models()))]
+    files, prefixes = headers(), [f"m{index}" for index in range(len(models()))]
     for prefix, (_, model) in zip(prefixes, models(), strict=True):
-        kernels = {name: text for name, text in model.files.items() if "model." not in name}
-        own = {
+        files |= {
             name.replace("model", prefix): renamed(model.files[name], prefix)
             for name in ("model.c", "model.h")
         }
-        files |= kernels | own
     names = [f"{prefix}_invoke" for prefix in prefixes]
     files["main.c"] = MODELS_MAIN.format(
         common=sanitizer.COMMON,
@@ -158,8 +162,8 @@ def model_files():
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return sanitizer.build(model_files(), tmp_path_factory.mktemp("models"))
+def program(objects, tmp_path_factory):
+    return sanitizer.build(model_files(), tmp_path_factory.mktemp("models"), objects)
 
 
 def test_models_stay_within_their_memory_and_the_language(program):
