@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,85 @@ def test_the_plug_in_imports_nothing_heavy():
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_each_makes_one_test_a_board_or_a_type_grouped_by_board(suite):
+    source = """
+        import pytest
+        @pytest.mark.board(each=True)
+        def test_a(board): pass
+        @pytest.mark.board("type=nucleo-f767zi", each=True)
+        def test_b(board): pass
+        @pytest.mark.board(each="type", count=2)
+        def test_c(boards): assert boards[0].type == boards[1].type
+    """
+    outcome = suite(source, "--boards", "all", "--boards-dry-run", *suite.rack)
+    names = [line.split("::")[1] for line in outcome.outlines if "::" in line]
+    assert names == [
+        *("test_a[f412-01]: f412-01", "test_a[f412-02]: f412-02", "test_a[f767-01]: f767-01"),
+        *("test_b[f767-01]: f767-01", "test_a[f767-02]: f767-02", "test_b[f767-02]: f767-02"),
+        *("test_c[nucleo-f412zg]: f412-01, f412-02", "test_c[nucleo-f767zi]: f767-01, f767-02"),
+    ]
+    suite(source).assert_outcomes(skipped=3)
+
+
+def test_a_failed_bench_is_an_error_with_facts_and_a_failed_test_is_not(suite):
+    source = (
+        NETWORK
+        + """
+from farm.errors import BenchError
+def test_bench(board, measure): measure(network("bench"))
+def test_wrong(board, measure): assert measure(network("wrong")).status == "ok"
+def test_direct(board): raise BenchError("no answer", board.id)
+"""
+    )
+    argv = ("--boards", "f412-01", "--board-retries=0", "--junitxml=out.xml", "-rE", *suite.rack)
+    outcome = suite(source, *argv)
+    outcome.assert_outcomes(errors=2, failed=1)
+    outcome.stdout.fnmatch_lines(["*held_board = f412-01*", "*UART tail of f412-01*"])
+    outcome.stdout.fnmatch_lines(["f412-01 *"])
+    assert outcome.ret == pytest.ExitCode.TESTS_FAILED
+    report = Path("out.xml").read_text()
+    assert 'errors="2" failures="1"' in report
+    assert report.count('name="outcome_kind" value="bench"') == 2
+    assert report.count('name="held_lease_token"') == 3
+
+
+def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, board):
+    source = """
+        import threading
+        from farm import lease
+        tokens = []
+        def test_first(board): tokens.append(lease.holder(board).token)
+        def test_same(board): assert tokens == [lease.holder(board).token]
+        def test_waits():
+            with lease.lease(BOARD, 5.0): pass
+        def test_new(board): assert lease.holder(board).token == tokens[0] + 2
+    """
+    head = f"from farm.inventory import load_rack\nBOARD = load_rack({suite.rack[1]!r}).boards[0]\n"
+    argv = ("--boards", board.id, "--boards-order=as-written", *suite.rack)
+    suite(head + textwrap.dedent(source), *argv).assert_outcomes(passed=4)
+
+
+def test_the_command_line_beats_the_environment_which_beats_ini_files(suite, monkeypatch):
+    source = "def test_board(board): assert board.id == 'f767-01'"
+    Path("pytest.ini").write_text("[pytest]\nfarm_boards = f412-01\nfarm_board_timeout = 1\n")
+    monkeypatch.setenv("FARM_BOARDS", "f412-02")
+    suite(source, "--boards", "f767-01", *suite.rack).assert_outcomes(passed=1)
+    suite(source, *suite.rack).stdout.fnmatch_lines(["*'f412-02' == 'f767-01'*"])
+    monkeypatch.setenv("FARM_BOARD_TIMEOUT", "soon")
+    outcome = suite(source)
+    outcome.stderr.fnmatch_lines(["ERROR: FARM_BOARD_TIMEOUT is 'soon': *"])
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_hooks_tell_who_comes_and_goes(suite):
+    source = "def test_board(board): pass"
+    hooks = (
+        "\ndef pytest_farm_board_acquired(board, token): print('came', board.id, token)\n"
+        "def pytest_farm_board_released(board): print('went', board.id)\n"
+    )
+    with Path("conftest.py").open("a") as conftest:
+        conftest.write(hooks)
+    outcome = suite(source, "--boards", "f412-02", "-s", *suite.rack)
+    outcome.stdout.fnmatch_lines(["*came f412-02*", "*went f412-02*"])
