@@ -90,7 +90,7 @@ class Fields:
         key: str,
         default: str | None = None,
         *,
-        allowed: Sequence[str] = (),
+        allowed: Sequence[str] | None = None,
         pattern: str = "",
         hint: str = "",
     ) -> str:
@@ -99,9 +99,9 @@ class Fields:
         if node is None:
             return default or ""
         value = self._scalar(key, node, ("str",))
-        if allowed and value not in allowed:
+        if allowed is not None and value not in allowed:
             miss = near_miss(value, allowed)
-            self.fail(f"{key} is {value!r}{miss} (allowed: {', '.join(allowed)})", node)
+            self.fail(f"{key} is {value!r}{miss} (allowed: {', '.join(allowed) or 'none'})", node)
         if pattern and not re.fullmatch(pattern, value):
             self.fail(f"{key} is {value!r}; it must be {hint or pattern}", node)
         return value

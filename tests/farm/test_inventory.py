@@ -286,3 +286,9 @@ def test_packs_of_a_type_and_the_store_are_kept(write_rack):
     rack = load_rack(write_rack(text + '  - {id: a, type: m4, probe: "stlink:A"}\n'))
     assert rack.types["m4"].packs == (str(rack.path.parent / "packs" / "a.pack"),)
     assert rack.store == "postgresql://rack/results"
+
+
+def test_a_board_of_a_file_without_types_is_refused(write_rack):
+    path = write_rack("version: 1\ntypes: {}\nboards:\n  - {id: a, type: t, probe: 'virtual:A1'}\n")
+    with pytest.raises(InventoryError, match=r"type is 't' \(allowed: none\)"):
+        load_rack(path)
