@@ -48,7 +48,7 @@ def run(args: Namespace) -> int:
 
 def flash(board: Board, image: Programmable) -> None:
     """Program, verify and start one image on one board, holding its lease."""
-    with lease(board, _WAIT_S) as held, renewing(held):
+    with lease(board, _WAIT_S, purpose=f"flash {image.name}") as held, renewing(held):
         if board.virtual:
             ensure_up(board)
         with open_probe(board, load_mcu(board.type.mcu)) as probe:

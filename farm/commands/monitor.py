@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
 
 
 def _open(stack: ExitStack, board: Board, wait_s: float) -> serial.Serial:
-    held = stack.enter_context(lease(board, wait_s))
+    held = stack.enter_context(lease(board, wait_s, purpose="monitor"))
     stack.enter_context(renewing(held))
     if board.virtual:
         ensure_up(board)

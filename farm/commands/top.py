@@ -144,7 +144,8 @@ def _summary(now: Overview) -> str:
     virtual = sum(each.board.virtual for each in now.boards)
     kinds = f" ({virtual} virtual)" if virtual else ""
     rate = f"{now.per_minute:.1f} measurements a minute"
-    return f"{len(now.boards)} boards{kinds}: {states}; {rate}; {now.utc[11:19]} UTC"
+    count = len(now.boards)
+    return f"{count} board{'s' * (count != 1)}{kinds}: {states}; {rate}; {now.utc[11:19]} UTC"
 
 
 def _managers(now: Overview) -> list[str]:
