@@ -13,6 +13,10 @@ Ints = NDArray[np.int64]
 
 SIX = 6
 """Channels, three twos."""
+ROUND, MOST_WIDE = 32, 128
+"""Inputs of a round of the loop, and the most that have room on the stack as halves."""
+MOST_FILLED = 256
+"""Inputs that have room on the stack as they are."""
 
 
 def groups(op: Op) -> int:
@@ -25,6 +29,19 @@ def sixes(op: Op) -> int:
     """Blocks of six channels."""
     assert op.weights is not None
     return len(op.weights) // SIX
+
+
+def are_wide(op: Op) -> bool:
+    """Whether inputs are widened once, on the stack, for all sixes: whole rounds, at most 128."""
+    assert op.weights is not None
+    inputs = int(op.weights.shape[1])
+    return inputs <= MOST_WIDE and inputs % ROUND == 0 and sixes(op) > 1
+
+
+def is_filled(op: Op) -> bool:
+    """Whether inputs are copied first, as they are an odd number of groups."""
+    assert op.weights is not None
+    return -(-int(op.weights.shape[1]) // 4) % 2 == 1
 
 
 def word_count(op: Op, found: Tiles) -> int:

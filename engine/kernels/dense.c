@@ -55,8 +55,8 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 /* r0: x; r1: stream; r2 to r5: weights, those of one two in r2 and r3, or r4 and r5
- * r6, r7: pairs of inputs; r8 to r10: sums of 256 * c1 + c0 of three twos; r11, r12, lr: of c0
- * sp + 0: x, 4: its end, 8: where groups begin, 12: out, 16: sixes left */
+ * r6, r7: pairs of inputs, on an M4 the odd ones in r6; r8 to r10: sums of 256 * c1 + c0 of three twos; r11, r12, lr: of c0
+ * sp + 0: x, 4: its end, 8: where groups begin, 12: out, 16: its end */
 #if TR_CORTEX_M7
 
 /* 27 cycles, in 24 of which is a product, and beside most of them a load or a widening; a load is
@@ -83,21 +83,34 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
 #define FIRST_LOADS NEXT_X LOAD("r2") LOAD("r3")
 #define AGAIN NEXT_X
 #define ENDS "sub r1, r1, #8 \n"
+/* Of inputs widened before: 26 cycles, two of them without a product; r6 and r7 are loaded as soon
+ * as the last products with them are done, which is why a load goes below the last inputs. */
+#define NEXT_EVEN "ldr r6, [r0, #-4]        \n"
+#define NEXT_ODD "ldr r7, [r0, #-8]!       \n"
+#define WIDE_GROUPS                                                                               \
+    TWO("r8", "r11", "r2", "r3", LOAD("r4"), LOAD("r5"))                                          \
+    TWO("r9", "r12", "r4", "r5", LOAD("r2"), LOAD("r3"))                                          \
+    TWO("r10", "lr", "r2", "r3", LOAD("r4"), NEXT_EVEN) NEXT_ODD LOAD("r5")                       \
+    TWO("r8", "r11", "r4", "r5", LOAD("r2"), LOAD("r3"))                                          \
+    TWO("r9", "r12", "r2", "r3", LOAD("r4"), LOAD("r5"))                                          \
+    TWO("r10", "lr", "r4", "r5", LOAD("r2"), NEXT_EVEN) NEXT_ODD LOAD("r3")
+#define PAIRS_AT "#8" /* where the one that goes below has loaded all, r0 is 8 less */
+#define WIDE_FIRST NEXT_EVEN LOAD("r2") NEXT_ODD LOAD("r3")
 
 #else
 
 #define TWO(both, low, a, b)                                                                      \
-    "smlad " both ", r6, " a ", " both " \n smlad " both ", r7, " b ", " both " \n"               \
+    "smlad " both ", r7, " a ", " both " \n smlad " both ", r6, " b ", " both " \n"               \
     "sxtb16 " a ", " a "                 \n sxtb16 " b ", " b "                 \n"               \
-    "smlad " low ", r6, " a ", " low "   \n smlad " low ", r7, " b ", " low "   \n"
+    "smlad " low ", r7, " a ", " low "   \n smlad " low ", r6, " b ", " low "   \n"
 #define GROUPS                                                                                    \
     "ldr r7, [r0], #4        \n ldm r1!, {r2-r5} \n"                                              \
-    "sxtb16 r6, r7           \n sxtb16 r7, r7, ror #8 \n"                                         \
+    "sxtb16 r6, r7, ror #8   \n sxtb16 r7, r7 \n"                                                 \
     TWO("r8", "r11", "r2", "r3") TWO("r9", "r12", "r4", "r5")                                     \
     "ldm r1!, {r2-r5}        \n"                                                                  \
     TWO("r10", "lr", "r2", "r3")                                                                  \
     "ldr r7, [r0], #4        \n"                                                                  \
-    "sxtb16 r6, r7           \n sxtb16 r7, r7, ror #8 \n"                                         \
+    "sxtb16 r6, r7, ror #8   \n sxtb16 r7, r7 \n"                                                 \
     TWO("r8", "r11", "r4", "r5")                                                                  \
     "ldm r1!, {r2-r5}        \n"                                                                  \
     TWO("r9", "r12", "r2", "r3") TWO("r10", "lr", "r4", "r5")
@@ -105,8 +118,33 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
 #define FIRST_LOADS ""
 #define AGAIN ""
 #define ENDS ""
+/* Of inputs widened before: 56 cycles for 48 products. Six loads that are neighbours, none of which
+ * makes an address of another, take 7 cycles; as multiples they would take 8. */
+#define WIDE_GROUPS                                                                               \
+    "ldr r7, [r0, #-4]       \n ldr r6, [r0, #-8] \n ldr r3, [r1, #4] \n"                         \
+    "ldr r4, [r1, #8]        \n ldr r5, [r1, #12] \n ldr r2, [r1], #16 \n"                        \
+    TWO("r8", "r11", "r2", "r3") TWO("r9", "r12", "r4", "r5")                                     \
+    "ldm r1!, {r2-r5}        \n" TWO("r10", "lr", "r2", "r3")                                     \
+    "ldr r7, [r0, #-12]      \n ldr r6, [r0, #-16]! \n" TWO("r8", "r11", "r4", "r5")             \
+    "ldm r1!, {r2-r5}        \n" TWO("r9", "r12", "r2", "r3") TWO("r10", "lr", "r4", "r5")
+#define WIDE_FIRST ""
+#define PAIRS_AT "#0"
 
 #endif
+
+/* Six outputs, and x anew; the arguments are places on the stack. */
+#define SIX_OUT(out, end, x)                                                                      \
+    "ldr r2, [sp, " out "]   \n ldr r3, [sp, " end "] \n ldr r0, [sp, " x "] \n"                  \
+    "bfi r11, r8, #8, #8     \n"                                                                  \
+    "bfi r12, r9, #8, #8     \n"                                                                  \
+    "bfi lr, r10, #8, #8     \n"                                                                  \
+    "strh r11, [r2], #2      \n"                                                                  \
+    "strh r12, [r2], #2      \n"                                                                  \
+    "strh lr, [r2], #2       \n"                                                                  \
+    "str r2, [sp, " out "]   \n"                                                                  \
+    "cmp r2, r3              \n"                                                                  \
+    "bne.w 1b                \n"                                                                  \
+    "mov r0, r1              \n"
 
 /* Rounds of eight groups, the first entered so late that the last ends with the inputs; two groups
  * are of one length in bytes. r3: op, of which `inputs` and `sixes` come first. */
@@ -115,7 +153,9 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
     "push {r4-r11, lr}       \n"                                                                  \
     "sub sp, sp, #20         \n"                                                                  \
     "ldm r3, {r4, r5}        @ inputs, sixes     \n"                                              \
-    "strd r2, r5, [sp, #12]  \n"                                                                  \
+    "add r6, r5, r5, lsl #1  \n"                                                                  \
+    "add r6, r2, r6, lsl #1  @ six outputs each  \n"                                              \
+    "strd r2, r6, [sp, #12]  \n"                                                                  \
     "add r4, r4, #7          \n"                                                                  \
     "lsr r4, r4, #3          @ two groups each   \n"                                              \
     "add r6, r0, r4, lsl #3  \n"                                                                  \
@@ -130,29 +170,50 @@ TR_INLINE int32_t tr_end_words(const tr_dense *op)
     "str r6, [sp, #8]        \n"                                                                  \
     "1:                      @ six channels      \n"                                              \
     "ldm r1!, {r8, r9, r10}  \n"                                                                  \
-    "ldr r0, [sp]            \n"                                                                  \
     "mov r11, #0             \n"                                                                  \
     "mov r12, #0             \n"                                                                  \
     "mov lr, #0              \n" FIRST_LOADS                                                      \
     "ldr pc, [sp, #8]        \n"                                                                  \
+    ".balign 4               \n"                                                                  \
     "3:                      \n" AGAIN GROUPS GROUPS GROUPS "4: \n" LAST_GROUPS "5: \n"           \
     "ldr r4, [sp, #4]        \n"                                                                  \
     "cmp r0, r4              \n"                                                                  \
     "bne.w 3b                \n" ENDS ends                                                        \
-    "ldrd r0, r2, [sp, #12]  @ out, sixes left   \n"                                              \
-    "bfi r11, r8, #8, #8     \n"                                                                  \
-    "bfi r12, r9, #8, #8     \n"                                                                  \
-    "bfi lr, r10, #8, #8     \n"                                                                  \
-    "strh r11, [r0]          \n"                                                                  \
-    "strh r12, [r0, #2]      \n"                                                                  \
-    "strh lr, [r0, #4]       \n"                                                                  \
-    "add r0, r0, #6          \n"                                                                  \
-    "subs r2, r2, #1         \n"                                                                  \
-    "strd r0, r2, [sp, #12]  \n"                                                                  \
-    "bne.w 1b                \n"                                                                  \
-    "mov r0, r1              \n"                                                                  \
-    "add sp, sp, #20         \n"                                                                  \
-    "pop {r4-r11, pc}        \n"
+    SIX_OUT("#12", "#16", "#0") "add sp, sp, #20 \n pop {r4-r11, pc} \n"
+
+/* Rounds as above, all of them whole, of at most 128 inputs, which are first widened: the first on
+ * top, each group's odd pair below its even one. sp + PAIRS_AT: pairs, 264: behind the first,
+ * 268: out, 272: its end. At the end of the inputs r0 is sp. */
+#define WIDE_SIXES(ends)                                                                          \
+    ".syntax unified         \n"                                                                  \
+    "push {r4-r11, lr}       \n"                                                                  \
+    "sub sp, sp, #276        \n"                                                                  \
+    "ldm r3, {r4, r5}        @ inputs, sixes     \n"                                              \
+    "add r6, r5, r5, lsl #1  \n"                                                                  \
+    "add r6, r2, r6, lsl #1  @ six outputs each  \n"                                              \
+    "strd r2, r6, [sp, #268] \n"                                                                  \
+    "add r3, sp, " PAIRS_AT "\n"                                                                  \
+    "add r2, r3, r4, lsl #1  \n"                                                                  \
+    "str r2, [sp, #264]      \n"                                                                  \
+    "2:                      @ four groups       \n"                                              \
+    "ldr r11, [r0], #4       \n ldr r9, [r0], #4 \n"                                              \
+    "ldr r7, [r0], #4        \n ldr r5, [r0], #4 \n"                                              \
+    WIDEN("r10", "r11") WIDEN("r8", "r9") WIDEN("r6", "r7") WIDEN("r4", "r5")                     \
+    "stmdb r2!, {r4-r11}     \n"                                                                  \
+    "cmp r2, r3              \n"                                                                  \
+    "bne 2b                  \n"                                                                  \
+    "ldr r0, [sp, #264]      \n"                                                                  \
+    "1:                      @ six channels      \n"                                              \
+    "ldm r1!, {r8, r9, r10}  \n"                                                                  \
+    "mov r11, #0             \n"                                                                  \
+    "mov r12, #0             \n"                                                                  \
+    "mov lr, #0              \n" WIDE_FIRST                                                       \
+    "3:                      \n" WIDE_GROUPS WIDE_GROUPS WIDE_GROUPS WIDE_GROUPS                  \
+    "cmp sp, r0              \n"                                                                  \
+    "bne.w 3b                \n" ENDS ends                                                        \
+    SIX_OUT("#268", "#272", "#264") "add sp, sp, #276 \n pop {r4-r11, pc} \n"
+#define WIDEN(odd, even)                                                                          \
+    "sxtb16 " odd ", " even ", ror #8 \n sxtb16 " even ", " even " \n"
 
 #define SAT(a, shift) "ssat " a ", #8, " a ", asr #" shift " \n"
 #define ONE(shift)                                                                                \
@@ -224,6 +285,26 @@ TR_NAKED const int32_t *tr_sixes_any(TR_ARGUMENTS)
     __asm__ volatile(SIXES(ANY));
 }
 
+TR_NAKED const int32_t *tr_sixes_wide_9(TR_ARGUMENTS)
+{
+    __asm__ volatile(WIDE_SIXES(ONE("9")));
+}
+
+TR_NAKED const int32_t *tr_sixes_wide_12(TR_ARGUMENTS)
+{
+    __asm__ volatile(WIDE_SIXES(ONE("12")));
+}
+
+TR_NAKED const int32_t *tr_sixes_wide_15(TR_ARGUMENTS)
+{
+    __asm__ volatile(WIDE_SIXES(ONE("15")));
+}
+
+TR_NAKED const int32_t *tr_sixes_wide_any(TR_ARGUMENTS)
+{
+    __asm__ volatile(WIDE_SIXES(ANY));
+}
+
 #else
 
 /* A group of inputs, of which there are `left`. */
@@ -278,11 +359,14 @@ TR_SIXES(tr_sixes_9)
 TR_SIXES(tr_sixes_12)
 TR_SIXES(tr_sixes_15)
 TR_SIXES(tr_sixes_any)
+TR_SIXES(tr_sixes_wide_9)
+TR_SIXES(tr_sixes_wide_12)
+TR_SIXES(tr_sixes_wide_15)
+TR_SIXES(tr_sixes_wide_any)
 
 #endif
 
-/* Scratch: none. */
-void tr_fully_connected(const tr_dense *op, const int8_t *in, int8_t *out)
+static void tr_whole_groups(const tr_dense *op, const int8_t *in, int8_t *out)
 {
     const int32_t *stream = op->stream;
     int32_t at = 6 * op->sixes, groups = (op->inputs + 7) / 8 * 2;
@@ -295,4 +379,25 @@ void tr_fully_connected(const tr_dense *op, const int8_t *in, int8_t *out)
         stream = end + tr_end_words(op);
     }
     tr_clamp(out, op->outputs, op->clamp_min, op->clamp_max);
+}
+
+#define TR_MOST_FILLED 256 /* dense.MOST_FILLED */
+
+/* Inputs of an odd number of groups, copied so that nothing behind them is read. */
+TR_NO_LIBRARY static __attribute__((noinline)) void tr_filled(const tr_dense *op, const int8_t *in,
+                                                              int8_t *out)
+{
+    __attribute__((aligned(4))) int8_t x[TR_MOST_FILLED];
+    for (int32_t i = 0; i < op->inputs; i++) /* weights of what follows are 0 */
+        x[i] = in[i];
+    tr_whole_groups(op, x, out);
+}
+
+/* Scratch: none. Of the stack, about 360 bytes at most. */
+void tr_fully_connected(const tr_dense *op, const int8_t *in, int8_t *out)
+{
+    if ((op->inputs + 3) / 4 % 2 != 0)
+        tr_filled(op, in, out);
+    else
+        tr_whole_groups(op, in, out);
 }

@@ -25,9 +25,13 @@ def describe(graph: Graph, op: Op) -> Description:
         "shift": found.shift,
         "clamp_min": op.clamp[0],
         "clamp_max": op.clamp[1],
-        "run": found.tile.replace("tile", "sixes"),
+        "run": _run(op, found.tile) if dense.sixes(op) else 0,
     }
     return Description("tr_dense", fields, DENSE_BYTES, (table,))
+
+
+def _run(op: Op, tile: str) -> str:
+    return tile.replace("tile", "sixes_wide" if dense.are_wide(op) else "sixes")
 
 
 def count(graph: Graph, op: Op) -> Features:
@@ -35,23 +39,28 @@ def count(graph: Graph, op: Op) -> Features:
     found = tiled.tiles(graph, op)
     assert found is not None
     assert op.weights is not None
-    sixes = dense.sixes(op)
+    sixes, wide = dense.sixes(op), dense.are_wide(op)
     twos = -(-(len(op.weights) - dense.SIX * sixes) // 2)
     return {
         "calls": 1,
-        "sixes": sixes,
-        "six_groups": sixes * dense.groups(op),
+        "sixes": sixes * (not wide),
+        "six_groups": sixes * dense.groups(op) * (not wide),
+        "wide_sixes": sixes * wide,
+        "wide_groups": sixes * dense.groups(op) * wide,
+        "widened": dense.groups(op) * wide,
         "general_sixes": sixes * (found.shift == 0),
         "twos": twos,
-        "two_groups": twos * -(-op.weights.shape[1] // 4),
+        "two_groups": twos * dense.groups(op),
+        "filled": op.weights.shape[1] * dense.is_filled(op),
         "clamped": clamped_bytes(graph, op),
     }
 
 
 def _is_dense(graph: Graph, op: Op) -> bool:
-    """Whether inputs come in pairs of groups: the kernel reads whole ones."""
+    """Whether inputs are whole pairs of groups, as the kernel reads them, or few enough to copy."""
     assert op.weights is not None
-    return -(-op.weights.shape[1] // 4) % 2 == 0 and tiled.tiles(graph, op) is not None
+    few = op.weights.shape[1] <= dense.MOST_FILLED
+    return (few or not dense.is_filled(op)) and tiled.tiles(graph, op) is not None
 
 
 ROWS: tuple[KernelRow, ...] = (

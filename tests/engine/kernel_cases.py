@@ -208,10 +208,12 @@ def chosen():
     for scale, inputs in itertools.product((2e-3, 0.1, 8e-4), (1, 3, 8)):  # shifts of 12, 9, 15
         yield one("conv2d", (5, 12, inputs), 5, scale, zero=-128, kernel=(3, 3), padding=pads(1))
         yield one("conv2d", (5, 5, inputs), 4, scale, zero=-128)
-    for scale, inputs in itertools.product((2e-3, 0.1, 8e-4), (8, 24, 39, 70)):
-        filters = {8: 6, 24: 13, 39: 2, 70: 27}[inputs]  # blocks of six, and what they leave
+    for scale, inputs in itertools.product((2e-3, 0.1, 8e-4), (8, 24, 39, 64, 70, 140)):
+        # blocks of six, and what they leave
+        filters = {8: 6, 24: 13, 39: 2, 64: 14, 70: 27, 140: 7}[inputs]
         for zero in (-128, 5):
             yield one("fully_connected", (1, 1, inputs), filters, scale, inputs, zero)
+    yield one("fully_connected", (1, 1, 128), 27, 5e-4)
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
     yield from swept()
     yield from quads()
