@@ -183,10 +183,12 @@ def console(request: pytest.FixtureRequest) -> Callable[[Any], AbstractContextMa
 def measure(request: pytest.FixtureRequest, farm: Any) -> Any:
     """measure(graph, x=None, *, board_type=None, on="", repeats=5) -> Measurement.
 
-    On the board `on`, else on one of `board_type`, else on the one that the test holds, else on
-    one of the first type there is.
+    On the board `on`, else on one of `board_type`, else on the one that the test holds, as it
+    does with a `board` marker, else on one of the first type there is.
     """
     del farm
+    if request.node.get_closest_marker("board") is not None:
+        request.getfixturevalue("boards")
     return _bench(request.config).measure
 
 

@@ -82,3 +82,6 @@ def check_all(items: Iterable[pytest.Item]) -> None:
     for item in items:
         for marker in item.iter_markers("board"):
             parse(item.nodeid, marker)
+        names = getattr(item, "fixturenames", ())
+        if "measure" in names and "boards" not in names and wish_of(item).each:
+            raise pytest.UsageError(f"{item.nodeid}: with each=, ask for `board` beside `measure`")

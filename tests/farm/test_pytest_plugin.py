@@ -228,3 +228,16 @@ def test_hooks_tell_who_comes_and_goes(suite):
         conftest.write(hooks)
     outcome = suite(source, "--boards", "f412-02", "-s", *suite.rack)
     outcome.stdout.fnmatch_lines(["*came f412-02*", "*went f412-02*"])
+
+
+def test_a_marker_is_enough_for_measure_but_each_needs_the_board(suite):
+    source = """
+        import pytest
+        @pytest.mark.board("f412-01", each={each})
+        def test_marked(measure): pass
+    """
+    argv = ("--boards", "all", *suite.rack)
+    outcome = suite(source.format(each=False), *argv)
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["f412-01 *1 *0 *"])
+    assert suite(source.format(each=True), *argv).ret == pytest.ExitCode.USAGE_ERROR
