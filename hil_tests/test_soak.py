@@ -17,6 +17,7 @@ def test_every_round_is_right_and_takes_the_same_time(
 ) -> None:
     found = [measure(network, repeats=2) for _ in range(ROUNDS)]
     assert {m.status for m in found} == {"ok"}
+    assert len({m.image_sha256 for m in found}) == 1, "its sources changed in mid-soak"
     assert len({m.output_sha256 for m in found}) == 1
     cycles = [m.cycles for m in found]
     assert max(cycles) - min(cycles) <= (0 if board.virtual else SPREAD * min(cycles))
