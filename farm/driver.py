@@ -17,7 +17,7 @@ from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
 from farm.golden.health import Finding
 from farm.inventory import Board
 from farm.job import Job
-from farm.lease import quarantine
+from farm.lease import quarantine, quarantine_reason
 from farm.log import about
 from farm.measure import Measurement
 from farm.tickets import Ticket
@@ -155,7 +155,8 @@ class Driver(threading.Thread):
             self._desk.board_busy(self.board, str(error))
             return True
         except NoBoardError as error:
-            self._desk.set_aside(self.board, str(error))
+            reason = quarantine_reason(self.board)
+            self._desk.set_aside(self.board, f"quarantined: {reason}" if reason else str(error))
             return False
         except BenchError as error:
             self._desk.passes(self.board)

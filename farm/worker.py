@@ -25,7 +25,7 @@ from farm.board import board_from_json
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
 from farm.job import Job, job_from_message
-from farm.lease import Lease, Turn, lease, renewing, step_out
+from farm.lease import Lease, Turn, lease, refuse_quarantined, renewing, step_out
 from farm.measure import Measurement, Scalar
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ class _Worker:
     def hold(self, wait_s: float, priority: int) -> None:
         """Hold the board's lease, if not held already, and say how it went."""
         try:
+            if self._lease is not None:
+                refuse_quarantined(self._board)  # a queue may be long: take no more of it
             token = self._acquire(wait_s, priority).token
         except BoardsBusyError as error:
             self._say("busy", message=str(error))
         except FarmError as error:
+            self.let_go()
             self._say("refused", message=str(error))
         else:
             self._say("held", token=token)

@@ -1,0 +1,40 @@
+"""Boards that a person puts out of service, and back into it, while a manager uses them."""
+
+import time
+
+import pytest
+import scripted
+from test_manager import NO_LADDER, make_job
+
+from farm import lease as leases
+from farm.crew import Threads
+from farm.errors import NoBoardError
+from farm.manager import BoardManager
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture
+def manager(rack, board, scripted_path):
+    with BoardManager(rack, [board], runner=Threads("scripted:run", NO_LADDER)) as manager:
+        yield manager
+
+
+def test_a_board_that_is_put_out_of_service_takes_no_more_of_the_queue(manager, board):
+    futures = [manager.submit(make_job(f"slow-{at}")) for at in range(8)]
+    assert futures[0].result(DEADLINE_S).status == "ok"
+    leases.quarantine(board, "smokes")
+    with pytest.raises(NoBoardError, match="f412-01 quarantined: smokes"):
+        futures[-1].result(DEADLINE_S)
+    assert len(scripted.runs()) < len(futures)
+    assert leases.holder(board) is None
+
+
+def test_a_board_that_is_put_back_into_service_is_used_again(manager, board):
+    manager.submit(make_job("ok")).result(DEADLINE_S)
+    leases.quarantine(board, "smokes")
+    with pytest.raises(NoBoardError):
+        manager.submit(make_job("ok-2")).result(DEADLINE_S)
+    leases.restore(board)
+    time.sleep(1.1)  # a manager asks once a second
+    assert manager.submit(make_job("ok-3")).result(DEADLINE_S).status == "ok"
