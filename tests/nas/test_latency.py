@@ -162,7 +162,7 @@ def test_observing_sharpens_the_model():
     assert sharper.heldout_rows == flat.heldout_rows
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.permutations(range(6)), st.integers(1, 5))
 def test_order_and_repetition_of_observations_do_not_matter(order, cut):
     seen = [observations()[index] for index in order]
