@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,12 @@ DEEP = (
     (6, 2, 68, 34), (5, 3, 92, 14), (1, 6, 224, 44),
 )  # fmt: skip
 """Rows, columns and inputs of rectified pointwise layers, and their outputs."""
+IMAGES = (
+    (8, 8, 2, 4), (16, 16, 2, 8), (12, 24, 1, 5), (5, 4, 1, 16), (9, 16, 2, 7), (20, 8, 1, 6),
+    (24, 24, 2, 4), (6, 12, 1, 3), (3, 40, 1, 2), (32, 8, 2, 9), (7, 20, 1, 10), (4, 8, 1, 12),
+    (10, 16, 2, 24), (14, 4, 1, 20),
+)  # fmt: skip
+"""Rows and columns of colour images under 3x3 windows, their stride, and channels of the output."""
 
 
 def small_samples() -> list[Graph]:
@@ -37,6 +44,7 @@ def small_samples() -> list[Graph]:
         *_functions(),
         *_dense(),
         *_deep(),
+        *_images(),
         *_apart(),
         *_means(),
     ]
@@ -141,9 +149,23 @@ def _dense() -> Iterator[Graph]:
 def _deep() -> Iterator[Graph]:
     rng = np.random.default_rng(3)
     for height, width, inputs, outputs in DEEP:
-        op = Op(
-            "conv2d", "op", ("in",), "out",
-            weights=rng.normal(0, 40, (outputs, 1, 1, inputs)).clip(-127, 127).astype(np.int8),
-            weight_scales=rng.uniform(0.5, 1, outputs) * 2e-3, bias=np.zeros(outputs, np.int32),
-        )  # fmt: skip
+        op = _convolution((outputs, 1, 1, inputs), rng)
         yield _one(op, ((height, width, inputs),), (0.05, 0.05), zero=-128)
+
+
+def _images() -> Iterator[Graph]:
+    """With a border on all sides, or behind where windows are two apart."""
+    rng, borders = np.random.default_rng(4), (Padding(1, 1, 1, 1), Padding(0, 1, 0, 1))
+    for index, (height, width, stride, outputs) in enumerate(IMAGES):
+        op = _convolution((outputs, 3, 3, 3), rng)
+        op = replace(op, stride=(stride, stride), padding=borders[stride - 1])
+        zero = -128 if index % 3 else 3
+        yield _one(op, ((height, width, 3),), (0.05, 0.05), zero=zero)
+
+
+def _convolution(shape: tuple[int, int, int, int], rng: np.random.Generator) -> Op:
+    return Op(
+        "conv2d", "op", ("in",), "out", shape[1:3],
+        weights=rng.normal(0, 40, shape).clip(-127, 127).astype(np.int8),
+        weight_scales=rng.uniform(0.5, 1, shape[0]) * 2e-3, bias=np.zeros(shape[0], np.int32),
+    )  # fmt: skip

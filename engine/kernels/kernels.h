@@ -185,6 +185,7 @@ void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scrat
 void tr_pointwise_quads(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_pointwise_threes(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_conv2d(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
+void tr_conv2d_rgb(const tr_tiled *op, const int8_t *in, int8_t *out, void *scratch);
 tr_tiles tr_tile_9, tr_tile_12, tr_tile_15, tr_tile_any;
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8_t *out, void *scratch);

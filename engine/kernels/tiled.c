@@ -4,25 +4,10 @@
  * Inputs of a window in groups of four: the whole words of each of its rows, then the bytes behind
  * them, of all rows. engine/tiled.py lays the weights out in the same order.
  */
-#include "patch.h"
 #include "scale.h"
-#include "tile.h"
+#include "tiled.h"
 
 typedef int16_t __attribute__((may_alias)) tr_half;
-
-TR_INLINE void tr_tile_all(const tr_tiled *op, const tr_word *x, int8_t *out,
-                           const tr_slots *slots)
-{
-    op->tile(x, op->pairs, out, slots);
-    if (op->odd > 0)
-        op->tile(x, op->pairs + op->odd, out + op->conv.out_c - 2, slots);
-}
-
-TR_INLINE tr_slots tr_four_slots(const tr_tiled *op)
-{
-    tr_slots slots = {op->conv.out_c, 3 * op->conv.out_c, op->groups};
-    return slots;
-}
 
 /* The outputs of `count` (1 to 3) pixels. */
 static TR_NO_INLINE void tr_tile_pixels(const tr_tiled *op, const tr_word *x, int32_t count,
@@ -112,13 +97,6 @@ void tr_pointwise(const tr_tiled *op, const int8_t *in, int8_t *out, void *scrat
     if (left > 0)
         tr_tile_pixels(op, x, left, to);
     tr_clamp(out, op->conv.out_h * op->conv.out_w * out_c, op->conv.clamp_min, op->conv.clamp_max);
-}
-
-/* Whether windows at row y, of columns from `first` to `last`, are in the image as they are. */
-TR_INLINE int tr_is_inside(const tr_conv *op, int32_t y, int32_t first, int32_t last)
-{
-    return op->dilation_h == 1 && op->dilation_w == 1 && y >= 0 && first >= 0 &&
-           y + op->kernel_h <= op->in_h && last + op->kernel_w <= op->in_w;
 }
 
 /* One window, by way of a patch where it is not in the image as it is. */

@@ -1,9 +1,22 @@
 """The table of kernels, one file a family of operators."""
 
 from engine.kernel_row import KernelRow
-from engine.rows import binary, conv, dense, lookup, mean, movement, pool, softmax, swept, tiled
+from engine.rows import (
+    binary,
+    conv,
+    dense,
+    image,
+    lookup,
+    mean,
+    movement,
+    pool,
+    softmax,
+    swept,
+    tiled,
+)
 
 ROWS: tuple[KernelRow, ...] = (
+    *image.ROWS,
     *tiled.ROWS,
     *dense.ROWS,
     *swept.ROWS,

@@ -15,7 +15,7 @@ from engine.rows.conv import conv_fields, is_pointwise
 TILED_BYTES = 100  # tr_tiled in kernels.h
 MOST_SCRATCH = 9216
 """Bytes of four windows, of 3x3 on 128 channels; with more, two windows take less of the arena."""
-HEADERS = ("tile.c", "tile.h", "tile_end.h", "patch.h")
+HEADERS = ("tile.c", "tile.h", "tiled.h", "tile_end.h", "patch.h")
 LEAST_KEPT_PIXELS = 32
 """A copy costs as much as five tiles wait for flash."""
 MOST_QUAD_INPUTS = 64

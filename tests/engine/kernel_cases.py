@@ -217,6 +217,7 @@ def chosen():
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
     yield from swept()
     yield from quads()
+    yield from images()
     yield one("conv2d", (3, 3, 5), 4, kernel=(3, 3), dilation=(3, 3), padding=pads(6))
 
 
@@ -236,6 +237,17 @@ def roomy(graph):
     large = Tensor("large", (64, 66, 4), quant)
     op = Op("resize_nearest", "resize", ("out",), "large", options=Resize())
     return Graph("net", (*graph.tensors, large), (*graph.ops, op), ("in",), ("large",))
+
+
+def images():
+    """Colour images under 3x3 windows, four in a row and more, with borders on any side."""
+    sizes = [((3, 4), 1, 1), ((1, 8), 1, 1), ((8, 8), 2, (0, 1, 0, 1)), ((5, 7), 2, 1),
+             ((4, 10), 1, 0), ((6, 9), 2, 0), ((2, 6), 1, (2, 1, 0, 0)), ((7, 24), 2, (0, 0, 1, 0)),
+             ((5, 6), 1, (0, 2, 2, 2)), ((9, 12), (3, 1), (1, 1, 2, 0))]  # fmt: skip
+    for index, (size, stride, padding) in enumerate(sizes):
+        yield one("conv2d", (*size, 3), 2 + index % 5, (2e-3, 0.1, 8e-4)[index % 3], index,
+                  (-128, 5)[index % 2], kernel=(3, 3), padding=pads(padding),
+                  stride=stride if isinstance(stride, tuple) else (stride, stride))  # fmt: skip
 
 
 def swept():

@@ -56,7 +56,14 @@ def seldom(net):
     scales = (Quant(0.45, 3), Quant(0.0625, -7))  # of sums that are no line
     left, right = (net.append("requantize", ("in",), (7, 6, 5), quant) for quant in scales)
     sums = [net.append(k, (left, right), (7, 6, 5), Quant(1.0, 0)) for k in ("add", "sub")]
-    return [swept, *sums, rectified(net)]
+    return [colours(net), swept, *sums, rectified(net)]
+
+
+def colours(net):
+    """3x3 windows of three channels, four in a row; random numbers are its own."""
+    weights = np.random.default_rng(2).integers(-127, 128, (2, 3, 3, 3)).astype(np.int8)
+    ends = {"weight_scales": np.full(2, 2e-3), "bias": np.zeros(2, np.int32)}
+    return net.append("conv2d", ("t0",), (5, 4, 2), kernel=(3, 3), weights=weights, **ends)
 
 
 def rectified(net):
