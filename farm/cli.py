@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +13,7 @@ from engine.errors import EngineError, ToolchainError
 from engine.mode import FASTEST, MODES
 from farm import log
 from farm.errors import FarmError
-from farm.output import print_error, print_json
+from farm.output import drop_output, print_error, print_json
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -270,7 +269,7 @@ def run_cli(
         print_error(args, "interrupted; every board is released", EXIT_INTERRUPTED)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read the output has left
+        drop_output()  # whoever read it has left
         return 1
     except expected as error:
         if args.debug:

@@ -1,6 +1,7 @@
 """What commands print: one JSON object or tables on standard output, the rest on error."""
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +29,17 @@ def print_error(args: Namespace, message: str, code: int) -> None:
     """One line on standard error, and with --json an object on standard output."""
     sys.stderr.write(f"tinyrack: {plain(message)}\n")
     if args.json:
-        print_json({"error": message, "exit_code": code})
+        try:
+            print_json({"error": message, "exit_code": code})
+        except OSError:  # a full disk, or a reader who left: that may be the very error
+            drop_output()
+
+
+def drop_output() -> None:
+    """Write what is still to come to standard output nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
