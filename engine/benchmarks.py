@@ -123,6 +123,11 @@ LATEST_CASES = (
 
 LAST_CASES = (_Case("fully connected 140-64", "fully_connected", (1, 1, 140), 64),)
 """And behind those."""
+NEWEST_CASES = (
+    _Case("pointwise 72-8 at 12x12, ReLU", "conv2d", (12, 12, 72), 8, rectified=True),
+    _Case("fully connected 300-32", "fully_connected", (1, 1, 300), 32),
+)
+"""And behind all of those."""
 
 MAP = (24, 24, 32)  # of cases with several inputs
 NEAR_SCALES, FAR_SCALES = (0.03, 0.04, 0.06), (0.45, 0.0625, 1.0)
@@ -141,7 +146,8 @@ def kernel_suite() -> tuple[Graph, ...]:
     later = (*(_network(case, rng) for case in LATER_CASES), _sum("sub", rng))
     latest = tuple(_network(case, rng) for case in LATEST_CASES)
     last = (*(_network(case, rng) for case in LAST_CASES), *_far_sums(rng))
-    return (*first, *later, _gate(), _mean(), *latest, *last)
+    newest = (_network(case, rng) for case in NEWEST_CASES)
+    return (*first, *later, _gate(), _mean(), *latest, *last, *newest)
 
 
 def _network(case: _Case, rng: np.random.Generator) -> Graph:
