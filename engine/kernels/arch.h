@@ -34,7 +34,9 @@ typedef int32_t __attribute__((may_alias)) tr_word;
 #define TR_NO_LIBRARY __attribute__((optimize("no-tree-loop-distribute-patterns")))
 #endif
 
-/* A double-precision FPU is what compilers tell of a Cortex-M7. */
+/* Whether to use the schedules for a Cortex-M7: as -DTR_CORTEX_M7=1 or =0 says. Without it a
+ * double-precision FPU is all that compilers tell of one; an M7 with single precision, as in an
+ * STM32F746, needs the flag. */
 #ifndef TR_CORTEX_M7
 #if defined(__ARM_FP) && (__ARM_FP & 8)
 #define TR_CORTEX_M7 1
