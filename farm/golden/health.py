@@ -61,6 +61,7 @@ class Health:
                 return "good", verdict.why
             if self._failures[board.id] < MOST_FAILURES:
                 return "again", verdict.why
+            self._failures[board.id] = 0  # it begins anew when a person has restored the board
         count = self._store.flag_since_golden(board.id, verdict.why)
         why = f"{verdict.why} ({MOST_FAILURES} times in a row; {count} measurements flagged)"
         quarantine(board, why)

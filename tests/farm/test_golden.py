@@ -118,6 +118,13 @@ def test_one_wrong_run_is_forgiven_by_a_right_one(run, store):
     assert findings == ["again", "good", "again", "good"]
 
 
+def test_a_restored_board_may_be_wrong_once_again(run, store):
+    health, bad = Health(store), wrong(run)
+    assert [health.found(F412, bad)[0] for _ in range(2)] == ["again", "bad"]
+    assert lease.restore(F412)
+    assert health.found(F412, bad)[0] == "again"
+
+
 def test_a_check_of_a_board_out_of_order_is_a_bench_failure(run, monkeypatch):
     monkeypatch.setattr("farm.golden.check.run_golden", lambda *_: wrong(run))
     with pytest.raises(BenchError, match="gold-1: the golden image gave wrong output"):
