@@ -25,9 +25,9 @@ HELLO_S = 0.25  # how often a board that may still be booting is asked
 WORDS_LIMIT = PAYLOAD_BYTES // 4
 LOAD_BYTES = PAYLOAD_BYTES - 4
 _REPLY = 0x80
-_LOST_INPUT = (  # `load` ended well, so it had it
-    " (it no longer has the input that it took: a reset in between, or its memory changed); "
-    "check its supply and reset line, and measure again"
+_LOST_INPUT = (  # `load` ended well, so it had it; a reset alone leaves it where it is
+    " (it no longer has the input that it took: it was without power in between, or its memory "
+    "changed); check its supply, and measure again"
 )
 _FAULT = 0xFF
 

@@ -132,7 +132,7 @@ _ALSO = {
     "uart-repeat": _LINE,
     "uart-flip": _LINE,
     "brown-out": rf"its clock measures 16\.00|{_LINE}",  # it starts anew, unclocked
-    # Ended by a reset, in mid-attempt where whoever mends comes late: the input goes with it.
+    # Ended by a power cycle, in mid-attempt where `mend` comes late: the input goes with it.
     "core-hang": r"clock marks came|it refused \w+: bad input",
     "core-lockup": r"clock marks came|it refused \w+: bad input",
     "clock-source": "no answer to",  # the console's rate goes with the clock
