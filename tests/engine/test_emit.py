@@ -25,7 +25,7 @@ from engine.reference import run, run_all
 from engine.toolchain import compile_object
 
 DEEP, WIDE = 72, 300
-SEEDS = (*range(14), 73, 98, 121, 172, DEEP, WIDE)
+SEEDS = (*range(14), 73, 98, 121, 172, 5712, DEEP, WIDE)
 IMAGES = 3
 
 

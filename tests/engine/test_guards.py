@@ -56,7 +56,20 @@ def seldom(net):
     scales = (Quant(0.45, 3), Quant(0.0625, -7))  # of sums that are no line
     left, right = (net.append("requantize", ("in",), (7, 6, 5), quant) for quant in scales)
     sums = [net.append(k, (left, right), (7, 6, 5), Quant(1.0, 0)) for k in ("add", "sub")]
-    return [colours(net), swept, *sums, rectified(net)]
+    return [colours(net), swept, *sums, rectified(net), wide(net)]
+
+
+def wide(net):
+    """A fully connected layer of more inputs than its fast kernel takes in odd numbers of fours."""
+    rng = np.random.default_rng(3)
+
+    def ends(count):
+        return {"bias": np.zeros(count, np.int32), "weight_scales": np.full(count, 2e-3)}
+
+    weights = rng.integers(-127, 128, (9, 1, 1, 5)).astype(np.int8)
+    source = net.append("conv2d", ("in",), (7, 6, 9), weights=weights, **ends(9))
+    weights = rng.integers(-127, 128, (7, 7 * 6 * 9)).astype(np.int8)
+    return net.append("fully_connected", (source,), (1, 1, 7), weights=weights, **ends(7))
 
 
 def colours(net):
