@@ -214,6 +214,7 @@ def chosen():
         for zero in (-128, 5):
             yield one("fully_connected", (1, 1, inputs), filters, scale, inputs, zero)
     yield one("fully_connected", (1, 1, 128), 27, 5e-4)
+    yield one("fully_connected", (1, 1, 128), 13, 5e-3, 128, -128)
     yield one("depthwise_conv2d", (48, 30, 5), kernel=(3, 3), padding=pads(1))
     yield from swept()
     yield from quads()

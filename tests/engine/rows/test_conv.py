@@ -84,7 +84,8 @@ def test_a_depthwise_layer_takes_its_inputs_place_with_little_scratch(graph):
         (one("depthwise_conv2d", (5, 5, 3), kernel=(3, 3), dilation=(2, 2)), "tr_depthwise"),
         (one("depthwise_conv2d", (5, 5, 3), 2, kernel=(3, 3)), "tr_depthwise_plain"),
         (one("depthwise_conv2d", (5, 5, 3), scale=9.0), "tr_depthwise_plain"),
-        (one("fully_connected", (5, 5, 3), 4), "tr_fully_connected_pairs"),
+        (one("fully_connected", (5, 5, 3), 4), "tr_fully_connected"),
+        (one("fully_connected", (10, 10, 3), 4), "tr_fully_connected_pairs"),
         (one("fully_connected", (5, 5, 3), 4, scale=9.0), "tr_fully_connected_plain"),
     ],
 )

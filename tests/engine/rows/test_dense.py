@@ -42,11 +42,12 @@ def test_the_stream_holds_the_weights_of_each_channel_in_the_order_they_are_read
     [
         (4, 16, "tr_fully_connected"),
         (4, 15, "tr_fully_connected"),
-        (4, 12, "tr_fully_connected_pairs"),  # an odd number of words
+        (4, 12, "tr_fully_connected"),
+        (4, 256 + 12, "tr_fully_connected_pairs"),  # an odd number of words, too many to copy
         (1, 16, "tr_fully_connected_pairs"),  # no second channel
     ],
 )
-def test_inputs_come_in_two_words_and_channels_in_twos(filters, inputs, c_name):
+def test_many_inputs_come_in_two_words_and_channels_in_twos(filters, inputs, c_name):
     graph = one("fully_connected", (1, 1, inputs), filters)
     assert choose(graph, graph.ops[0]).c_name == c_name
 
