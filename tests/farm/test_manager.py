@@ -393,16 +393,3 @@ def test_a_result_of_a_lost_lease_is_not_stored_and_measured_again(manage, board
     with pytest.raises(BenchError, match="a newer lease of f412-01"):
         future.result(30)
     assert {m.status for m in manager.store.all()} == {"bench_failure"}
-
-
-def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(manage, board):
-    manager = manage("f412-01", retries=9, ladder="scripted_ladder:LADDER")
-    with pytest.raises(NoBoardError, match="failed 3 times; last: f412-01: probe gone"):
-        manager.measure([make_job("bench")])
-    rows = manager.store.recoveries("f412-01")
-    assert [(row.rung, row.outcome) for row in rows] == [("knock", "done"), ("kick", "failed")]
-    assert "probe gone" in leases.quarantine_reason(board)
-    assert [e.kind for e in manager.events if not e.job] == ["recovered", "recovered", "aside"]
-    leases.restore(board)
-    time.sleep(1.1)  # how often it is asked
-    assert manager.measure([make_job("ok")])[0].status == "ok"

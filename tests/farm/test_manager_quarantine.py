@@ -38,3 +38,20 @@ def test_a_board_that_is_put_back_into_service_is_used_again(manager, board):
     leases.restore(board)
     time.sleep(1.1)  # a manager asks once a second
     assert manager.submit(make_job("ok-3")).result(DEADLINE_S).status == "ok"
+
+
+def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(
+    rack, board, scripted_path
+):
+    events = []
+    crew = Threads("scripted:run", "scripted_ladder:LADDER")
+    with BoardManager(rack, [board], None, 60.0, 9, events.append, runner=crew) as manager:
+        with pytest.raises(NoBoardError, match="failed 3 times; last: f412-01: probe gone"):
+            manager.measure([make_job("bench")])
+        rows = manager.store.recoveries("f412-01")
+        assert [(row.rung, row.outcome) for row in rows] == [("knock", "done"), ("kick", "failed")]
+        assert "probe gone" in leases.quarantine_reason(board)
+        assert [e.kind for e in events if not e.job] == ["recovered", "recovered", "aside"]
+        leases.restore(board)
+        time.sleep(1.1)  # how often it is asked
+        assert manager.measure([make_job("ok")])[0].status == "ok"

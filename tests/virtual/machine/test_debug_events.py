@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from farm.virtual.machine import Machine
-from farm.virtual.parts import load_part, part_names
-
 DHCSR, DEMCR, DFSR, ICSR = 0xE000EDF0, 0xE000EDFC, 0xE000ED30, 0xE000ED04
 FPB, DWT, CPACR = 0xE0002000, 0xE0001020, 0xE000ED88
 KEY, DEBUG, HALT, STEP, MASKINTS = 0xA05F0000, 1, 2, 4, 8
@@ -356,14 +353,6 @@ def test_only_comparator_1_has_the_fields_of_a_value(build) -> None:
         machine.write(DWT + 16 * number + 8, 4, 0xFFFFFFF8)
         expected = 0xFFD08 | LINKED if number == 1 else 8
         assert machine.read(DWT + 16 * number + 8, 4) == expected
-
-
-@pytest.mark.parametrize("part", part_names())
-def test_breakpoint_unit_does_not_remap(part) -> None:
-    known = load_part(part)
-    machine = Machine(known, bytearray(b"\xff" * known.flash_bytes), lambda _: None)
-    machine.write(FPB + 4, 4, 0xFFFFFFFF)
-    assert machine.read(FPB + 4, 4) == 0
 
 
 # -- steps ---------------------------------------------------------------------------------
