@@ -44,7 +44,7 @@ class SimulatedCrew:
 
     def __init__(self, pace: Pace, seed: int = 1) -> None:
         self.pace, self.tally = pace, Tally()
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
         self._clock_s = 0.0
         self._numbers = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []

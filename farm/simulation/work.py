@@ -38,7 +38,7 @@ def simulated_rack(source: Rack, boards: int) -> Rack:
 
 def orders(rack: Rack, seed: int = 1) -> Iterator[Order]:
     """Jobs without end, all different: one in twenty needs the tag, one in ten is a final one."""
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     kinds = list(dict.fromkeys(board.type for board in rack.boards))
     models = [_model(number) for number in range(IMAGES)]
     for number in itertools.count():

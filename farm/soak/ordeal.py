@@ -82,7 +82,7 @@ class _Keeper:
     def __init__(self, ordeal: Ordeal, rack: Rack, folders: Folders, violence: Violence) -> None:
         self._log, self._rack, self._folders = Log(Path(ordeal.log)), rack, folders
         self._violence = violence
-        self._random = random.Random(ordeal.seed)  # noqa: S311
+        self._random = random.Random(ordeal.seed)
         self._killed = 0  # workers
         self.restored = 0
 

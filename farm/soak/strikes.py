@@ -63,7 +63,7 @@ class Strikes:
     ) -> None:
         self._boards = {board.id: board for board in boards}
         self._log, self._life, self._rate = log, life, rate
-        self._random = random.Random(f"{seed} {life}")  # noqa: S311
+        self._random = random.Random(f"{seed} {life}")
         self._steps = 0
         self._at: dict[str, str] = {}  # the board of each job: an end by failure names none
 
