@@ -11,6 +11,7 @@ from farm.mcus import Mcu
 
 NONCE_BYTES = 4
 _FACTS = struct.Struct("<4x12I32sI")  # behind the nonce of the request
+_NEARLY = 16  # digits; of two images some 60 of 64 differ
 
 
 class ClockSource(IntEnum):
@@ -68,11 +69,7 @@ def parse_banner(payload: bytes) -> Banner:
 def check_banner(board: Board, mcu: Mcu, image: Image, banner: Banner) -> None:
     """Refuse another image, another type of board or another clock; raises BenchError."""
     if banner.image_sha256 != image.image_sha256:
-        raise BenchError(
-            f"it runs image {banner.image_sha256[:12]}, not {image.image_sha256[:12]} of "
-            f"{image.name}; is the console wired to this board?",
-            board.id,
-        )
+        raise BenchError(_other_image(banner.image_sha256, image), board.id)
     if banner.board_type != board.type.name:
         raise BenchError(f"it says it is a {banner.board_type}, not {board.type.name}", board.id)
     if banner.layer_count != len(image.layers):
@@ -98,3 +95,19 @@ def _check_registers(board: Board, mcu: Mcu, banner: Banner) -> None:
                 f"{check.value:#x}, so its clock, wait states or caches are not as they should be",
                 board.id,
             )
+
+
+def _other_image(found: str, image: Image) -> str:
+    """What is wrong with a board that names that image; digits of a name that is nearly right
+    have changed in its flash."""
+    wanted = image.image_sha256
+    wrong = sum(a != b for a, b in zip(found, wanted, strict=True))
+    if wrong < _NEARLY:
+        return (
+            f"it runs image {found[:12]}, whose name differs from that of {image.name} in {wrong} "
+            f"of {len(wanted)} digits: its flash has changed; flash it again"
+        )
+    return (
+        f"it runs image {found[:12]}, not {wanted[:12]} of {image.name}; is the console wired to "
+        "this board?"
+    )

@@ -21,7 +21,9 @@ _LOST = r"its probe is unplugged|no probe \S+ is connected"
 _DEAD = r"no answer to|no acknowledge|Target not detected|over after the stage|deadline"
 _DIRTY = "flash program page failure"  # an STM32L4 programs only what is erased
 _NOISY = r"no answer to"  # a byte too many in a length, and the board waits for a frame's rest
-_ROTTEN = rf"holds 0x|the core faulted|it refused|{_DEAD}"  # the later, the more
+_ROTTEN = (
+    rf"holds 0x|the core faulted|it refused|its flash has changed|{_DEAD}"  # the later, the more
+)
 _KILLED = rf"daemon|console|no probe \S+ is connected|{_DEAD}"
 
 

@@ -15,6 +15,7 @@ from engine.emit import emit
 from engine.graph import Padding
 from engine.quantize import FloatNet, FloatOp, quantize
 from engine.reference import run
+from farm.banner import _other_image
 from farm.bench import measure_on_board
 from farm.board_clock import ClockMark, checked_clock_hz, clock_from_marks, spacing_cycles
 from farm.errors import BenchError
@@ -332,3 +333,10 @@ def test_a_board_whose_clock_recipe_fails_still_answers_and_is_not_measured() ->
     image = build_image(toy(), mcu, F412.type.name)
     with pytest.raises(BenchError, match=r"m4: in stage banner.* runs at 16000000 Hz"):
         measure_on_board(F412, mcu, image, Trial(INPUT, OUTPUT, 3), 30.0)
+
+
+def test_an_image_whose_name_has_changed_in_flash_is_told_from_another_one() -> None:
+    image = image_for(F412)
+    rotten = image.image_sha256[:-2] + ("00" if image.image_sha256[-2:] != "00" else "11")
+    assert "its flash has changed" in _other_image(rotten, image)
+    assert "is the console wired" in _other_image(image.image_sha256[::-1], image)
