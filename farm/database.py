@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,21 @@ def clear_errors(path: Path, what: str) -> Iterator[None]:
         raise FarmError(f"{what} {path} is damaged: {error}; {advice}") from error
 
 
+def use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; SQLite refuses instead of waiting while others open it too."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)  # the deadline is above
+        else:
+            return
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """One write transaction, taken at once so that two writers queue instead of failing."""
@@ -84,7 +100,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
             f"{schema.what} {path} was written by a newer tinyrack (schema {version}, "
             f"this one reads {schema.version}); upgrade tinyrack"
         )
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_wal(connection)
     connection.execute(f"PRAGMA synchronous = {'FULL' if schema.durable else 'NORMAL'}")
     if version == schema.version:
         return

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from farm.database import use_wal
 from farm.errors import FarmError
 from farm.store import schema
 from farm.store.errors import BUSY_TIMEOUT_S, clear_errors
@@ -89,7 +90,7 @@ def _engine(place: Place) -> Engine:
 
 def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
     """Commits reach the disk before they return; writers do not stop readers."""
-    schema.use_wal(connection)
+    use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 

@@ -4,14 +4,11 @@ All in one transaction that only one process is in; a crash inside it leaves the
 """
 
 import importlib
-import sqlite3
 import threading
-import time
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from farm.errors import FarmError
-from farm.store.errors import BUSY_TIMEOUT_S
 from farm.store.place import Place
 
 VERSION = 2  # the last file of migrations/versions
@@ -32,21 +29,6 @@ def bring_up_to_date(engine: Engine, place: Place) -> None:
         version = _checked_version(connection, place)  # others may have been faster
         if version < VERSION:
             _migrate(connection, version)
-
-
-def use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log; SQLite refuses instead of waiting while others open it too."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not busy or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.005)  # the deadline is above
-        else:
-            return
 
 
 def _migrate(connection: Connection, version: int) -> None:
