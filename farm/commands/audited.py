@@ -24,13 +24,15 @@ def audited(
         result = f"failed: {error}"
         raise
     finally:
-        with Store(rack=rack) as store, store.database.writing() as connection:
-            append(
-                connection,
-                Who.me(),
-                action,
-                board.id,
-                image_sha256=image_sha256,
-                result=result,
-                facts=facts,
+        with Store(rack=rack) as store:
+            store.database.write(
+                lambda connection: append(
+                    connection,
+                    Who.me(),
+                    action,
+                    board.id,
+                    image_sha256=image_sha256,
+                    result=result,
+                    facts=facts,
+                )
             )

@@ -3,21 +3,26 @@
 import importlib.util
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, Result, create_engine, event, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from farm.database import use_wal
 from farm.errors import FarmError
 from farm.store import schema
 from farm.store.errors import BUSY_TIMEOUT_S, clear_errors
+from farm.store.patience import is_lost, patiently
 from farm.store.place import Place
-from farm.store.tables import AUDIT_HEAD
+from farm.store.tables import AUDIT, AUDIT_HEAD
 
+T = TypeVar("T")
+_END = select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)
+_TURN = _END.with_for_update()  # PostgreSQL's turn; SQLite's file is locked as a whole
 _WRITES = "tinyrack_writes"
 _MODE = 0o600  # of a new file: what a user measured is that user's
 _SERVER_OPTIONS = (  # every wait has an end, and a commit that returned is on disk
@@ -35,9 +40,10 @@ class Database:
         if place.path:
             _make_file(place.path)
         self._engine = _engine(place)
+        self._writer = _writing(self._engine, place)
         try:
             with clear_errors(place):
-                schema.bring_up_to_date(self._engine.execution_options(**{_WRITES: True}), place)
+                schema.bring_up_to_date(self._writer, place)
         except BaseException:
             self._engine.dispose()
             raise
@@ -50,16 +56,56 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of everything; FarmError when that cannot be."""
-        with self._lock, clear_errors(self.place), self._engine.begin() as connection:
+        with (
+            self._lock,
+            clear_errors(self.place),
+            patiently(self._engine.connect) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that no other writer of any process runs beside; durable at its end."""
-        engine = self._engine.execution_options(**{_WRITES: True})
-        with self._lock, clear_errors(self.place), engine.begin() as connection:
-            connection.execute(select(AUDIT_HEAD.c.id).with_for_update())  # PostgreSQL's turn
+        with self._lock, clear_errors(self.place), self._writer.begin() as connection:
+            connection.execute(_TURN)
             yield connection
+
+    def write(self, act: Callable[[Connection], T]) -> T:
+        """What `act` returns in a `writing` transaction; durable when this returns.
+
+        A server that restarts in the middle is waited for: `act` is called again if nothing of
+        its first call was kept, and only then. FarmError when it is not back in BUSY_TIMEOUT_S.
+        """
+        with clear_errors(self.place):
+            return patiently(lambda: self._write_once(act))
+
+    def _write_once(self, act: Callable[[Connection], T]) -> T:
+        with self._lock, self._writer.connect() as connection:
+            transaction = connection.begin()
+            before = _end(connection.execute(_TURN))
+            found = act(connection)
+            after = _end(connection.execute(_END))
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if not is_lost(error) or not patiently(lambda: self._has(before, after)):
+                    raise
+        return found
+
+    def _has(self, before: tuple[int, str], after: tuple[int, str]) -> bool:
+        """Whether a transaction was kept, of whose end nobody heard: its audit entry is there.
+
+        The server may still work at it: its lock on the end of the chain is waited for. What
+        wrote no entry may as well be done again. (The server's own number of the transaction
+        could belong to another one after a crash.)
+        """
+        seq, digest = after
+        entry = select(AUDIT.c.hash).where(AUDIT.c.seq == seq)
+        with self._writer.begin() as connection:
+            connection.execute(_TURN)
+            kept = connection.execute(entry).scalar_one_or_none()
+        return after != before and kept == digest
 
     def check(self, connection: Connection) -> None:
         """Let SQLite look for damage in its file; FarmError for any."""
@@ -72,6 +118,11 @@ class Database:
                 )
 
 
+def _end(found: Result[tuple[int, str]]) -> tuple[int, str]:
+    row = found.one()
+    return row.seq, row.hash
+
+
 def _engine(place: Place) -> Engine:
     if place.path is None:
         if importlib.util.find_spec("psycopg") is None:
@@ -80,12 +131,24 @@ def _engine(place: Place) -> Engine:
                 "run `pip install 'tinyrack[postgres]'`"
             )
         connect = {"connect_timeout": int(BUSY_TIMEOUT_S), "options": _SERVER_OPTIONS}
-        return create_engine(place.url, connect_args=connect, pool_size=1, pool_pre_ping=True)
+        return create_engine(
+            place.url,
+            connect_args=connect,
+            pool_size=1,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",  # or a chain that grows would look broken
+        )
     connect = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False}
     engine = create_engine(place.url, connect_args=connect, pool_size=1)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _writing(engine: Engine, place: Place) -> Engine:
+    """The same for writers, each of which must see what the one before it wrote."""
+    on_server = {} if place.path else {"isolation_level": "READ COMMITTED"}
+    return engine.execution_options(**{_WRITES: True}, **on_server)
 
 
 def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:

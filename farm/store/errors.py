@@ -11,20 +11,24 @@ from farm.store.place import Place
 
 BUSY_TIMEOUT_S = 10.0
 _MOVE = "move {name} (with its -wal and -shm files) away and run again"
-# SQLite's name of an error, or the first part of it: what is said.
+_IN_USE = "is in use by another process for over {busy_s:.0f} s; end that one, or wait"
+_FULL = "is on a full disk: nothing was stored; make room and run again"
+# SQLite's name of an error or PostgreSQL's SQLSTATE, or the first part of it: what is said.
 _SENTENCES = (
     ("SQLITE_NOTADB", "is damaged: {error}; " + _MOVE),
     ("SQLITE_CORRUPT", "is damaged: {error}; " + _MOVE),
-    ("SQLITE_BUSY", "is in use by another process for over {busy_s:.0f} s; end that one, or wait"),
-    (
-        "SQLITE_LOCKED",
-        "is in use by another process for over {busy_s:.0f} s; end that one, or wait",
-    ),
+    ("SQLITE_BUSY", _IN_USE),
+    ("SQLITE_LOCKED", _IN_USE),
     ("SQLITE_READONLY", "cannot be written: {error}; check the rights of file and folder"),
     ("SQLITE_PERM", "cannot be written: {error}; check the rights of file and folder"),
     ("SQLITE_CANTOPEN", "cannot be opened: {error}; check the rights of file and folder"),
-    ("SQLITE_FULL", "is on a full disk: nothing was stored; make room and run again"),
+    ("SQLITE_FULL", _FULL),
     ("SQLITE_IOERR", "cannot be read or written: {error}; check the disk"),
+    ("55P03", _IN_USE),
+    ("57014", "did not answer in time: {error}; see what else its server does"),
+    ("53100", _FULL),
+    ("25006", "cannot be written: {error}; name a server that takes writes"),
+    ("42501", "cannot be used: {error}; ask whoever runs the server for the right"),
 )
 _ANY_FILE = "cannot be used: {error}; check disk and rights"
 _ANY_SERVER = "cannot be used: {error}; check that the server runs and what the URL names"
@@ -42,7 +46,7 @@ def clear_errors(place: Place) -> Iterator[None]:
 
 
 def _clear(place: Place, error: BaseException) -> FarmError:
-    name = getattr(error, "sqlite_errorname", "")
+    name = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or ""
     found = (text for start, text in _SENTENCES if name.startswith(start))
     what = next(found, _ANY_FILE if place.path else _ANY_SERVER)
     line = str(error).strip().split("\n")[0].strip()

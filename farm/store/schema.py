@@ -12,7 +12,7 @@ from farm.errors import FarmError
 from farm.store.place import Place
 
 VERSION = 2  # the last file of migrations/versions
-_APPLICATION_ID = 0x74726B32  # "trk2" in a SQLite file's header, from version 2 on
+APPLICATION_ID = 0x74726B32  # "trk2" in a SQLite file's header, from version 2 on
 _LOCK_KEY = 0x74696E7972616B  # of PostgreSQL's advisory lock, held while a schema changes
 _ALEMBIC = threading.Lock()  # alembic keeps what it works on in globals
 
@@ -35,7 +35,7 @@ def _migrate(connection: Connection, version: int) -> None:
     importlib.import_module("farm.store.migrate").migrate(connection, version)  # rarely needed
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
-        connection.exec_driver_sql(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def _checked_version(connection: Connection, place: Place) -> int:
@@ -55,7 +55,7 @@ def _checked_version(connection: Connection, place: Place) -> int:
 def _sqlite_version(connection: Connection) -> int:
     """-1 for a file that another program keeps its own tables in."""
     version = _pragma(connection, "user_version")
-    if version > VERSION or _pragma(connection, "application_id") == _APPLICATION_ID:
+    if version > VERSION or _pragma(connection, "application_id") == APPLICATION_ID:
         return version
     query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     tables = set(connection.exec_driver_sql(query).scalars())

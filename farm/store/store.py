@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, exists, func, insert, or_, select
+from sqlalchemy import Connection, Select, exists, func, insert, or_, select
 
 from farm.errors import FarmError
 from farm.fencing import Fence
@@ -58,18 +58,20 @@ class Store:
         FencedError, and nothing is stored, when a newer lease of its board was announced.
         """
         row = columns_of(m)
-        with self.database.writing() as connection:
+
+        def add(connection: Connection) -> int:
             if fence is not None:
                 fences.admit(connection, fence, m.board)
             made = insert(MEASUREMENTS).values(row).returning(_ROWS.id)
             row_id: int = connection.execute(made).scalar_one()
             audit.append_stored(connection, row_id, row)
-        return row_id
+            return row_id
+
+        return self.database.write(add)
 
     def announce(self, fence: Fence) -> None:
         """Say that this lease was granted: results of earlier ones are refused from now on."""
-        with self.database.writing() as connection:
-            fences.announce(connection, fence)
+        self.database.write(lambda connection: fences.announce(connection, fence))
 
     def audit(
         self,
@@ -83,8 +85,8 @@ class Store:
         **facts: Scalar,
     ) -> None:
         """Write down durably that somebody did something to a board; see farm.store.audit."""
-        with self.database.writing() as connection:
-            audit.append(
+        self.database.write(
+            lambda connection: audit.append(
                 connection,
                 who,
                 action,
@@ -94,34 +96,35 @@ class Store:
                 result=result,
                 facts=facts,
             )
+        )
 
     def flag_since(self, board: str, utc: str, why: str) -> int:
         """Flag what the board measured at `utc` (ISO 8601) or later; how many measurements.
 
         Flagged ones stay as they are, but `find` does not answer with them.
         """
-        with self.database.writing() as connection:
-            return flags.flag_since(connection, board, utc, why)
+        return self.database.write(lambda c: flags.flag_since(c, board, utc, why))
 
     def flag_since_golden(self, board: str, why: str) -> int:
         """Flag what the board measured behind its last good golden run; how many measurements.
 
         All of them when it never had a good one. Goes by numbers, not by clocks.
         """
-        with self.database.writing() as connection:
+
+        def flag(connection: Connection) -> int:
             good = history.last_good(connection, board)
             number = good.last_measurement if good else 0
             return flags.flag_after(connection, board, number, why)
 
+        return self.database.write(flag)
+
     def add_recovery(self, recovery: Recovery) -> None:
         """Store durably what was tried to get a board back."""
-        with self.database.writing() as connection:
-            history.add_recovery(connection, recovery)
+        self.database.write(lambda connection: history.add_recovery(connection, recovery))
 
     def add_golden_run(self, run: GoldenRun) -> None:
         """Store durably how a golden image ran."""
-        with self.database.writing() as connection:
-            history.add_golden_run(connection, run)
+        self.database.write(lambda connection: history.add_golden_run(connection, run))
 
     def recoveries(self, board: str | None = None) -> list[Recovery]:
         """Those of one board, or of all, oldest first."""

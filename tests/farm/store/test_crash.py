@@ -3,11 +3,12 @@
 import pytest
 
 from farm.errors import FarmError
-from farm.store import Store, crash
+from farm.store import Store, crash, crash_trial
+from farm.store.place import place_of
 
 
 def test_nothing_stored_is_lost_when_writers_are_killed_at_random_points(tmp_path):
-    tally = crash.run(tmp_path, 30, seed=11)
+    tally = crash.run(tmp_path, crash.Plan(30, seed=11))
     assert tally.kills == 30
     assert tally.said > 50
     assert tally.early > 0
@@ -15,8 +16,8 @@ def test_nothing_stored_is_lost_when_writers_are_killed_at_random_points(tmp_pat
 
 
 def test_a_lost_row_would_be_noticed(tmp_path):
-    trial = crash.Trial(tmp_path / "results.db", chance=None, said={"row 1"})
-    Store(trial.path).close()
+    trial = crash_trial.Trial(place_of(tmp_path / "results.db"), chance=None, said={"row 1"})
+    Store(trial.place.path).close()
     with pytest.raises(FarmError, match="1 stored rows are lost, the first row 1"):
         trial.check()
 

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from farm.errors import FarmError
-from farm.store import Store, crash, schema
+from farm.store import Store, old, schema
 from farm.store.query import Wanted
 from farm.store.tables import METADATA
 
@@ -23,7 +23,7 @@ def test_migrations_end_in_the_tables_that_the_code_uses(store):
 
 
 def test_a_store_of_version_1_keeps_every_row(tmp_path):
-    names = crash.make_version_1(tmp_path / "results.db", 612)
+    names = old.make_version_1(tmp_path / "results.db", 612)
     with Store(tmp_path / "results.db") as store:
         assert {m.name for m in store.all()} == names
         rows = list(store.rows(Wanted()))
@@ -33,7 +33,7 @@ def test_a_store_of_version_1_keeps_every_row(tmp_path):
 
 def test_a_body_of_version_1_that_cannot_be_read_stays_as_it_is(tmp_path):
     path = tmp_path / "results.db"
-    crash.make_version_1(path, 3)
+    old.make_version_1(path, 3)
     with sqlite3.connect(path) as database:
         database.execute("UPDATE measurements SET body = 'torn' WHERE id = 2")
     with Store(path) as store:
@@ -43,7 +43,7 @@ def test_a_body_of_version_1_that_cannot_be_read_stays_as_it_is(tmp_path):
 
 def test_a_failed_migration_leaves_the_old_version(tmp_path, monkeypatch):
     path = tmp_path / "results.db"
-    names = crash.make_version_1(path, 3)
+    names = old.make_version_1(path, 3)
 
     def fail(_: object) -> None:
         raise KeyError("in the middle")
