@@ -6,12 +6,13 @@ time at which the process started it names one process only.
 """
 
 import os
+import pwd
 import time
 from functools import lru_cache
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_STARTED = 19  # field 22 of /proc/PID/stat, counted behind the name in brackets; proc(5)
+_STATE, _STARTED = 0, 19  # fields 3 and 22 of /proc/PID/stat, behind the name; proc(5)
 
 
 def now_s() -> float:
@@ -30,11 +31,13 @@ def boot_id() -> str:
 
 def started(pid: int) -> int:
     """When the process started, in clock ticks since boot; 0 where the system does not tell."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[_STARTED])
-    except (OSError, ValueError, IndexError):
-        return 0
+    fields = _stat(pid)
+    return int(fields[_STARTED]) if len(fields) > _STARTED else 0
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped, by a signal or by a debugger."""
+    return _stat(pid)[_STATE : _STATE + 1] in (["T"], ["t"])
 
 
 def is_alive(pid: int, started_ticks: int) -> bool:
@@ -46,3 +49,24 @@ def is_alive(pid: int, started_ticks: int) -> bool:
     except PermissionError:
         pass  # it lives, and belongs to somebody else
     return started(pid) in (0, started_ticks)
+
+
+def user_of(pid: int) -> str:
+    """The name of the process's user, its number where there is no name; '' for no process."""
+    try:
+        number = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name in brackets; none where there is no such."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()

@@ -11,7 +11,6 @@ while its process runs; a process that is stopped for lease_rows.TTL_S is killed
 somebody waits for its board, because two processes must never drive one probe.
 """
 
-import contextlib
 import logging
 import os
 import signal
@@ -38,6 +37,7 @@ __all__ = [
     "holder",
     "lease",
     "lease_any",
+    "others_wait",
     "quarantine",
     "quarantine_reason",
     "refuse_quarantined",
@@ -195,6 +195,12 @@ def waiters(board: Board) -> list[Waiter]:
         return [waiter for waiter in rows.line() if uid in waiter.request.uids]
 
 
+def others_wait(board: Board) -> bool:
+    """Whether somebody waits but this process and the one that started it."""
+    own = os.getpid(), os.getppid()
+    return any(waiter.pid not in own for waiter in waiters(board))
+
+
 def release(board: Board, wait_s: float = 5.0) -> Holder | None:
     """Take the board from its holder, who is returned; None when nobody held it.
 
@@ -245,8 +251,9 @@ def _locked(line: _Line, wait_s: float) -> Iterator[list[Board]]:
                 raise BoardsBusyError(_busy(line.boards, line.request.count, wait_s))
         finally:
             if got or line.turn is None:
-                number, turn.number = turn.number, 0
-                _tidy(line.boards[0].id, lambda: line.rows.leave(number))
+                request, turn.number = replace(line.request, number=turn.number), 0
+                uids = [normal_uid(board.probe) for board in got]
+                _tidy(line.boards[0].id, lambda: line.rows.served(request, uids))
         yield got
 
 
@@ -259,6 +266,7 @@ def _wait(stack: ExitStack, line: _Line, number: int, deadline: float) -> list[B
             return got
         now_s = time.monotonic()
         if now_s >= deadline:
+            _end_the_hung(line)  # for those whose waits are short: they come back
             return []
         if now_s - here_s > _HERE_S:
             here_s = now_s
@@ -270,9 +278,9 @@ def _wait(stack: ExitStack, line: _Line, number: int, deadline: float) -> list[B
 
 def _requests(line: _Line, number: int) -> list[Request]:
     """Everybody who waits, the request of that number last."""
-    others = (waiter.request for waiter in line.rows.line())
-    mine = replace(line.request, number=number)
-    return [*(each for each in others if each.number != number), mine]
+    requests = {waiter.request.number: waiter.request for waiter in line.rows.line()}
+    mine = requests.pop(number, None) or replace(line.request, number=number)
+    return [*requests.values(), mine]
 
 
 def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) -> list[Board]:
@@ -291,14 +299,30 @@ def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) ->
 
 
 def _end_the_hung(line: _Line) -> None:
-    """End holders that were stopped for so long that their leases ran out."""
+    """End holders that were stopped for so long that their leases ran out.
+
+    One that was stopped before it could say that it is the holder is given the time of a lease.
+    """
     for board in line.boards:
-        found = line.rows.hung(normal_uid(board.probe))
-        if found is None or not boot_clock.is_alive(*found):
-            continue
-        _LOG.warning("%s: process %d holds it and hangs; it is ended", board.id, found[0])
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # of another user: it waits
-            os.kill(found[0], signal.SIGKILL)
+        uid = normal_uid(board.probe)
+        silent = lock_files.locker(line.place, uid)
+        if boot_clock.is_stopped(silent):
+            line.rows.name(uid, board.id, silent)
+        found = line.rows.hung(uid)
+        if found is not None and found[0] != os.getpid() and boot_clock.is_alive(*found[:2]):
+            _end(board, found[0], found[2])
+
+
+def _end(board: Board, pid: int, user: str) -> None:
+    """Kill a process that hangs, if it is ours to kill."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        _LOG.info("%s: process %d of %s holds it and hangs; theirs to end", board.id, pid, user)
+    else:
+        _LOG.warning("%s: process %d held it and hung; it was ended", board.id, pid)
 
 
 @contextmanager
@@ -349,14 +373,17 @@ def _holder(place: Place, uid: str) -> Holder | None:
 
 def _busy(boards: Sequence[Board], count: int, wait_s: float) -> str:
     held = {board.id: found for board in boards if (found := holder(board))}
-    who = ", ".join(
-        f"{board} is held by "
-        + (f"process {by.pid} of {by.user} on {by.host}" if by.pid else "another process")
-        for board, by in held.items()
-    )
+    who = ", ".join(f"{board} is held by {_named(by)}" for board, by in held.items())
     wanted = f"; {count} of {len(boards)} boards are wanted" if len(boards) > 1 else ""
     waited = f" (waited {wait_s:.0f} s)" if wait_s >= 1 else ""
     return (
         f"{who or f'{boards[0].id} is kept for others who wait'}{waited}{wanted}; "
         "wait longer or end what holds it"
     )
+
+
+def _named(by: Holder) -> str:
+    if not by.pid:
+        return "another process"
+    hangs = f", which hangs: {by.user} or root has to end it" if by.expired else ""
+    return f"process {by.pid} of {by.user} on {by.host}{hangs}"

@@ -9,7 +9,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +18,7 @@ from farm import boot_clock, lock_files
 from farm.database import Schema, clear_errors, open_database, transaction
 from farm.lock_files import Place
 from farm.measure import utc_now
-from farm.waiting import Request
+from farm.waiting import Request, overtakes
 
 TTL_S = 30.0
 """A holder that does not come back for so long is taken for hung."""
@@ -56,10 +56,11 @@ _FOURTH = (
         uid TEXT NOT NULL, sector INTEGER NOT NULL, erases INTEGER NOT NULL,
         PRIMARY KEY (uid, sector))""",
 )
-_UPGRADES = {2: _SECOND, 3: _THIRD, 4: _FOURTH}
+_FIFTH = ("ALTER TABLE waiting ADD COLUMN overtaken INTEGER NOT NULL DEFAULT 0",)
+_UPGRADES = {2: _SECOND, 3: _THIRD, 4: _FOURTH, 5: _FIFTH}
 _SCHEMAS = {
     shared: Schema(
-        _WHAT, 4, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
+        _WHAT, 5, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
     )
     for shared in (False, True)
 }
@@ -148,6 +149,16 @@ class Rows:
         with self.changing() as db:
             db.execute("DELETE FROM waiting WHERE number = ?", (number,))
 
+    def served(self, request: Request, uids: Collection[str]) -> None:
+        """Leave the line with the boards `uids`; those whom that overtakes are told so."""
+        with self.changing() as db:
+            db.execute("DELETE FROM waiting WHERE number = ?", (request.number,))
+            others = map(_request, db.execute("SELECT * FROM waiting").fetchall())
+            db.executemany(
+                "UPDATE waiting SET overtaken = overtaken + 1 WHERE number = ?",
+                [(other.number,) for other in others if overtakes(request, uids, other)],
+            )
+
     def line(self) -> list[Waiter]:
         """Everybody who waits; rows of processes that ended are cleared away."""
         now_s, boot = boot_clock.now_s(), boot_clock.boot_id()
@@ -212,12 +223,29 @@ class Rows:
                       row["user"], row["purpose"], row["doing"],
                       max(0.0, boot_clock.now_s() - row["since_s"]))  # fmt: skip
 
-    def hung(self, uid: str) -> tuple[int, int] | None:
-        """Process and start of a holder that should have come back long ago, or None."""
-        query = "SELECT pid, started FROM leases WHERE uid = ? AND boot = ? AND expires_s < ?"
+    def name(self, uid: str, board: str, pid: int) -> None:
+        """Write down that process for a holder that did not come to doing so itself.
+
+        Nothing changes for one that is named already. It has TTL_S to come back, as all have.
+        """
+        now_s, started = boot_clock.now_s(), boot_clock.started(pid)
+        who = (pid, started, boot_clock.boot_id())
+        with self.changing() as db:
+            db.execute("INSERT OR IGNORE INTO leases (uid, board, token) VALUES (?, '', 0)", (uid,))
+            db.execute(
+                """UPDATE leases SET board = ?, pid = ?, started = ?, boot = ?, host = ?,
+                   since_utc = ?, since_s = ?, expires_s = ?, user = ?, purpose = '', doing = ''
+                   WHERE uid = ? AND (pid, started, boot) IS NOT (?, ?, ?)""",
+                (board, *who, socket.gethostname(), utc_now(), now_s, now_s + TTL_S,
+                 boot_clock.user_of(pid), uid, *who),
+            )  # fmt: skip
+
+    def hung(self, uid: str) -> tuple[int, int, str] | None:
+        """Process, start and user of a holder that should have come back long ago, or None."""
+        query = "SELECT pid, started, user FROM leases WHERE uid = ? AND boot = ? AND expires_s < ?"
         values = (uid, boot_clock.boot_id(), boot_clock.now_s())
         found = self.rows(query + " AND pid IS NOT NULL", values)
-        return (found[0]["pid"], found[0]["started"]) if found else None
+        return tuple(found[0]) if found else None
 
 
 @contextmanager
@@ -240,5 +268,10 @@ def user() -> str:
 
 
 def _waiter(row: sqlite3.Row, now_s: float) -> Waiter:
-    request = Request(row["number"], tuple(row["uids"].split()), row["count"], row["priority"])
-    return Waiter(request, row["pid"], row["user"], row["purpose"], now_s - row["since_s"])
+    since_s = now_s - row["since_s"]
+    return Waiter(_request(row), row["pid"], row["user"], row["purpose"], since_s)
+
+
+def _request(row: sqlite3.Row) -> Request:
+    uids = tuple(row["uids"].split())
+    return Request(row["number"], uids, row["count"], row["priority"], row["overtaken"])

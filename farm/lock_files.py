@@ -7,6 +7,7 @@ ends, whatever ends it. Children that are forked while a lock is held do not kee
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -22,6 +23,8 @@ from farm.inventory import Board
 
 HOST_FOLDER = Path("/var/tmp/tinyrack")  # survives reboots, and everybody may write there
 _ALL_MAY = 0o666
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_KERNEL_LOCKS = Path("/proc/locks")
 _open: set[int] = set()  # descriptors of locks in this process
 
 
@@ -73,7 +76,9 @@ def opened_lock(place: Place, uid: str) -> Iterator[int]:
     FarmError when it cannot be opened.
     """
     prepare(place)
-    descriptor, mine = _usable(place.lock_path(uid), place.shared), os.getpid()
+    mine = os.getpid()
+    with _clear_errors(place.lock_path(uid)):
+        descriptor = _opened(place.lock_path(uid), place.shared)
     _open.add(descriptor)
     try:
         yield descriptor
@@ -112,14 +117,47 @@ def is_locked(place: Place, uid: str) -> bool:
     return False
 
 
-def touch_for_all(path: Path) -> None:
-    """Make the file if it is missing, so that every user of the host may write it; FarmError."""
-    os.close(_usable(path, shared=True))
+def locker(place: Place, uid: str) -> int:
+    """The process that took the probe's lock, by the kernel's list; 0: nobody, or it is silent.
 
-
-def _usable(path: Path, shared: bool) -> int:
+    The list is that of Linux; file systems that have other devices there than stat(2) says
+    (btrfs) are not found in it.
+    """
     try:
-        return _opened(path, shared)
+        about = place.lock_path(uid).stat()
+        lines = _KERNEL_LOCKS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    file = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    for words in map(str.split, lines):
+        if words[1:2] == ["FLOCK"] and words[3:4] == ["WRITE"] and words[5:6] == [file]:
+            return int(words[4])
+    return 0
+
+
+def touch_for_all(path: Path) -> None:
+    """Make the file if it is missing, so that every user of the host may write it; FarmError.
+
+    A database that is there is not opened for a look: with any of its descriptors a process
+    closes, it loses all its locks on the file, and SQLite does not notice (fcntl(2)).
+    """
+    with _clear_errors(path):
+        try:
+            about = path.lstat()
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # somebody else makes it
+                os.close(_made(path, shared=True))
+            return
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.ELOOP, "it is not a file")
+        if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) != _ALL_MAY:
+            path.chmod(_ALL_MAY)  # who made it was killed before
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise FarmError(
             f"{path}: what keeps leases of boards cannot be opened ({error.strerror}); "
@@ -129,24 +167,35 @@ def _usable(path: Path, shared: bool) -> int:
 
 def _opened(path: Path, shared: bool) -> int:
     """Without O_CREAT first: in folders open to all, kernels refuse it for the files of others."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    with contextlib.suppress(FileNotFoundError):
-        return os.open(path, flags)
     try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # made by somebody else in between
-        return os.open(path, flags)
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):  # made by somebody else in between
+            return _made(path, shared)
+        descriptor = os.open(path, _FLAGS)
+    about = os.fstat(descriptor)
+    if shared and about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) != _ALL_MAY:
+        os.fchmod(descriptor, _ALL_MAY)  # who made it was killed before
+    return descriptor
+
+
+def _made(path: Path, shared: bool) -> int:
+    """A new file, open; whatever the umask is, all may write it if it is shared."""
+    descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
     if shared:
         os.fchmod(descriptor, _ALL_MAY)
     return descriptor
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let all users write into a folder of ours; refuse one that is a link."""
+    """Let all users write into a folder of ours; refuse one that is a link.
+
+    One that its group may write into is left as somebody made it: for that group alone.
+    """
     about = folder.lstat()
     if not stat.S_ISDIR(about.st_mode):
-        raise NotADirectoryError(20, "it is not a folder", str(folder))
-    if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) != 0o777:
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(folder))
+    if about.st_uid == os.getuid() and not about.st_mode & stat.S_IWGRP:
         folder.chmod(0o777)
 
 

@@ -28,6 +28,7 @@ from farm.outcome import Outcome, Teller, complete, expired_error, failure, give
 from farm.rota import Crew, Rota
 from farm.store import Store
 from farm.store.history import Recovery
+from farm.waiting import HELD
 from farm.tickets import Key, Ticket
 
 __all__ = ["BoardManager", "Event", "Job"]
@@ -101,13 +102,14 @@ class BoardManager:
         """Queue a job, unless its result is stored or on its way.
 
         `again` measures anyway; `on` names the one board that must do it, and measures anyway.
-        `priority` (-99 to 99) counts within the purpose (the job's own by default; golden before
+        `priority` (-99 to 99; or waiting.HELD, for a board that this process holds and lends to
+        the job) counts within the purpose (the job's own by default; golden before
         final before calibration before search); submitters take turns. After `deadline_s`
         seconds no attempt is begun. The future raises BenchError, BoardsBusyError or ImageError;
         a wrong output or an image too big is a status. NoBoardError at once when no board could
         ever do it.
         """
-        if abs(priority) > MOST_PRIORITY:
+        if abs(priority) > MOST_PRIORITY and priority != HELD:
             raise ValueError(f"{job.name}: priority is {priority}, not -99 to 99")
         job = job if purpose is None else replace(job, purpose=purpose)
         with self._lock:

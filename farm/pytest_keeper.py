@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from farm.errors import BoardsBusyError, FarmError
 from farm.inventory import Board
 from farm.lease import Lease, lease_any, waiters
+from farm.waiting import HELD
 
-LENT_PRIORITY = 98  # of jobs on a board that this process lends
-_BACK_PRIORITY = 1000  # before all jobs: it is this process that has the board
+LENT_PRIORITY = HELD  # of jobs on a board that this process lends
+_BACK_PRIORITY = HELD + 1
 _LOOK_S = 0.05  # how often it is asked who waits, where that matters
 _REST_S = 1.0
 _SLICE_S = 5.0

@@ -25,7 +25,7 @@ from farm.board import board_from_json
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
 from farm.job import Job, job_from_message
-from farm.lease import Lease, Turn, lease, refuse_quarantined, renewing, step_out
+from farm.lease import Lease, Turn, lease, others_wait, refuse_quarantined, renewing, step_out
 from farm.measure import Measurement, Scalar
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _LOG = logging.getLogger(__name__)
 EXIT_LEASE_LOST = 75
 _IDLE_S = 2.0  # a board that waits this long for its next job goes back to the others
 _TURN_S = 0.25  # and one that is not told to wait on leaves the line
+_SHARE_S = 10.0  # one that is held for longer is given back between two jobs, if others wait
 _OVER_CHECK_S = 1.0  # how long the watch over a lease may outlive it
 _PARENT_CHECK_S = 1.0
 
@@ -55,6 +56,7 @@ class _Worker:
         self._board, self._runner, self._ladder, self._reply = board, runner, ladder, reply
         self._held = ExitStack()
         self._lease: Lease | None = None
+        self._since_s = 0.0
         self._turn = Turn()
         self._job = ""
 
@@ -68,6 +70,7 @@ class _Worker:
         try:
             if self._lease is not None:
                 refuse_quarantined(self._board)  # a queue may be long: take no more of it
+                self._share()
             token = self._acquire(wait_s, priority).token
         except BoardsBusyError as error:
             self._say("busy", message=str(error))
@@ -77,10 +80,16 @@ class _Worker:
         else:
             self._say("held", token=token)
 
+    def _share(self) -> None:
+        """Stand in line anew, if others do and the board was held for long enough."""
+        if time.monotonic() - self._since_s > _SHARE_S and others_wait(self._board):
+            self.let_go()
+
     def _acquire(self, wait_s: float, priority: int = 0) -> Lease:
         if self._lease is None:
             waited = lease(self._board, wait_s, priority=priority, purpose="jobs", turn=self._turn)
             self._lease = self._held.enter_context(waited)
+            self._since_s = time.monotonic()
             lost = self._held.enter_context(renewing(self._lease))
             over = threading.Event()
             self._held.callback(over.set)
