@@ -76,6 +76,7 @@ def test_a_board_lent_by_a_process_that_is_killed_stays_with_its_worker_until_th
     for descriptor in (read_end, write_end):
         os.close(descriptor)
     os.kill(worker, signal.SIGSTOP)  # so that it cannot go at once
+    wait_until(lambda: boot_clock.is_stopped(worker))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with pytest.raises(BoardsBusyError, match=f"process {worker} "), leases.lease(board, 0.2):
