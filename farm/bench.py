@@ -5,43 +5,30 @@ board is not the host's, so its clock cannot be held against the host's.
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 
-from farm.banner import Banner, ClockSource, check_banner
+from farm import bench_facts
+from farm.banner import Banner, check_banner
 from farm.board_clock import CLOCK_MARKS, check_clock_hz, checked_clock_hz, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image
 from farm.inventory import Board
 from farm.link import EXCHANGE_S, Link, StackDepth
 from farm.mcus import Mcu
-from farm.measure import Measurement, latency_ms
+from farm.measure import Measurement, Scalar, latency_ms
 from farm.probe import Flashed, open_probe
 from farm.recipe import RECIPES
-from farm.runs import Runs, Trial, depends_on_data, run
+from farm.runs import Runs, Trial, run
 from farm.samples import iqr, median, outliers, spread_percent
 from farm.serial_port import open_port
 from farm.stages import Stages
 from farm.virtual import rack
-from farm.wear import NEAR_PERCENT, wear_of
 
-_LOG = logging.getLogger(__name__)
-SPREAD_LIMIT_PERCENT = 0.5
 INTACT_LIMIT_BYTES = 64  # fewer, and something may have jumped over the paint
 BANNER_S = 10.0
 CLOCK_STAGE_S = 10.0
 VIRTUAL_PATIENCE = 4  # a virtual board on a busy machine takes its time; a dead one hangs up
-_FLAGS: tuple[tuple[str, Callable[[Runs], bool]], ...] = (
-    (
-        f"spread over {SPREAD_LIMIT_PERCENT} %",
-        lambda runs: spread_percent(runs.samples) > SPREAD_LIMIT_PERCENT,
-    ),
-    ("outliers", lambda runs: bool(outliers(runs.samples))),
-    ("not warm at first", lambda runs: bool(runs.unsettled)),
-    ("cycles depend on the data", depends_on_data),
-)
 
 
 def measure_on_board(
@@ -59,7 +46,8 @@ def measure_on_board(
     """
     stages = Stages(board, deadline_s, on_stage)
     try:
-        flashed = _program(board, mcu, image, stages)
+        flashed, said = _program(board, mcu, image, stages)
+        stages.enter("console")
         with open_port(board, mcu.uart.baud) as port:
             patience = VIRTUAL_PATIENCE if board.virtual else 1
             link = Link(port, board.id, EXCHANGE_S * patience)
@@ -76,8 +64,11 @@ def measure_on_board(
             )
             daemon = _daemon(board, mcu)
         stages.enter("result")
-        facts = _provenance(board, mcu, image, banner, runs, link, trial.purpose) | stages.seconds
-        facts |= _flash_facts(board, mcu, flashed)
+        facts = said | bench_facts.of_runs(mcu, banner, runs, trial.purpose) | stages.seconds
+        facts |= (
+            bench_facts.of_image(image) | bench_facts.of_board(board) | bench_facts.of_link(link)
+        )
+        facts |= bench_facts.of_flash(board, mcu, flashed) | bench_facts.of_host()
         if daemon and daemon.faults:
             facts["faults"] = "; ".join(daemon.faults)
         found = _measurement(board, mcu, image, trial, runs, clock_hz, facts)
@@ -88,31 +79,23 @@ def measure_on_board(
         raise stages.named(error) from error
 
 
-def _program(board: Board, mcu: Mcu, image: Image, stages: Stages) -> Flashed:
-    """Flash, verify, reset; then let go of the probe, so that nothing halts the timed core."""
+def _program(
+    board: Board, mcu: Mcu, image: Image, stages: Stages
+) -> tuple[Flashed, dict[str, Scalar]]:
+    """Flash, verify, reset; then let go of the probe, so that nothing halts the timed core.
+
+    What was programmed, and what probe and chip say of themselves.
+    """
     stages.enter("connect")
     with open_probe(board, mcu) as probe:
+        said: dict[str, Scalar] = {**probe.facts()}
         stages.enter("flash")
         flashed = probe.flash(image)
         stages.enter("verify")
         probe.verify(image)
         stages.enter("reset")
         probe.reset()
-    return flashed
-
-
-def _flash_facts(board: Board, mcu: Mcu, flashed: Flashed) -> dict[str, int | float]:
-    """What programming cost the flash, and how much of its rated life is over."""
-    worn_percent = wear_of(board).percent(mcu.rated_erases)
-    if worn_percent >= NEAR_PERCENT:
-        _LOG.warning("%s: a sector of its flash has had %.0f %% of its rated erases", board.id,
-                     worn_percent)  # fmt: skip
-    return {
-        "erased_sectors": len(flashed.sectors),
-        "programmed_bytes": flashed.programmed_bytes,
-        "kept_bytes": flashed.kept_bytes,
-        "worn_percent": round(worn_percent, 2),
-    }
+    return flashed, said
 
 
 def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:
@@ -132,37 +115,6 @@ def _check_sizes(board: Board, banner: Banner, job_input: bytes, expected: bytes
         )
 
 
-def _provenance(
-    board: Board, mcu: Mcu, image: Image, banner: Banner, runs: Runs, link: Link, purpose: str
-) -> dict[str, str | int | float]:
-    flags = [text for text, holds in _FLAGS if holds(runs)]
-    if banner.clock_source == ClockSource.INTERNAL:
-        flags.append("internal oscillator")
-    registers = zip(mcu.checks, banner.checks, strict=True)
-    return {
-        "compiler": image.compiler,
-        "compiler_flags": " ".join(image.flags),
-        "pyocd": version("pyocd"),
-        "tinyrack": version("tinyrack"),
-        "probe": board.probe,
-        "mcu": mcu.name,
-        "unique_id": banner.unique_id,
-        "cpuid": f"{banner.cpuid:#010x}",
-        "clock_source": banner.clock_source.name.lower(),
-        "timer_overhead_cycles": banner.overhead_cycles,
-        "purpose": purpose,
-        "warm_runs": runs.warm_runs,
-        "unsettled_samples": " ".join(map(str, runs.unsettled)),
-        "stack_reserved_bytes": banner.stack_bytes,
-        "bench_ram_bytes": image.bench_ram_bytes,
-        "stack_intact_bytes": min(stack.intact_bytes for stack in runs.stacks),
-        "console_retries": link.retries,
-        "damaged_frames": link.damaged_frames,
-        "flags": ", ".join(flags),
-        **{check.name: f"{value:#010x}" for check, value in registers},
-    }
-
-
 def _measurement(
     board: Board,
     mcu: Mcu,
@@ -170,7 +122,7 @@ def _measurement(
     trial: Trial,
     runs: Runs,
     clock_measured_hz: float | None,
-    provenance: dict[str, str | int | float],
+    provenance: dict[str, Scalar],
 ) -> Measurement:
     stack_bytes = _stack_bytes(board, runs.stacks)
     outputs = (runs.cold.output, *runs.further_outputs)

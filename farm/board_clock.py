@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farm.errors import BenchError
+from farm.errors import BenchError, ClockError
 from farm.inventory import Board
 from farm.mcus import Mcu
 
@@ -46,10 +46,10 @@ def checked_clock_hz(
 
 
 def check_clock_hz(board: Board, mcu: Mcu, measured_hz: float) -> None:
-    """Raise BenchError when a clock is more than 2 % off."""
+    """Raise ClockError when a clock is more than 2 % off."""
     off_percent = abs(measured_hz / mcu.clock_hz - 1) * 100
     if off_percent > CLOCK_LIMIT_PERCENT:
-        raise BenchError(
+        raise ClockError(
             f"its clock measures {measured_hz / 1e6:.2f} MHz, {off_percent:.1f} % off the "
             f"{mcu.clock_hz / 1e6:.0f} MHz it should have; check the clock source",
             board.id,

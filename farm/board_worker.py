@@ -62,14 +62,16 @@ class BoardWorker:
     def hold(self, wait_s: float, priority: int = 0) -> int:
         """Make the worker hold its board's lease; the lease's fencing token.
 
-        BoardsBusyError: somebody else holds it; NoBoardError: out of service; BenchError.
+        BoardsBusyError: somebody else holds it; NoBoardError: out of service; BenchError: the
+        worker does not answer; FarmError: it cannot be held for another reason.
         """
         self._send({"do": "hold", "wait_s": wait_s, "priority": priority})
         reply = self._receive(wait_s + _START_S)
         if reply["is"] == "busy":
             raise BoardsBusyError(str(reply["message"]))
         if reply["is"] == "refused":
-            raise NoBoardError(str(reply["message"]))
+            kind = NoBoardError if reply.get("out") else FarmError
+            raise kind(str(reply["message"]))
         token = reply.get("token")
         if reply["is"] != "held" or not isinstance(token, int):
             raise BenchError(f"its worker answered {reply['is']!r} instead of held", self.board.id)
@@ -171,10 +173,10 @@ def _ended(code: int) -> str:
 
 def _raise(board: Board, kind: str, message: str) -> NoReturn:
     """Raise the error that the worker named: one of the farm's, of the engine's, or FarmError."""
-    if kind == "BenchError":
-        raise BenchError(message, board.id)
     for module, root in ((errors, FarmError), (engine_errors, engine_errors.EngineError)):
         found = getattr(module, kind, None)
+        if isinstance(found, type) and issubclass(found, BenchError):
+            raise found(message, board.id)
         if isinstance(found, type) and issubclass(found, root):
             raise found(message)
     raise FarmError(message)

@@ -1,4 +1,4 @@
-"""Threads: what drives boards and keeps the time outside of simulations; see farm.rota.Crew."""
+"""Threads: what drives boards and keeps the time outside of simulations; see farm.roles.Crew."""
 
 import threading
 import time
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from farm.board_worker import DEFAULT_LADDER, DEFAULT_RUNNER, NO_LADDER
 from farm.desks import Publisher
-from farm.driver import Desk, Driver
+from farm.driver import Driver
 from farm.inventory import Board
 from farm.lock_files import place_of
-from farm.rota import Hand
+from farm.roles import Desk, Hand
 
 
 class Threads:

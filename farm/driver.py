@@ -8,18 +8,26 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from engine.errors import EngineError
+from farm.away import Absence
 from farm.board_worker import BoardWorker
-from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
+from farm.errors import (
+    AwayError,
+    BenchError,
+    BoardsBusyError,
+    ClockError,
+    FarmError,
+    NoBoardError,
+    ProbeMissingError,
+)
 from farm.golden.health import Finding
 from farm.inventory import Board
-from farm.job import Job
 from farm.lease import quarantine, quarantine_reason
 from farm.log import about
-from farm.measure import Measurement
+from farm.roles import Desk
 from farm.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -30,64 +38,6 @@ _RECOVER_HOLD_S = 10.0
 _GOLDEN_S = 120.0
 _MAX_FAILURES_IN_A_ROW = 3  # of a ladder without rungs
 _LOG = logging.getLogger(__name__)
-
-
-class Desk(Protocol):
-    """What a driver needs of the manager; every method may be called from any driver."""
-
-    def waiting(self) -> int:
-        """How many jobs wait for a board."""
-
-    def working(self) -> Mapping[str, Job]:
-        """The jobs that are with a board now, by its id."""
-
-    def aside(self) -> Mapping[str, str]:
-        """The boards that get no more jobs, and why."""
-
-    def wants(self, board: Board) -> bool:
-        """Whether there is a job that this board may take; if not, it is woken for the next."""
-
-    def urgency(self, board: Board) -> int:
-        """The priority of the most urgent job that waits for this board."""
-
-    def holds(self, board: Board, token: int) -> None:
-        """The board is held by its worker, under that fencing token."""
-
-    def golden_job(self, board: Board) -> Job | None:
-        """The golden program, if the board has to run it before its next job."""
-
-    def golden(self, board: Board, m: Measurement) -> Finding:
-        """The board ran it: it may go on, has to run it again, or is quarantined."""
-
-    def take(self, board: Board) -> Ticket | None:
-        """Take the job that was wanted; None when another board was faster."""
-
-    def deadline_s(self, ticket: Ticket) -> float:
-        """How long an attempt at this job may take from now."""
-
-    def passes(self, board: Board) -> None:
-        """The board cannot come for the job just now."""
-
-    def board_busy(self, board: Board, why: str) -> None:
-        """Somebody else holds the board."""
-
-    def set_aside(self, board: Board, why: str) -> None:
-        """The board takes no more jobs of this desk."""
-
-    def recovered(self, board: Board, rung: str, seconds: float, outcome: str) -> None:
-        """A rung of the ladder was tried."""
-
-    def stage(self, ticket: Ticket, board: Board, stage: str) -> None:
-        """A job began a stage."""
-
-    def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
-        """A job ended with a result."""
-
-    def bench_failed(self, ticket: Ticket, board: Board, error: BenchError) -> None:
-        """A job failed through no fault of its own."""
-
-    def refused(self, ticket: Ticket, board: Board, error: Exception) -> None:
-        """A job that this board still has can never work, on any board."""
 
 
 class Driver(threading.Thread):
@@ -101,8 +51,9 @@ class Driver(threading.Thread):
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._worker: BoardWorker | None = None
-        self._stopped = False
+        self._over = threading.Event()
         self._failures_in_a_row = 0
+        self._absence = Absence()
 
     def wake(self) -> None:
         """Look for work."""
@@ -111,7 +62,7 @@ class Driver(threading.Thread):
     def stop(self) -> None:
         """Kill the worker now and start no other; the thread then ends by itself."""
         with self._lock:
-            self._stopped = True
+            self._over.set()
             if self._worker is not None:
                 self._worker.kill()
         self._woken.set()
@@ -138,10 +89,10 @@ class Driver(threading.Thread):
 
     def _wait_for_work(self) -> bool:
         """Block until a job waits for this board; False when stopped."""
-        while not self._stopped:
+        while not self._over.is_set():
             self._woken.wait()  # ends with `wake` and with `stop`
             self._woken.clear()
-            if not self._stopped and self._desk.wants(self.board):
+            if not self._over.is_set() and self._desk.wants(self.board):
                 self._woken.set()  # and look again afterwards
                 return True
         return False
@@ -151,36 +102,85 @@ class Driver(threading.Thread):
         try:
             worker = self._held_worker(_HOLD_SLICE_S)
             finding = self._health(worker)
-        except BoardsBusyError as error:
-            self._desk.board_busy(self.board, str(error))
-            return True
-        except NoBoardError as error:
-            reason = quarantine_reason(self.board)
-            self._desk.set_aside(self.board, f"quarantined: {reason}" if reason else str(error))
-            return False
-        except BenchError as error:
-            self._desk.passes(self.board)
-            return self._count_failure(error)
         except (OSError, FarmError, EngineError) as error:  # no process, memory, store, compiler
-            self._desk.set_aside(self.board, f"cannot be driven from here: {error}")
-            return False
+            return self._unusable(error)
         if finding != "good":
             return finding == "again"
         ticket = self._desk.take(self.board)
         return ticket is None or self._work(worker, ticket)
 
+    def _unusable(self, error: Exception) -> bool:
+        """What follows when a board could not be held or shown to be in order; False: no more."""
+        if isinstance(error, BoardsBusyError):
+            self._desk.away(self.board, error)
+            return True
+        if isinstance(error, NoBoardError):
+            return self._refused(error)
+        if isinstance(error, BenchError) and not isinstance(error, AwayError):
+            self._desk.passes(self.board)
+            return self._count_failure(error)
+        return self._away(error)
+
+    def _refused(self, refusal: NoBoardError) -> bool:
+        """False when the board is quarantined."""
+        try:
+            reason = quarantine_reason(self.board)
+        except FarmError as error:
+            return self._away(error)
+        if reason is not None:
+            self._desk.set_aside(self.board, f"quarantined: {reason}")
+            return False
+        return self._away(refusal)
+
+    def _away(self, error: Exception) -> bool:
+        """Leave the jobs to others, and look again after a pause; False when stopped."""
+        if self._over.is_set():
+            return False
+        if self._absence.begins(error):
+            _LOG.warning("cannot be used, and is looked at again: %s", error)
+        self._desk.away(self.board, error)
+        if isinstance(error, ProbeMissingError) and not self._absence.climbed:
+            self._absence.climbed = True
+            self._climb_for_missing()
+        self._over.wait(self._absence.pause_s())
+        return not self._over.is_set()
+
+    def _climb_for_missing(self) -> None:
+        """The one rung that may bring a probe back, where something switches its power."""
+        for number, rung in enumerate(_rungs(self._ladder)):
+            if rung.brings_probe_back(self.board):
+                self._climb(rung, number)
+
+    def _back(self) -> None:
+        """The board has been reached."""
+        if self._absence.over():
+            _LOG.warning("can be used again")
+            self._desk.back(self.board)
+
     def _health(self, worker: BoardWorker) -> Finding:
         """Run the golden program if it is due."""
-        job = self._desk.golden_job(self.board)
+        job = self._desk.care.golden_job(self.board)
         if job is None:
             return "good"
-        return self._desk.golden(self.board, worker.measure(job, _GOLDEN_S, lambda _: None))
+        try:
+            m = worker.measure(job, _GOLDEN_S, lambda _: None)
+        except ClockError as error:
+            finding, why = self._desk.care.golden_off(self.board, error, worker.token)
+        else:
+            finding, why = self._desk.care.golden(self.board, m)
+        self._back()
+        if finding == "bad":
+            self._desk.set_aside(self.board, f"quarantined: {why}")
+        return finding
 
     def _work(self, worker: BoardWorker, ticket: Ticket) -> bool:
         error: Exception = FarmError(f"{ticket.job.name}: lost by its board's driver")
         try:
             with about(lease=worker.token, job=ticket.job.name):
                 failure = self._measure(worker, ticket)
+            if isinstance(failure, AwayError):
+                self._desk.put_back(ticket, self.board, failure)
+                return self._away(failure)
             if failure is not None:
                 self._desk.bench_failed(ticket, self.board, failure)
                 return self._count_failure(failure)
@@ -188,6 +188,7 @@ class Driver(threading.Thread):
             error = refusal
         finally:
             self._desk.refused(ticket, self.board, error)
+        self._back()
         self._failures_in_a_row = 0
         return True
 
@@ -201,6 +202,8 @@ class Driver(threading.Thread):
                 lambda stage: self._desk.stage(ticket, self.board, stage),
             )
             self._desk.measured(ticket, self.board, m)
+        except AwayError as failure:
+            return failure
         except BenchError as failure:
             _LOG.warning("attempt %d failed: %s", len(ticket.failures) + 1, failure)
             return failure
@@ -209,38 +212,54 @@ class Driver(threading.Thread):
     def _count_failure(self, error: BenchError) -> bool:
         """Drop the worker and climb a rung; False when there is no rung left."""
         self._drop_worker()  # a fresh process holds no broken probe session
+        if self._over.is_set():
+            return False
         self._failures_in_a_row += 1
         rungs = _rungs(self._ladder)
         if self._failures_in_a_row <= len(rungs):
-            self._climb(rungs[self._failures_in_a_row - 1], self._failures_in_a_row - 1)
-            return not self._stopped
+            if not self._climb(rungs[self._failures_in_a_row - 1], self._failures_in_a_row - 1):
+                self._failures_in_a_row -= 1
+            return not self._over.is_set()
         if self._failures_in_a_row < _MAX_FAILURES_IN_A_ROW:
             return True
-        why = f"failed {self._failures_in_a_row} times; last: {error}"
-        if rungs and not self._stopped:
-            quarantine(self.board, why)
+        return self._give_up(f"failed {self._failures_in_a_row} times; last: {error}", rungs)
+
+    def _give_up(self, why: str, rungs: "Sequence[Rung]") -> bool:
+        """Quarantine a board that no rung helped; one without a ladder is set aside."""
+        if rungs:
+            try:
+                quarantine(self.board, why)
+            except FarmError as error:  # its next failure tries it again
+                return self._away(error)
             _LOG.error("quarantined: %s", why)
             why = f"quarantined: {why}"
         self._desk.set_aside(self.board, why)
         return False
 
-    def _climb(self, rung: "Rung", number: int) -> None:
-        """Try a rung; whether it helped is for the next job to show."""
-        started_s = time.monotonic()
+    def _climb(self, rung: "Rung", number: int) -> bool:
+        """Try a rung; whether it helped is for the next job to show. False if others hold it."""
+        started_s, token = time.monotonic(), None
         try:
             worker = self._held_worker(_RECOVER_HOLD_S)
+            token = worker.token
             outcome = f"done: {worker.recover(number, rung.deadline_s)}"
+        except (BoardsBusyError, NoBoardError) as error:  # closing, taken or quarantined meanwhile
+            _LOG.info("recovery by %s was not begun: %s", rung.name, error)
+            return False
         except (FarmError, OSError) as error:
             outcome = f"failed: {error}"
             self._drop_worker()
+        if self._over.is_set():  # then it failed because it was ended
+            return False
         seconds = time.monotonic() - started_s
         _LOG.warning("recovery by %s, %.1f s: %s", rung.name, seconds, outcome)
-        self._desk.recovered(self.board, rung.name, seconds, outcome)
+        self._desk.care.recovered(self.board, rung.name, seconds, outcome, token)
+        return True
 
     def _held_worker(self, wait_s: float) -> BoardWorker:
         """A worker that holds the board."""
         with self._lock:
-            if self._stopped:
+            if self._over.is_set():
                 raise NoBoardError("the manager is closing")
             if self._worker is None:
                 self._worker = BoardWorker(self.board, self._runner, self._ladder)

@@ -35,6 +35,24 @@ class BenchError(FarmError):
         self.board = board
 
 
+class ClockError(BenchError):
+    """The core runs at another clock than it should."""
+
+
+class AwayError(BenchError):
+    """The board cannot be reached now, though nothing says that it is sick: no rung would help."""
+
+
+class ProbeMissingError(AwayError):
+    """Its probe is not connected."""
+
+    exit_code = 69
+
+
+class ConsoleBusyError(AwayError):
+    """A program that knows no leases has its console open."""
+
+
 class FencedError(BenchError):
     """A newer lease of the board exists, so that what was made under this one is not stored."""
 

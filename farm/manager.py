@@ -6,35 +6,34 @@ bench failure (probe, console, dead worker, deadline) costs a retry, if possible
 a wrong output or an image too big is a result. Results are stored before anybody sees them.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from farm import ledger
+from farm.answers import answer
+from farm.away import Away
 from farm.board_worker import DEFAULT_RUNNER
+from farm.care import Care
 from farm.crew import Threads
-from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.errors import BenchError, BoardsBusyError, ClockError, FarmError
 from farm.fencing import Fence
-from farm.golden.health import Finding, Health
-from farm.golden.image import golden_job
 from farm.image import image_key
 from farm.inventory import Board, Rack, normal_uid
 from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.outcome import Outcome, Teller, complete, expired_error, failure, given_up
-from farm.rota import Crew, Rota
+from farm.roles import Crew
+from farm.rota import Rota
 from farm.store import Store
-from farm.store.history import Recovery
-from farm.waiting import HELD
 from farm.tickets import Key, Ticket
+from farm.waiting import HELD
 
 __all__ = ["BoardManager", "Event", "Job"]
 
 _CLOSE_S = 0.8
-_LOG = logging.getLogger(__name__)
+_MOST_PUT_BACK = 3
 _Share = tuple[Key, Purpose, int]  # what two jobs must have in common to be one measurement
 
 
@@ -66,7 +65,7 @@ class BoardManager:
         self._own_store = store is None
         self.store = Store(rack=rack) if store is None else store
         self._teller = Teller(progress)
-        self._health = Health(self.store) if runner == DEFAULT_RUNNER else None
+        self.care = Care(self.store, self._teller, checked=runner == DEFAULT_RUNNER)
         self._crew: Crew = Threads(runner) if isinstance(runner, str) else runner
         self._lock = threading.RLock()
         self._rota = Rota(self.boards, self._crew, self)
@@ -75,6 +74,7 @@ class BoardManager:
         self._open: set[Ticket] = set()
         self._working: dict[str, Ticket] = {}
         self._tokens: dict[str, int] = {}
+        self._away = Away()
         self._closed = False
 
     def __enter__(self) -> "BoardManager":
@@ -125,7 +125,8 @@ class BoardManager:
         ticket.image = ticket.key[0]
         if deadline_s is not None:
             ticket.expires_s = self._crew.now_s() + deadline_s
-        known = self._known(ticket, again=again or bool(on))
+        board = self._rota.board[group.seats[0].board]
+        known = answer(self.store, ticket, board, again=again or bool(on))
         if known is None:
             return self._queue(ticket, share=not (again or on))
         future = ticket.join(job.name)
@@ -143,14 +144,15 @@ class BoardManager:
             return {board: ticket.job for board, ticket in self._working.items()}
 
     def aside(self) -> dict[str, str]:
-        """The boards that get no more jobs of this manager, and why."""
+        """The boards that get no jobs of this manager now, and why."""
         with self._lock:
-            return dict(self._rota.aside)
+            return dict(self._rota.aside) | self._away.reasons()
 
     def close(self) -> None:
         """Kill all workers, which frees their boards; open futures raise FarmError."""
         with self._lock:
             self._closed = True
+            self.care.close()
             hands = list(self._rota.hands.values())
             self._teller.close()
         self._crew.close()
@@ -164,7 +166,7 @@ class BoardManager:
         if self._own_store:
             self.store.close()
 
-    # What drivers call; see farm.driver.Desk.
+    # What drivers call; see farm.roles.Desk.
 
     def wants(self, board: Board) -> bool:
         """Whether there is a job that this board may take; if not, it is woken for the next."""
@@ -178,23 +180,11 @@ class BoardManager:
 
     def holds(self, board: Board, token: int) -> None:
         """Tell the store of a new lease, so that it takes no result of an older one."""
+        with self._lock:
+            self._away.held(board.id)
         if self._tokens.get(board.id) != token:
             self.store.announce(Fence(normal_uid(board.probe), token))
             self._tokens[board.id] = token
-
-    def golden_job(self, board: Board) -> Job | None:
-        """The golden program, if the board has to run it before its next job."""
-        due = self._health is not None and self._health.is_due(board)
-        return golden_job(board.type.name) if due else None
-
-    def golden(self, board: Board, m: Measurement) -> Finding:
-        """Judge and store a golden run; a board that is quarantined for it takes no more jobs."""
-        assert self._health is not None
-        finding, why = self._health.found(board, m)
-        self._teller.emit(Event("golden", "", board.id, f"{finding}: {why}"))
-        if finding == "bad":
-            self.set_aside(board, f"quarantined: {why}")
-        return finding
 
     def take(self, board: Board) -> Ticket | None:
         """Take the job that was wanted; None when another board was faster."""
@@ -223,30 +213,34 @@ class BoardManager:
         with self._lock:
             self._rota.wake(self._schedule.blocked(board.id))
 
-    def board_busy(self, board: Board, why: str) -> None:
+    def away(self, board: Board, error: Exception) -> None:
         """Give up on jobs that waited long enough while no board could work on them."""
         self.passes(board)
         with self._lock:
-            late = self._schedule.late(board.id, self._wait_s)
-        for ticket in late:
-            self._resolve(ticket, BoardsBusyError(f"{ticket.job.name}: {why}"))
+            news = self._away.note(board.id, error)
+            late = self._schedule.late(board.id, self._wait_s, self._away.patience_s)
+            ended = [(ticket, self._away.error(ticket)) for ticket in late]
+        for ticket, why in ended:
+            self._resolve(ticket, why)
+        if isinstance(error, BoardsBusyError):
+            return
+        self.care.doubt(board)
+        if news:
+            self._teller.emit(Event("aside", "", board.id, str(error)))
 
-    def recovered(self, board: Board, rung: str, seconds: float, outcome: str) -> None:
-        """Store and tell what was tried to get a board to work again."""
-        how, _, detail = outcome.partition(": ")
-        row = Recovery(
-            board=board.id,
-            rung=rung,
-            seconds=seconds,
-            outcome=how,
-            lease_token=self._tokens.get(board.id),
-            detail=detail,
-        )
-        try:
-            self.store.add_recovery(row)
-        except FarmError as error:  # the board may well work again: that is no reason to stop
-            _LOG.error("%s: its recovery was not stored: %s", board.id, error)
-        self._teller.emit(Event("recovered", "", board.id, f"{rung}, {seconds:.1f} s: {outcome}"))
+    def back(self, board: Board) -> None:
+        """The board can be used again."""
+        with self._lock:
+            self._away.forget(board.id)
+
+    def put_back(self, ticket: Ticket, board: Board, error: BenchError) -> None:
+        """Queue a job again whose board went away before it began; a few times at most."""
+        ticket.put_back += 1
+        ticket.failed_on.add(board.id)  # others first
+        if ticket.put_back > _MOST_PUT_BACK or self._closed:
+            self.bench_failed(ticket, board, error)
+        else:
+            self._queue_again(ticket, board)
 
     def set_aside(self, board: Board, why: str) -> None:
         """Use a board no more; what it was at, and jobs that no other board can do, fail."""
@@ -270,8 +264,7 @@ class BoardManager:
         # Of the lease that it was made in, which may be over: FencedError, and it is tried again.
         token = whole.provenance.get("lease_token", 0)
         self.store.add(whole, fence=Fence(normal_uid(board.probe), int(token)))
-        if self._health is not None:
-            self._health.measured(board)
+        self.care.measured(board)
         self._done_with(board)
         self._resolve(ticket, whole)
 
@@ -283,6 +276,8 @@ class BoardManager:
         # The board keeps the job until all that may fail is done: a job of nobody would be lost.
         now_s = self._crew.now_s()
         last = len(ticket.failures) >= self._retries or now_s >= ticket.expires_s
+        if isinstance(error, ClockError):
+            self.care.doubt(board)  # what it measured before may have to be flagged
         token = self._tokens.get(board.id, 0)
         row = failure(ticket, board, str(error), now_s - ticket.taken_s, token, final=last)
         self.store.add(row)  # of whatever lease: it says nothing about the network
@@ -293,9 +288,7 @@ class BoardManager:
             self._resolve(ticket, given_up(ticket.job, error, len(ticket.failures), board.id))
             return
         self._teller.emit(Event("retried", ticket.job.name, board.id, str(error)))
-        self._done_with(board)
-        with self._lock:
-            self._put(ticket)
+        self._queue_again(ticket, board)
 
     def refused(self, ticket: Ticket, board: Board, error: Exception) -> None:
         """End a job that can never work; nothing when this board no longer has it."""
@@ -306,24 +299,6 @@ class BoardManager:
         self._resolve(ticket, error)
 
     # Inner works.
-
-    def _known(self, ticket: Ticket, *, again: bool) -> Outcome | None:
-        """What the store answers; an unfinished job gets its earlier failures."""
-        job = ticket.job
-        if job.id:
-            past = ledger.past(self.store, job.id)
-            if past.result is not None:
-                return past.result
-            if past.given_up:
-                last = past.failures[-1]
-                return given_up(job, last.message, len(past.failures), last.board)
-            ticket.failures += [m.message for m in past.failures]
-        if again:
-            return None
-        of_these = [seat.board for seat in ticket.group.seats] if job.tags else []
-        virtual = self._rota.board[ticket.group.seats[0].board].virtual
-        kind = self.rack.types[job.board_type]
-        return ledger.stored(self.store, job, ticket.key, kind, virtual=virtual, boards=of_these)
 
     def _queue(self, ticket: Ticket, *, share: bool) -> "Future[Measurement]":
         """Queue a ticket, or join one for the same measurement that is on its way."""
@@ -344,6 +319,11 @@ class BoardManager:
         with self._lock:
             self._put(ticket)
         return future
+
+    def _queue_again(self, ticket: Ticket, board: Board) -> None:
+        self._done_with(board)
+        with self._lock:
+            self._put(ticket)
 
     def _put(self, ticket: Ticket) -> None:
         self._rota.put(ticket)

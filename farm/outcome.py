@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Any
 
-from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.errors import AwayError, BenchError, BoardsBusyError, FarmError
 from farm.inventory import Board
 from farm.job import Event, Job
 from farm.ledger import FINAL, JOB_ID
@@ -120,7 +120,8 @@ def _identity(ticket: Ticket, board: Board) -> dict[str, Any]:
 def given_up(job: Job, why: object, failures: int, board: str) -> BenchError:
     """The error of a job that had all its attempts."""
     advice = f"`tinyrack boards` shows its health (failure {failures})"
-    return BenchError(f"{job.name}: {why}; {advice}", board)
+    kind = type(why) if isinstance(why, AwayError) else BenchError
+    return kind(f"{job.name}: {why}; {advice}", board)
 
 
 def expired_error(ticket: Ticket) -> FarmError:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import targets, wear
-from farm.errors import BenchError, ImageError, InventoryError
+from farm import probe_facts, targets, wear
+from farm.errors import BenchError, ImageError, InventoryError, ProbeMissingError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
 from farm.virtual import rack
@@ -90,6 +90,12 @@ class Probe:
                     f"{data[at]:#04x} after flashing {image.name}; flash it again",
                     self._board.id,
                 )
+
+    def facts(self) -> dict[str, str | float]:
+        """What probe and chip say of themselves; see farm.probe_facts."""
+        with self._errors("reading the device id", "check power and wires"):
+            word = self._session.target.read32(self._mcu.device_id_address)
+        return {"device_idcode": f"{word:#010x}"} | probe_facts.of(self._session.probe)
 
     def reset(self) -> None:
         """Reset the board and let it run."""
@@ -175,9 +181,7 @@ def _session(board: Board) -> Any:
     # Never ConnectHelper: it matches parts of an id, and waits for ever for one that is absent.
     probe = _pyocd("probe.aggregator").DebugProbeAggregator.get_probe_with_id(board.probe)
     if probe is None or normal_uid(probe.unique_id) != normal_uid(board.probe):
-        up = board.virtual and (found := rack.find(board.probe_uid)) and found.alive
-        advice = "check cable and power" if up or not board.virtual else "run `tinyrack rack up`"
-        raise BenchError(f"no probe {board.probe} is connected; {advice}", board.id)
+        raise _absent(board)
     session = _pyocd("core.session").Session(
         probe,
         options={
@@ -199,6 +203,18 @@ def _session(board: Board) -> Any:
     )
     session.delegate = _Delegate()
     return session
+
+
+def _absent(board: Board) -> BenchError:
+    """A daemon that is down is to be mended; a probe that is not plugged in says nothing of it."""
+    what = f"no probe {board.probe} is connected"
+    if board.virtual and not ((found := rack.find(board.probe_uid)) and found.alive):
+        return BenchError(f"{what}; run `tinyrack rack up`", board.id)
+    return ProbeMissingError(
+        f"{what}; check cable and power, or correct it in boards.yaml (`tinyrack boards scan` "
+        "lists what is there)",
+        board.id,
+    )
 
 
 class _Delegate:

@@ -21,18 +21,31 @@ def unchanged(board: Board) -> Board:
     return board
 
 
+def never(board: Board) -> bool:
+    """`brings_probe_back` of a rung that needs the probe."""
+    del board
+    return False
+
+
+def switchable(board: Board) -> bool:
+    """Whether boards.yaml says what switches the board's power, and maybe its probe's."""
+    return board.power is not None
+
+
 @dataclass(frozen=True)
 class Rung:
     """One thing to try; `act` returns a word on what it did, within the seconds that it is given.
 
     It raises BenchError when it could not be done. `deadline_s` is what it may take at most.
     `lasting`: how the board is used from then on, by this worker, if the rung could be climbed.
+    `brings_probe_back`: whether it is worth climbing for a probe that is not there.
     """
 
     name: str
     act: Callable[[Board, float], str]
     deadline_s: float
     lasting: Callable[[Board], Board] = unchanged
+    brings_probe_back: Callable[[Board], bool] = never
 
 
 def reopen(board: Board, _left_s: float) -> str:
@@ -78,7 +91,7 @@ RUNGS: tuple[Rung, ...] = (
     Rung("connect under reset", under_reset, 20.0),
     Rung("slower debug clock", slow_wires, 20.0, slower),
     Rung("USB reset of the probe", usb_reset.reset, 30.0, slower),
-    Rung("power cycle", power.cycle, 60.0, slower),
+    Rung("power cycle", power.cycle, 60.0, slower, switchable),
     Rung("mass erase", mass_erase, 90.0, slower),
     Rung("golden image", golden_image, 120.0, slower),
 )

@@ -3,49 +3,19 @@
 The manager locks it; nothing here waits for a board.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
-from farm.driver import Desk
 from farm.errors import BenchError, FarmError, InventoryError, NoBoardError
 from farm.inventory import Board
 from farm.job import Job
 from farm.quarantine import quarantine_reason
+from farm.roles import Crew, Desk, Hand
 from farm.schedule import Group, Schedule
 from farm.tickets import Ticket
 
 _LOOK_AGAIN_S = 1.0  # how often it is asked whether a quarantine was lifted
 _OUT = "quarantined: "
 _Kind = tuple[str, frozenset[tuple[str, str]], str]  # type, tags, the one board if any
-
-
-class Hand(Protocol):
-    """Whoever drives one board."""
-
-    def wake(self) -> None:
-        """Ask the desk for work soon; it may be somebody else's by then."""
-
-    def stop(self) -> None:
-        """Let go of the board now and take no more work."""
-
-    def end(self, timeout_s: float) -> None:
-        """Wait until it has stopped."""
-
-
-class Crew(Protocol):
-    """Hires drivers and keeps the time."""
-
-    def now_s(self) -> float:
-        """Seconds that never jump."""
-
-    def hire(self, board: Board, desk: Desk) -> Hand:
-        """Somebody who drives the board for the desk, from the first `wake` on."""
-
-    def call_at(self, at_s: float, act: Callable[[], None]) -> None:
-        """Call `act` soon after that time, from anywhere; the latest call of this counts."""
-
-    def close(self) -> None:
-        """Call nobody any more."""
 
 
 class Rota:

@@ -172,11 +172,17 @@ class Schedule(Generic[T]):
             group.queue.remove(task)
         return True
 
-    def late(self, board: str, wait_s: float) -> list[T]:
-        """What waited so long while no board of its group worked; taken out."""
+    def late(
+        self, board: str, most_s: float, patience_s: Callable[[Group[T]], float] | None = None
+    ) -> list[T]:
+        """What waited so long while no board of its group worked; taken out.
+
+        patience_s: how long that is for a group, where it is less than `most_s`.
+        """
         found: list[T] = []
         now_s = self._now_s()
         for group in self._of_board[board]:
+            wait_s = min(most_s, patience_s(group)) if patience_s else most_s
             if group.working or now_s - group.worked_s < wait_s:
                 continue
             found += [task for task in group.retries if now_s - task.since_s >= wait_s]

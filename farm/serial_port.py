@@ -1,5 +1,6 @@
 """The console of a board: which device it is, and that device opened."""
 
+import contextlib
 import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,17 +9,16 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-from farm.errors import BenchError
+from farm.errors import BenchError, ConsoleBusyError
 from farm.inventory import Board
 from farm.usb import PortInfo, interface_of, same_uid
 from farm.virtual import rack
 
 READ_TIMEOUT_S = 0.02  # how long a read waits; deadlines are kept above it
 WRITE_TIMEOUT_S = 5.0
-_IN_USE = "is in use by another program; end that, such as a terminal that was left open"
+_IN_USE = (errno.EAGAIN, errno.EBUSY)
+_PROC = Path("/proc")
 _WHY: Mapping[int, str] = {
-    errno.EAGAIN: _IN_USE,
-    errno.EBUSY: _IN_USE,
     errno.EACCES: "may not be opened by this user; see docs/operators.md for its rights",
     errno.ENOENT: "is gone; check the cable",
 }
@@ -50,17 +50,45 @@ def choose_port(board: Board, ports: Sequence[PortInfo]) -> str:
 
 @contextmanager
 def open_port(board: Board, baud: int) -> Iterator[serial.Serial]:
-    """The board's console, opened for this process alone; BenchError when that fails."""
+    """The board's console, opened for this process alone.
+
+    BenchError when that fails, ConsoleBusyError when another program has it.
+    """
     device = find_port(board)
     try:
         port = serial.Serial(
             device, baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
         )
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in _IN_USE:
+            raise ConsoleBusyError(
+                f"its console {device} {_in_use(board, device)}", board.id
+            ) from error
         why = _WHY.get(getattr(error, "errno", None) or 0, f"cannot be opened: {error}")
         raise BenchError(f"its console {device} {why}", board.id) from error
     with port:
         yield port
+
+
+def _in_use(board: Board, device: str) -> str:
+    """By whom, as far as this user may know, and what to do."""
+    daemon = rack.find(board.probe_uid) if board.virtual else None
+    users = _who_has(Path(device).resolve())
+    others = [user for user in users if daemon is None or user[0] != daemon.pid]
+    if not (who := " and ".join(f"process {pid} ({name})" for pid, name in others)):
+        return "is in use by another program; end that, such as a terminal that was left open"
+    return f"is in use by {who}; end that, or let it close the console"
+
+
+def _who_has(device: Path) -> list[tuple[int, str]]:
+    """Processes that have a device open, by /proc: those that this user may look into."""
+    found = []
+    for process in _PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or is somebody else's
+            if any(link.is_symlink() and link.readlink() == device
+                   for link in (process / "fd").iterdir()):  # fmt: skip
+                found.append((int(process.name), (process / "comm").read_text().strip()))
+    return found
 
 
 def _virtual_port(board: Board) -> str:

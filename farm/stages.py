@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from farm.errors import BenchError
+from farm.errors import AwayError, BenchError
 from farm.inventory import Board
 
 
@@ -34,6 +34,7 @@ class Stages:
         return left_s
 
     def named(self, error: BenchError) -> BenchError:
-        """The same error, saying in which stage it came."""
+        """The same error, saying in which stage it came unless that says nothing."""
         what = str(error).removeprefix(f"{self._board.id}: ")
-        return BenchError(f"{self._board.id}: in stage {self._stage}: {what}", self._board.id)
+        where = "" if isinstance(error, AwayError) else f"in stage {self._stage}: "
+        return type(error)(f"{self._board.id}: {where}{what}", self._board.id)

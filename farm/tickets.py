@@ -20,6 +20,7 @@ class Ticket(Task):
     only: str = ""  # the id of the one board that may take it; any that can if empty
     waiting: list[tuple[str, "Future[Measurement]"]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    put_back: int = 0  # how often its board went away before it began
     taken_s: float = 0.0  # when a board took it last, by the manager's clock
     queue_s: float = 0.0  # how long it had waited then
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from engine.errors import EngineError
 from farm import log, wire
 from farm.board import board_from_json
-from farm.errors import BenchError, BoardsBusyError, FarmError
+from farm.errors import BoardsBusyError, FarmError, NoBoardError
 from farm.inventory import Board
 from farm.job import Job, job_from_message
 from farm.lease import Lease, Turn, lease, others_wait, refuse_quarantined, renewing, step_out
@@ -76,7 +76,7 @@ class _Worker:
             self._say("busy", message=str(error))
         except FarmError as error:
             self.let_go()
-            self._say("refused", message=str(error))
+            self._say("refused", message=str(error), out=isinstance(error, NoBoardError))
         else:
             self._say("held", token=token)
 
@@ -134,7 +134,7 @@ class _Worker:
             yield
         except (FarmError, EngineError) as error:
             # A board that was let go of and then taken is no fault of the job: it is tried again.
-            again = isinstance(error, BenchError | BoardsBusyError)
+            again = isinstance(error, BoardsBusyError)
             kind = "BenchError" if again else type(error).__name__
             self._say("error", kind=kind, message=str(error))
         except OSError as error:  # of this host, as a full disk; what boards raise is BenchError

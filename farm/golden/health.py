@@ -1,5 +1,6 @@
 """Health: when a board is due for a golden run, and what follows from one that went wrong."""
 
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -23,8 +24,8 @@ class Health:
     """Of the boards of one manager; safe for threads.
 
     A board is due when its last good golden run is older than half an hour or 100 measurements
-    ago. Two runs in a row that are wrong quarantine it, and flag what it measured since its last
-    good one.
+    ago. A wrong run flags what it measured since its last good one, and is repeated; two in a row
+    quarantine it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -33,6 +34,7 @@ class Health:
         self._good_s: dict[str, float] = {}
         self._measured: dict[str, int] = {}
         self._failures: dict[str, int] = {}
+        self._flagged: dict[str, int] = {}
 
     def is_due(self, board: Board) -> bool:
         """Whether the board needs a golden run before its next job."""
@@ -44,6 +46,11 @@ class Health:
             old = time.monotonic() - self._good_s[board.id] > MOST_AGE_S
             return old or self._measured.get(board.id, 0) >= MOST_MEASUREMENTS
 
+    def doubt(self, board: Board) -> None:
+        """Let the board run it before its next job, however good it was a moment ago."""
+        with self._lock:
+            self._good_s[board.id] = -math.inf
+
     def measured(self, board: Board) -> None:
         """Count a measurement of the board."""
         with self._lock:
@@ -52,19 +59,32 @@ class Health:
     def found(self, board: Board, m: Measurement) -> tuple[Finding, str]:
         """Store a golden run; whether the board may go on, must run again, or is quarantined."""
         earlier = [run for run in self._store.golden_runs() if run.board_type == m.board_type]
-        verdict = judge(m, baseline(m, earlier))
-        self._store.add_golden_run(as_run(m, verdict))
+        return self._follow(board, as_run(m, judge(m, baseline(m, earlier))))
+
+    def off(self, board: Board, why: str, token: int | None) -> tuple[Finding, str]:
+        """The same of a run that came to nothing, because the board's clock is wrong."""
+        kind, virtual = board.type.name, board.virtual
+        run = GoldenRun(board=board.id, board_type=kind, virtual=virtual, ok=False,
+                        lease_token=token, detail=why)  # fmt: skip
+        return self._follow(board, run)
+
+    def _follow(self, board: Board, run: GoldenRun) -> tuple[Finding, str]:
+        self._store.add_golden_run(run)
         with self._lock:
-            self._failures[board.id] = 0 if verdict.ok else self._failures.get(board.id, 0) + 1
-            if verdict.ok:
+            self._failures[board.id] = 0 if run.ok else self._failures.get(board.id, 0) + 1
+            failures = self._failures[board.id]
+            if run.ok:
                 self._good_s[board.id], self._measured[board.id] = time.monotonic(), 0
-                return "good", verdict.why
-            if self._failures[board.id] < MOST_FAILURES:
-                return "again", verdict.why
-            self._failures[board.id] = 0  # it begins anew when a person has restored the board
-        count = self._store.flag_since_golden(board.id, verdict.why)
-        why = f"{verdict.why} ({MOST_FAILURES} times in a row; {count} measurements flagged)"
+                return "good", run.detail
+        if failures == 1:  # what came later was not measured
+            self._flagged[board.id] = self._store.flag_since_golden(board.id, run.detail)
+        flagged = f"{self._flagged.get(board.id, 0)} measurements flagged"
+        if failures < MOST_FAILURES:
+            return "again", f"{run.detail} ({flagged})"
+        why = f"{run.detail} ({failures} times in a row; {flagged})"
         quarantine(board, why)
+        with self._lock:
+            self._failures[board.id] = 0  # it begins anew when a person has restored the board
         return "bad", why
 
 

@@ -27,6 +27,15 @@ class Recovery:
     utc: str = field(default_factory=utc_now)
 
 
+def recovery(
+    board: str, rung: str, seconds: float, outcome: str, lease_token: int | None
+) -> Recovery:
+    """The row of a rung; outcome: "done" or "failed", then a colon and what was seen."""
+    how, _, detail = outcome.partition(": ")
+    return Recovery(board=board, rung=rung, seconds=seconds, outcome=how, lease_token=lease_token,
+                    detail=detail)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class GoldenRun:
     """One run of a board type's golden image; cycles and clock_hz None if it did not get so far.

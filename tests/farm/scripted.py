@@ -11,7 +11,7 @@ import time
 
 import platformdirs
 
-from farm.errors import BenchError, ImageError, NoBoardError
+from farm.errors import BenchError, ImageError, NoBoardError, ProbeMissingError
 from farm.measure import Measurement
 from farm.virtual.parts import load_part
 
@@ -45,6 +45,8 @@ def run(board, job, deadline_s, on_stage):
         raise RuntimeError("scripted crash")
     if what == "bench" or (what == "benchonce" and first):
         raise BenchError("probe gone", board.id)
+    if what == "missing" or (what == "missingonce" and first):
+        raise ProbeMissingError("no probe is connected", board.id)
     if what == "toolchain":
         raise ImageError("compiler failed")
     if what == "gone":

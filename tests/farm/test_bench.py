@@ -32,7 +32,7 @@ from farm.virtual import rack
 F412 = Board("m4", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-BENCH-4")
 F767 = Board("m7", BoardType("nucleo-f767zi", "stm32f767zi", "stm32f767zi"), "virtual:TR-BENCH-7")
 BOARDS = [F412, F767]
-STAGES = ["connect", "flash", "verify", "reset", "banner", "load"]
+STAGES = ["connect", "flash", "verify", "reset", "console", "banner", "load"]
 STAGES += ["cold", "trace", "time", "stack", "clock", "result"]
 
 

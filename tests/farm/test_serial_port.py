@@ -5,7 +5,7 @@ import pytest
 import serial
 
 from farm import serial_port
-from farm.errors import BenchError
+from farm.errors import BenchError, ConsoleBusyError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.serial_port import choose_port, find_port, open_port
 
@@ -83,7 +83,7 @@ def test_a_console_is_opened_for_one_process_alone() -> None:
         with open_port(named, 1_000_000) as port:
             os.write(far, b"hello")
             assert port.read(5) == b"hello"
-            with pytest.raises(BenchError, match="another program"), open_port(named, 1_000_000):
+            with pytest.raises(ConsoleBusyError, match="end that"), open_port(named, 1_000_000):
                 pass
         with open_port(named, 1_000_000):
             pass
@@ -106,7 +106,9 @@ def test_a_console_that_another_program_uses_is_named_so(board, monkeypatch):
     monkeypatch.setattr(serial_port, "find_port", lambda _: path)
     with (
         serial.Serial(path, exclusive=True),
-        pytest.raises(BenchError, match=f"{board.id}: its console {path} is in use by another"),
+        pytest.raises(
+            ConsoleBusyError, match=f"console {path} is in use by process {os.getpid()} "
+        ),
         serial_port.open_port(board, 115_200),
     ):
         pass
