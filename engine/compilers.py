@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from engine.errors import ToolchainError
 
 GCC_COMMAND, GCC_LINKER = "arm-none-eabi-gcc", "arm-none-eabi-ld"
 VERSION_TIMEOUT_S = 10.0
-_ZIG = (sys.executable, "-m", "ziglang")
 # Stated, since no compiler tells an M7 with single precision, as in an STM32F746, from an M4.
 _M7 = ("-DTR_CORTEX_M7=1",)
 
@@ -35,6 +35,15 @@ class Compiler:
     link: tuple[str, ...]
     cpus: Mapping[str, tuple[str, ...]]
     version: Callable[[], str]
+
+
+def _zig() -> tuple[str, ...]:
+    """The program itself where it is found: a Python that starts it costs what a compile does."""
+    found = importlib.util.find_spec("ziglang")
+    folders = found.submodule_search_locations if found else None
+    programs = (shutil.which("zig", path=folder) for folder in folders or ())
+    program = next((program for program in programs if program), None)
+    return (program,) if program else (sys.executable, "-m", "ziglang")
 
 
 def _zig_version() -> str:
@@ -77,8 +86,8 @@ def _gnu(core: str, fpu: str) -> tuple[str, ...]:
 COMPILERS: Mapping[str, Compiler] = {
     "zig": Compiler(
         "zig",
-        (*_ZIG, "cc"),
-        (*_ZIG, "ld.lld"),
+        (*_zig(), "cc"),
+        (*_zig(), "ld.lld"),
         {
             "cortex-m4": ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
             "cortex-m7": (

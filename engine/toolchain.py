@@ -16,8 +16,10 @@ from pathlib import Path
 
 from engine.compilers import COMPILERS, DEFAULT, Compiler, compiler
 from engine.errors import ToolchainError
+from engine.includes import included
 from engine.object_cache import find, keep, workspace
 
+BUILD_ID = ".note.gnu.build-id"
 CPUS: Mapping[str, tuple[str, ...]] = COMPILERS[DEFAULT].cpus
 """Flags of the default compiler that name the core."""
 
@@ -62,8 +64,8 @@ def compile_object(
 ) -> Path:
     """Path of the cached object of one C (or .S) file for a core of CPUS.
 
-    headers: file name -> text, found by ``#include "name"``. Raises ToolchainError with the
-    compiler's first lines.
+    headers: file name -> text, found by ``#include "name"``; those that are not included make no
+    difference. Raises ToolchainError with the compiler's first lines.
     """
     every_flag = (*target_flags(cpu, compiler_name), *flags)
     return _object(compiler(compiler_name), source_name, source_text, headers, every_flag)
@@ -78,6 +80,7 @@ def link_elf(
 ) -> bytes:
     """The ELF that the objects make under a linker script, dead sections dropped.
 
+    It has a build-id if the script says where that goes.
     No library is linked, not even the compiler's own. Raises ToolchainError.
     """
     target_flags(cpu, compiler_name)  # refuses what is unknown
@@ -89,7 +92,7 @@ def link_elf(
             work,
             *compiler(compiler_name).link,
             "--gc-sections",
-            "--build-id=none",
+            f"--build-id={'sha1' if BUILD_ID in linker_script else 'none'}",
             "-zmax-page-size=32",  # no pages on these machines, so no holes in the file
             f"--entry={entry}",
             "-T",
@@ -130,16 +133,18 @@ def _object(
     by: Compiler, name: str, text: str, headers: Mapping[str, str], flags: tuple[str, ...]
 ) -> Path:
     """The cached object; a file that appears meanwhile through another process is as good."""
-    if Path(name).name != name:
-        raise ToolchainError(f"{name!r} is not a plain file name")
-    seen = [part for pair in sorted(headers.items()) for part in pair]
+    for file in (name, *headers):
+        if Path(file).name != file:
+            raise ToolchainError(f"{file!r} is not a plain file name")
+    read = included(text, headers)
+    seen = [part for pair in sorted(read.items()) for part in pair]
     host = sysconfig.get_platform() if HOST_FLAGS[0] in flags else ""
     key = _digest("object", by.version(), host, *flags, "|", name, text, _stub_text(), *seen)
     with _explained(name):
         path = find(f"{key}.o")
         if path is None:
             with workspace() as folder:
-                _compile(by, Path(folder), name, {**headers, name: text}, flags)
+                _compile(by, Path(folder), name, {**read, name: text}, flags)
                 path = keep(Path(folder) / "out.o", f"{key}.o")
         return path
 
@@ -148,8 +153,6 @@ def _compile(
     by: Compiler, work: Path, name: str, files: Mapping[str, str], flags: Sequence[str]
 ) -> None:
     for file, text in files.items():
-        if Path(file).name != file:
-            raise ToolchainError(f"{file!r} is not a plain file name")
         (work / file).write_text(text, encoding="utf-8")
     stub: tuple[str, ...] = ()
     if "-fhosted" in flags:

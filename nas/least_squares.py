@@ -24,7 +24,7 @@ def solve(matrix: Array, target: Array, ridge: float) -> Array:
     length = np.sqrt(_over_rows(matrix * matrix))
     length[length == 0] = 1.0
     scaled = matrix / length
-    gram = _over_rows(scaled[:, :, None] * scaled[:, None, :])
+    gram = _gram(scaled)
     gram += np.diag(np.full(len(length), ridge))
     return _active_set(gram, _over_rows(scaled * target[:, None])) / length
 
@@ -37,10 +37,20 @@ def _over_rows(terms: Array) -> Array:
     return total
 
 
+def _gram(matrix: Array) -> Array:
+    """The sum over the rows of the products of each two columns; most values of a row are 0."""
+    total = np.zeros((matrix.shape[1], matrix.shape[1]))
+    for row in matrix:
+        index = row.nonzero()[0]
+        values = row[index]
+        total[index[:, None], index] += values[:, None] * values
+    return total
+
+
 def _active_set(gram: Array, right: Array) -> Array:
-    """Lawson and Hanson's method on the normal equations."""
+    """Lawson and Hanson's method on the normal equations, from where nearly all are free."""
     count = len(right)
-    x, free = np.zeros(count), np.zeros(count, bool)
+    x, free = _start(gram, right)
     for _ in range(ROUNDS_PER_COLUMN * count):
         slope = np.where(free, -np.inf, right - _over_rows(gram * x[:, None]))
         best = int(slope.argmax())
@@ -51,12 +61,32 @@ def _active_set(gram: Array, right: Array) -> Array:
     return x
 
 
+def _start(gram: Array, right: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The optimum over some columns that has all of them above zero, and which they are.
+
+    What would be negative is left out until nothing is. Costs are positive, and so few are.
+    """
+    free = right > 0
+    for _ in range(len(right)):
+        x = _optimum(gram, right, free)
+        if (x > 0)[free].all():
+            return x, free
+        free &= x > 0
+    return np.zeros(len(right)), np.zeros(len(right), bool)
+
+
+def _optimum(gram: Array, right: Array, free: NDArray[np.bool_]) -> Array:
+    """The best x, of any sign, that is 0 where it is not `free`."""
+    x = np.zeros(len(right))
+    index = np.flatnonzero(free)
+    x[index] = _solved(gram[np.ix_(index, index)], right[index])
+    return x
+
+
 def _feasible(gram: Array, right: Array, x: Array, free: NDArray[np.bool_]) -> Array:
     """From x towards the optimum over `free`; what reaches zero on the way leaves `free`."""
     for _ in range(len(x)):
-        goal = np.zeros(len(x))
-        index = np.flatnonzero(free)
-        goal[index] = _solved(gram[np.ix_(index, index)], right[index])
+        goal = _optimum(gram, right, free)
         below = free & (goal <= 0)
         if not below.any():
             return goal
