@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from farm import boot_clock
 from farm.errors import FarmError
+from farm.kernel_locks import lockers
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -59,7 +61,8 @@ def clear_errors(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise FarmError(f"{what} {path} cannot be used: {error}; check disk and rights") from error
+        advice = _who_locks(path) if _is_busy(error) else "check disk and rights"
+        raise FarmError(f"{what} {path} cannot be used: {error}; {advice}") from error
     except sqlite3.DatabaseError as error:
         advice = f"move {path.name} (with its -wal and -shm files) away and run again"
         raise FarmError(f"{what} {path} is damaged: {error}; {advice}") from error
@@ -72,8 +75,7 @@ def use_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            if not busy or time.monotonic() >= deadline:
+            if not _is_busy(error) or time.monotonic() >= deadline:
                 raise
             time.sleep(0.005)  # the deadline is above
         else:
@@ -110,6 +112,19 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
         connection.execute(f"PRAGMA user_version = {schema.version}")
     if os.name == "posix" and path.stat().st_uid == os.getuid():
         path.chmod(schema.mode)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)  # Python's own errors have none
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _who_locks(path: Path) -> str:
+    """Advice on a database that was locked for too long: somebody stopped at the wrong moment."""
+    files = (path, path.with_name(f"{path.name}-shm"))
+    pids = sorted({pid for file in files for pid in lockers(file, "POSIX")})
+    who = ", ".join(f"process {pid} of {boot_clock.user_of(pid)}" for pid in pids)
+    return f"{who or 'somebody'} keeps it locked: continue or end that"
 
 
 def _version(connection: sqlite3.Connection) -> int:

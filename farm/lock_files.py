@@ -20,11 +20,11 @@ import platformdirs
 
 from farm.errors import FarmError
 from farm.inventory import Board
+from farm.kernel_locks import lockers
 
 HOST_FOLDER = Path("/var/tmp/tinyrack")  # survives reboots, and everybody may write there
 _ALL_MAY = 0o666
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_KERNEL_LOCKS = Path("/proc/locks")
 _open: set[int] = set()  # descriptors of locks in this process
 
 
@@ -118,21 +118,8 @@ def is_locked(place: Place, uid: str) -> bool:
 
 
 def locker(place: Place, uid: str) -> int:
-    """The process that took the probe's lock, by the kernel's list; 0: nobody, or it is silent.
-
-    The list is that of Linux; file systems that have other devices there than stat(2) says
-    (btrfs) are not found in it.
-    """
-    try:
-        about = place.lock_path(uid).stat()
-        lines = _KERNEL_LOCKS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    file = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
-    for words in map(str.split, lines):
-        if words[1:2] == ["FLOCK"] and words[3:4] == ["WRITE"] and words[5:6] == [file]:
-            return int(words[4])
-    return 0
+    """The process that took the probe's lock; 0 when nobody did, or the kernel does not tell."""
+    return next(iter(lockers(place.lock_path(uid), "FLOCK")), 0)
 
 
 def touch_for_all(path: Path) -> None:

@@ -1,9 +1,15 @@
 """SQLite files that many processes open at once."""
 
 import multiprocessing
+import os
+import signal
 from pathlib import Path
 
-from farm.database import Schema, open_database
+import pytest
+
+from farm import database
+from farm.database import Schema, clear_errors, open_database, transaction
+from farm.errors import FarmError
 
 _SCHEMA = Schema("a test's database", 1, ("CREATE TABLE things (name TEXT)",), durable=False)
 _FILES = 40
@@ -19,3 +25,25 @@ def _open_each(folder: Path) -> int:
     for number in range(_FILES):
         open_database(folder / f"{number}.db", _SCHEMA).close()
     return _FILES
+
+
+def test_who_keeps_a_database_locked_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.db"
+    open_database(path, _SCHEMA).close()
+    child = os.fork()
+    if not child:
+        with transaction(open_database(path, _SCHEMA)):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+    os.waitpid(child, os.WUNTRACED)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    try:
+        with (
+            pytest.raises(FarmError, match=f"locked; process {child} of .* keeps it locked"),
+            clear_errors(path, "a test's database"),
+            transaction(open_database(path, _SCHEMA)),
+        ):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)

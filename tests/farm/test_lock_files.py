@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from farm import lock_files
+from farm import kernel_locks, lock_files
 from farm.errors import FarmError
 from farm.lease import lease
 from farm.lease_rows import Rows, opened
@@ -87,6 +87,6 @@ def test_the_kernel_names_who_took_a_lock(place, monkeypatch):
         assert locker(place, "a") == 0
         assert try_lock(place, "a", descriptor)
         assert locker(place, "a") == os.getpid()
-        monkeypatch.setattr(lock_files, "_KERNEL_LOCKS", place.folder / "none")
+        monkeypatch.setattr(kernel_locks, "_LIST", place.folder / "none")
         assert locker(place, "a") == 0
     assert locker(place, "b") == 0
