@@ -10,6 +10,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from farm.build_id import build_id
 from farm.errors import ImageError, InventoryError
 from farm.image import load_segments
 from farm.mcus import Mcu, Memory
@@ -30,7 +31,7 @@ class ElfFile:
 
     machine: as the ELF names it, EM_ARM for every Cortex-M; attributes: what the compiler noted
     of the core, by tag, empty where it was stripped; variables: (address, bytes) of what is in
-    memory beside the file's own bytes.
+    memory beside the file's own bytes; build_id: GNU's, "" where the linker left it out.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ElfFile:
     machine: str = "EM_ARM"
     attributes: Mapping[str, object] = field(default_factory=dict)
     variables: tuple[tuple[int, int], ...] = ()
+    build_id: str = ""
 
     def segments(self) -> list[tuple[int, bytes]]:
         """(load address, bytes) of each part that is programmed."""
@@ -51,7 +53,7 @@ def load_elf(path: Path) -> ElfFile:
     try:
         parts = tuple(load_segments(data))
         elf = ELFFile(io.BytesIO(data))
-        found = (str(elf["e_machine"]), _attributes(elf), _variables(elf))
+        found = (str(elf["e_machine"]), _attributes(elf), _variables(elf), build_id(elf))
     except ImageError as error:
         raise InventoryError(f"{path}: {error}") from error
     except _ODD as error:

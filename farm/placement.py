@@ -33,6 +33,14 @@ class Placement:
             "@HOT_CODE@": "*(.text.tr_*)" if self.code else "",
         }
 
+    def was_used(self, addresses: Mapping[str, int]) -> bool:
+        """Whether sections at these addresses were laid out so."""
+        at_data, at_code = addresses.get(".data", 0), addresses.get(CODE, 0)
+        data = self.data or self.stack
+        return data.base <= at_data < data.end and (
+            self.code is None or self.code.base <= at_code < self.code.end
+        )
+
     def excess(self, sections: Mapping[str, int]) -> tuple[int, Memory] | None:
         """Bytes needed of the first memory that is too small, and that memory; None if all fits."""
         data = sum(sections.get(name, 0) for name in DATA)

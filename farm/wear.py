@@ -30,8 +30,20 @@ class Wear:
         return self.percent(rated_erases) >= NEAR_PERCENT
 
 
+def worn_warning(board: Board, wear: Wear, rated_erases: int) -> str:
+    """One sentence when it is time to think of another board, else ""."""
+    if not wear.is_near(rated_erases):
+        return ""
+    return (
+        f"{board.id}: the sector at {wear.sector:#010x} of its flash has had {wear.most:,} of "
+        f"{rated_erases:,} rated erases ({wear.percent(rated_erases):.0f} %); plan a new board"
+    )
+
+
 def add_erases(board: Board, sectors: Sequence[int]) -> None:
-    """Count one erase of each sector, by its address."""
+    """Count one erase of each sector, by its address, as often as it is given."""
+    if not sectors:
+        return
     uid = normal_uid(board.probe)
     with opened(place_of(board)) as rows, rows.changing() as db:
         for sector in sectors:

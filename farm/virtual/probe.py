@@ -9,6 +9,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 from pyocd.board.board import Board
@@ -80,6 +81,11 @@ class VirtualProbe(DebugProbe):
     def product_name(self) -> str:
         """What `pyocd list` shows: no silicon here."""
         return f"virtual board ({self._status.mcu})"
+
+    @property
+    def firmware_version(self) -> str:
+        """The package that the board is emulated by."""
+        return f"tinyrack {version('tinyrack')}"
 
     @property
     def unique_id(self) -> str:
