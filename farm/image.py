@@ -15,6 +15,7 @@ from engine import compilers, object_cache, toolchain
 from engine.cmodel import CModel, Layer
 from engine.errors import ToolchainError
 from farm.board_header import board_header
+from farm.build_id import build_id
 from farm.errors import ImageError
 from farm.mcus import Mcu
 from farm.placement import Placement, placements
@@ -34,7 +35,8 @@ class Image:
     it. static_ram_bytes is .data and .bss: the network's arena, which holds its inputs and
     outputs, and the harness; and kernels that run from RAM, which take flash too; without the
     reserved stack, and without bench_ram_bytes, the copies of input and output that only a bench
-    needs (.bench).
+    needs (.bench). build_id: GNU's, of the file; linker_script_sha256: of the script with every
+    address filled in.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Image:
     board_type: str
     mcu: str
     layers: tuple[Layer, ...]
+    build_id: str = ""
+    linker_script_sha256: str = ""
 
     @property
     def macs(self) -> int:
@@ -170,6 +174,13 @@ def _script(mcu: Mcu, way: Placement) -> str:
     return script
 
 
+def _script_sha256(elf: ELFFile, mcu: Mcu) -> str:
+    """Of the script that it was linked by, which its addresses tell; the ELF may be an old one."""
+    addresses = {s.name: int(s["sh_addr"]) for s in elf.iter_sections()}
+    way = next((way for way in placements(mcu) if way.was_used(addresses)), placements(mcu)[-1])
+    return hashlib.sha256(_script(mcu, way).encode()).hexdigest()
+
+
 def _sections(elf: bytes) -> dict[str, int]:
     """Sizes in bytes by name."""
     return {s.name: int(s["sh_size"]) for s in ELFFile(io.BytesIO(elf)).iter_sections() if s.name}
@@ -194,7 +205,7 @@ def _loadable_sha256(elf: bytes) -> "hashlib._Hash":
 def _describe(
     elf: bytes, key: str, model: CModel, mcu: Mcu, board_type: str, compiler: str
 ) -> Image:
-    sections = _sections(elf)
+    sections, file = _sections(elf), ELFFile(io.BytesIO(elf))
     return Image(
         name=model.name,
         elf=elf,
@@ -211,6 +222,8 @@ def _describe(
         board_type=board_type,
         mcu=mcu.name,
         layers=model.layers,
+        build_id=build_id(file),
+        linker_script_sha256=_script_sha256(file, mcu),
     )
 
 
