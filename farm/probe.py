@@ -7,13 +7,13 @@ global, so that a process must drive one board only.
 import importlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import probe_facts, targets, wear
+from farm import probe_facts, targets, wear, whole_flash
 from farm.errors import BenchError, ImageError, InventoryError, ProbeMissingError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
@@ -59,23 +59,33 @@ class Probe:
     def flash(self, image: Programmable) -> Flashed:
         """Program the image; sectors that hold it already are left alone. No word on success."""
         check_fits(image, self._mcu)
-        done: list[Flashed] = []
-        event = _pyocd("core.target").Target.Event.POST_FLASH_PROGRAM
-        with self._errors("flashing", "try again; if it goes on, erase the chip"):
+        plans: list[Any] = []
+        event = _pyocd("core.target").Target.Event.PRE_FLASH_PROGRAM
+        with (
+            self._worn_by(plans),
+            self._errors("flashing", "try again; if it goes on, erase the chip"),
+        ):
             # The algorithms set the flash to no wait states: only safe at the clock of reset.
             self._session.target.reset_and_halt()
             loader = _pyocd("flash.loader").MemoryLoader(self._session)
             for address, data in image.segments():
                 loader.add_data(address, data)
-            self._session.subscribe(lambda notice: done.append(_flashed(notice.source)), event)
+            self._session.subscribe(lambda notice: plans.append(notice.source), event)
             loader.commit()
-        flashed = Flashed(
-            tuple(sector for each in done for sector in each.sectors),
-            sum(each.programmed_bytes for each in done),
-            sum(each.kept_bytes for each in done),
+        done = [plan.get_performance() for plan in plans]
+        return Flashed(
+            _erased(plans),
+            sum(each.program_byte_count for each in done),
+            sum(each.skipped_byte_count for each in done),
         )
-        wear.add_erases(self._board, flashed.sectors)
-        return flashed
+
+    @contextmanager
+    def _worn_by(self, plans: list[Any]) -> Iterator[None]:
+        """Count what the plans erase, also when they are not carried out to their end."""
+        try:
+            yield
+        finally:
+            wear.add_erases(self._board, _erased(plans))
 
     def verify(self, image: Programmable) -> None:
         """Read every byte of the image back and compare; pyOCD itself never does."""
@@ -111,8 +121,14 @@ class Probe:
         """Erase the whole flash, and unlock the part where that is the way to do it."""
         with self._errors("the mass erase", "power-cycle the board"):
             self._session.target.reset_and_halt()
-            eraser = _pyocd("flash.eraser").FlashEraser
-            eraser(self._session, eraser.Mode.MASS).erase()
+            delegate = self._session.delegate
+            delegate.erased = None
+            try:
+                self._session.target.mass_erase()
+                if delegate.erased is None:  # this part has a way of its own, which asks nobody
+                    delegate.erased = list(whole_flash.sectors(self._session.target))
+            finally:
+                wear.add_erases(self._board, delegate.erased or ())
 
     def read(self, address: int, count: int) -> bytes:
         """Bytes of the board's memory as its bus sees them, past every cache."""
@@ -218,7 +234,19 @@ def _absent(board: Board) -> BenchError:
 
 
 class _Delegate:
-    """What pyOCD asks about while it connects."""
+    """What pyOCD asks about while it connects and erases.
+
+    erased: sectors of the last mass erase, None if pyOCD did not ask for it.
+    """
+
+    erased: list[int] | None = None
+
+    def mass_erase(self, target: Any) -> bool:
+        """Erase the whole flash, in place of pyOCD."""
+        self.erased = []
+        for sector in whole_flash.erase(target):
+            self.erased.append(sector)
+        return True
 
     def will_init_target(self, target: Any, init_sequence: Any) -> None:
         """Leave out the names of the peripherals' registers: nobody asks, and some take 0.2 s."""
@@ -227,11 +255,10 @@ class _Delegate:
             init_sequence.remove_task("load_svd")
 
 
-def _flashed(builder: Any) -> Flashed:
-    """By pyOCD's plan of one region of flash, once it is carried out."""
-    erased = (each.addr for each in builder.sector_list if each.are_any_pages_not_same())
-    plan = builder.get_performance()
-    return Flashed(tuple(erased), plan.program_byte_count, plan.skipped_byte_count)
+def _erased(plans: Sequence[Any]) -> tuple[int, ...]:
+    """Sectors that pyOCD's plans of regions of flash found to differ: it erases these."""
+    found = (sector for plan in plans for sector in plan.sector_list)
+    return tuple(s.addr for s in found if any(page.same is False for page in s.page_list))
 
 
 def _pyocd(module: str) -> Any:

@@ -40,3 +40,14 @@ def test_wear_adds_up_and_has_a_limit(board):
     assert wear_of(board).percent(10_000) == pytest.approx(0.08)
     assert not wear_of(board).is_near(11)
     assert wear_of(board).is_near(10)
+
+
+def test_a_mass_erase_wears_every_sector_once_and_a_blank_part_not_at_all(board):
+    mcu = load_mcu(board.type.mcu)
+    with open_probe(board, mcu) as probe:
+        probe.flash(build_image(toy(), mcu, board.type.name))
+        probe.mass_erase()
+        assert wear_of(board) == Wear(1 + 12, 2, 0x0800_0000)
+        probe.mass_erase()
+        assert probe.read(0x0800_0000, 64) == b"\xff" * 64
+    assert wear_of(board).erases == 13
