@@ -101,7 +101,7 @@ def _kill(trial: Trial, plan: Plan, tally: Tally) -> tuple[int, int]:
 
 
 def _make_old(place: Place, number: int) -> set[str]:
-    """Version 1 was a file; since version 2 there are servers."""
+    """Of version 1 or 2 in turn; servers there are since version 2."""
     if place.path and number % 4 == 1:
         return make_version_1(place.path, _EARLY_ROWS)
     return make_version_2(place, _EARLY_ROWS, {})

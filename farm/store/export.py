@@ -80,10 +80,17 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when everything went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """A file beside `path` that takes its place when everything went well.
+
+    A link is followed; a pipe or a device (/dev/stdout) is written to, never replaced.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        yield path
+        return
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         yield part
-        part.replace(path)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -115,4 +115,12 @@ _COLUMNS: Mapping[str, Callable[[Json], Any]] = {
     "queue_s": _fact(real, "queue_s"),
     "flash_s": _fact(real, "flash_s"),
     "job_s": _fact(real, "job_s"),
+    "elf_build_id": _fact(text, "elf_build_id"),
+    "linker_script_sha256": _fact(text, "linker_script_sha256"),
+    "engine_sha256": _fact(text, "engine_sha256"),
+    "packs": _fact(text, "packs"),
+    "device_idcode": _fact(text, "device_idcode"),
+    "probe_firmware": _fact(text, "probe_firmware"),
+    "host_kernel": _fact(text, "host_kernel"),
+    "clock_source": _fact(text, "clock_source"),
 }

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from farm.errors import FarmError
 from farm.store.place import Place
 
-VERSION = 2  # the last file of migrations/versions
+VERSION = 3  # the last file of migrations/versions
 APPLICATION_ID = 0x74726B32  # "trk2" in a SQLite file's header, from version 2 on
 _LOCK_KEY = 0x74696E7972616B  # of PostgreSQL's advisory lock, held while a schema changes
 _ALEMBIC = threading.Lock()  # alembic keeps what it works on in globals

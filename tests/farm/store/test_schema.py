@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from farm.errors import FarmError
 from farm.store import Store, old, schema
+from farm.store.place import place_of
 from farm.store.query import Wanted
 from farm.store.tables import METADATA
 
@@ -39,6 +40,18 @@ def test_a_body_of_version_1_that_cannot_be_read_stays_as_it_is(tmp_path):
     with Store(path) as store:
         assert store.row(2).columns["body"] == "torn"
         assert store.row(3).columns["macs"] == 0
+
+
+def test_a_store_of_version_2_keeps_rows_and_audit_and_gets_the_new_columns(empty):
+    facts = {"clock_source": "external", "probe_firmware": "V2J43M28", "flags": ""}
+    names = old.make_version_2(place_of(empty), 30, facts)
+    with Store(empty) as store:
+        rows = list(store.rows(Wanted()))
+        assert {row.columns["name"] for row in rows} == names
+        assert {row.columns["clock_source"] for row in rows} == {"external"}
+        assert {row.columns["probe_firmware"] for row in rows} == {"V2J43M28"}
+        assert {row.columns["elf_build_id"] for row in rows} == {None}
+        assert store.verify().measurements == 30
 
 
 def test_a_failed_migration_leaves_the_old_version(tmp_path, monkeypatch):
