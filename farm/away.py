@@ -8,13 +8,14 @@ The driver of such a board looks again, at a bounded pace, while there is work f
 import math
 
 from engine.errors import EngineError
-from farm.errors import BenchError, BoardsBusyError, InventoryError
+from farm.errors import BenchError, BoardsBusyError, FarmError, InventoryError
 from farm.schedule import Group
 from farm.tickets import Ticket
 
 AWAY_S = 10.0
 """How long a job waits for boards all of which are away: a probe may be about to come back."""
 _LEAST_PAUSE_S, _MOST_PAUSE_S = 0.5, 5.0  # between two looks at a board that is away
+_OURS = (FarmError, EngineError)
 _HOPELESS = (InventoryError, EngineError)  # a person has to correct something first
 
 
@@ -54,11 +55,12 @@ class Away:
         """Why no board did that job: of the kind that all of them share, or that one is held."""
         errors = self._of(ticket.group)
         reasons = "; ".join(dict.fromkeys(map(str, errors)))
+        message = f"{ticket.job.name}: {reasons}"
+        if any(isinstance(error, BoardsBusyError) for error in errors):
+            return BoardsBusyError(message)
         kinds = {type(error) for error in errors}
         kind = kinds.pop() if len(kinds) == 1 else BenchError
-        if any(isinstance(error, BoardsBusyError) for error in errors):
-            kind = BoardsBusyError
-        return kind(f"{ticket.job.name}: {reasons}")
+        return kind(message) if issubclass(kind, _OURS) else BenchError(message)
 
     def _of(self, group: Group[Ticket]) -> list[Exception]:
         """Why the boards of a group that are in service are away; less than those if some work."""

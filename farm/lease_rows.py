@@ -1,4 +1,5 @@
-"""The database beside the locks: who holds which board, who waits, fencing tokens, flash wear.
+"""The database beside the locks: who holds which board, who waits, fencing tokens, flash wear,
+slow debug clocks.
 
 A row never decides who holds a board, the kernel's lock does: rows say who it is, until when it
 promised to come back, and who is next.
@@ -57,10 +58,11 @@ _FOURTH = (
         PRIMARY KEY (uid, sector))""",
 )
 _FIFTH = ("ALTER TABLE waiting ADD COLUMN overtaken INTEGER NOT NULL DEFAULT 0",)
-_UPGRADES = {2: _SECOND, 3: _THIRD, 4: _FOURTH, 5: _FIFTH}
+_SIXTH = ("CREATE TABLE slow_wires (uid TEXT PRIMARY KEY, utc TEXT NOT NULL)",)
+_UPGRADES = {2: _SECOND, 3: _THIRD, 4: _FOURTH, 5: _FIFTH, 6: _SIXTH}
 _SCHEMAS = {
     shared: Schema(
-        _WHAT, 5, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
+        _WHAT, 6, _FIRST, durable=False, upgrades=_UPGRADES, mode=0o666 if shared else 0o600
     )
     for shared in (False, True)
 }

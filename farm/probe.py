@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import probe_facts, targets, wear, whole_flash
+from farm import power, probe_facts, targets, wear, whole_flash
 from farm.errors import BenchError, ImageError, InventoryError, ProbeMissingError
 from farm.inventory import Board, normal_uid
 from farm.mcus import Mcu
+from farm.slow_wires import as_used
 from farm.virtual import rack
 
 _READ_BYTES = 16_384
@@ -167,7 +168,12 @@ def check_fits(image: Programmable, mcu: Mcu) -> None:
 
 @contextmanager
 def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
-    """The board's own probe, never another one's; BenchError when it is absent or in use."""
+    """The board's own probe, never another one's; BenchError when it is absent or in use.
+
+    On a slow debug clock where recovery found that to be needed (farm.slow_wires).
+    """
+    power.switched_on(board)
+    board = as_used(board)
     with _pyocd_errors(board, "finding its probe", "check cable and power"):
         session = _session(board)
     try:

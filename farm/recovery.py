@@ -12,13 +12,7 @@ from farm.golden.check import check
 from farm.inventory import Board
 from farm.mcus import load_mcu
 from farm.probe import open_probe
-
-SLOW_SWD_HZ = 400_000
-
-
-def unchanged(board: Board) -> Board:
-    """`lasting` of a rung that changes nothing about how its board is used."""
-    return board
+from farm.slow_wires import KEPT, keep_slow, slower
 
 
 def never(board: Board) -> bool:
@@ -37,14 +31,12 @@ class Rung:
     """One thing to try; `act` returns a word on what it did, within the seconds that it is given.
 
     It raises BenchError when it could not be done. `deadline_s` is what it may take at most.
-    `lasting`: how the board is used from then on, by this worker, if the rung could be climbed.
     `brings_probe_back`: whether it is worth climbing for a probe that is not there.
     """
 
     name: str
     act: Callable[[Board, float], str]
     deadline_s: float
-    lasting: Callable[[Board], Board] = unchanged
     brings_probe_back: Callable[[Board], bool] = never
 
 
@@ -58,14 +50,11 @@ def under_reset(board: Board, _left_s: float) -> str:
     return _connected(replace(board, connect_mode="under-reset"))
 
 
-def slower(board: Board) -> Board:
-    """The board on a tenth of the debug clock, for long or bad wires."""
-    return replace(board, connect_mode="under-reset", swd_hz=min(SLOW_SWD_HZ, board.swd_hz))
-
-
 def slow_wires(board: Board, _left_s: float) -> str:
-    """Connect with a slow debug clock."""
-    return f"{_connected(slower(board))} at {slower(board).swd_hz // 1000} kHz"
+    """Connect with a slow debug clock, which is kept: the jobs that follow show if it helps."""
+    done = f"{_connected(slower(board))} at {slower(board).swd_hz // 1000} kHz"
+    keep_slow(board)
+    return f"{done}, kept for {KEPT.total_seconds() / 3600:.0f} h"
 
 
 def mass_erase(board: Board, _left_s: float) -> str:
@@ -89,11 +78,11 @@ def _connected(board: Board) -> str:
 RUNGS: tuple[Rung, ...] = (
     Rung("session opened again", reopen, 20.0),
     Rung("connect under reset", under_reset, 20.0),
-    Rung("slower debug clock", slow_wires, 20.0, slower),
-    Rung("USB reset of the probe", usb_reset.reset, 30.0, slower),
-    Rung("power cycle", power.cycle, 60.0, slower, switchable),
-    Rung("mass erase", mass_erase, 90.0, slower),
-    Rung("golden image", golden_image, 120.0, slower),
+    Rung("slower debug clock", slow_wires, 20.0),
+    Rung("USB reset of the probe", usb_reset.reset, 30.0),
+    Rung("power cycle", power.cycle, 60.0, switchable),
+    Rung("mass erase", mass_erase, 90.0),
+    Rung("golden image", golden_image, 120.0),
 )
 """From what costs least to what costs most; see docs/operators.md."""
 NO_RUNGS: tuple[Rung, ...] = ()

@@ -124,7 +124,6 @@ class _Worker:
             held.tell(f"recovery: {step.name}")
             with log.about(board=self._board.id, lease=held.token):
                 done = step.act(self._board, deadline_s)
-            self._board = step.lasting(self._board)
             self._say("recovered", done=done)
 
     @contextmanager

@@ -1,16 +1,21 @@
 """`tinyrack boards release|quarantine|restore`: who may use a board."""
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from engine.errors import EngineError
 from farm import lease
 from farm.board import Board
+from farm.errors import FarmError
 from farm.golden.baseline import baseline
 from farm.golden.check import run_golden
 from farm.golden.verdict import Verdict, as_run, judge
 from farm.inventory import load_rack
 from farm.output import note, print_json, print_line
+from farm.slow_wires import full_speed
 from farm.store import Store
 from farm.store.audit import Who
 
@@ -42,13 +47,14 @@ def quarantine(args: Namespace) -> int:
 
 
 def restore(args: Namespace) -> int:
-    """Put a board back into service, if a golden run shows it in order."""
+    """Put a board back into service, if a golden run at its full debug clock shows it in order."""
     found = load_rack(args.boards_file)
     board = found.board(args.board)
     if lease.quarantine_reason(board) is None:
         _say(args, {"board": board.id, "restored": False}, "was not quarantined")
         return 0
-    with Store(args.store, rack=found) as store:
+    with Store(args.store, rack=found) as store, _still_out(board):
+        full_speed(board)
         verdict = None if args.force else _golden(board, store, args.wait)
         if verdict is None or verdict.ok:
             store.audit(Who.me(), "restore", board.id, result=verdict.why if verdict else "forced")
@@ -60,6 +66,16 @@ def restore(args: Namespace) -> int:
         return 1
     _say(args, row, f"back in service: {seen}")
     return 0
+
+
+@contextmanager
+def _still_out(board: Board) -> Iterator[None]:
+    """Say of an error that keeps the board from being judged that nothing has changed."""
+    try:
+        yield
+    except (FarmError, EngineError) as error:
+        what = str(error).removeprefix(f"{board.id}: ")
+        raise type(error)(f"{board.id} stays quarantined: {what}") from error
 
 
 def _golden(board: Board, store: Store, wait_s: float) -> Verdict:

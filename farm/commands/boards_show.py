@@ -11,8 +11,9 @@ from farm.commands.results import GOLDEN_CELLS, RECOVERY_CELLS, Cells
 from farm.inventory import load_rack
 from farm.lock_files import place_of
 from farm.mcus import load_mcu
-from farm.output import print_json, print_table, span
+from farm.output import at, print_json, print_table, span
 from farm.overview import BoardNow, overview
+from farm.slow_wires import as_used, slow_until
 from farm.store import Store
 from farm.wear import Wear, wear_of
 
@@ -32,7 +33,8 @@ def run(args: Namespace) -> int:
             "recoveries": [asdict(r) for r in climbed],
             "golden_runs": list(map(asdict, golden)),
         }
-        print_json({"results": [as_json(now) | {"wear": asdict(wear)} | more]})
+        clock = {"swd_hz": as_used(board).swd_hz}
+        print_json({"results": [as_json(now) | clock | {"wear": asdict(wear)} | more]})
         return 0
     print_table(board.id, ("what", "value"), _facts(now, wear))
     _print(f"the last {LAST} recoveries", RECOVERY_CELLS, climbed)
@@ -59,7 +61,7 @@ def _facts(now: BoardNow, wear: Wear) -> list[tuple[str, object]]:
         ("probe", board.probe),
         ("console", _console(board)),
         ("power", _power(board)),
-        ("debug clock", f"{board.swd_hz / 1e6:g} MHz, connecting {board.connect_mode}"),
+        ("debug clock", _debug_clock(board)),
         ("tags", ", ".join(f"{key}={value}" for key, value in board.tags.items()) or None),
         ("state", board.state),
         ("health", f"quarantined: {now.quarantine}" if now.quarantine else "good"),
@@ -79,6 +81,18 @@ def _console(board: Board) -> str:
     spec = board.serial
     interface = "" if spec.interface is None else f", interface {spec.interface}"
     return f"by {spec.by} {spec.value}".rstrip() + interface
+
+
+def _debug_clock(board: Board) -> str:
+    used = as_used(board)
+    clock = f"{used.swd_hz / 1e6:g} MHz, connecting {used.connect_mode}"
+    until = slow_until(board)
+    if until is None:
+        return clock
+    return (
+        f"{clock}: lowered by recovery from {board.swd_hz / 1e6:g} MHz, until "
+        f"{at(until.isoformat())}; mend its wires, or set swd_hz in boards.yaml"
+    )
 
 
 def _power(board: Board) -> str | None:

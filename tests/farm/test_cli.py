@@ -139,12 +139,19 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     assert run("boards", "release", "f412-01")[1] == "f412-01: nobody held it\n"
 
 
-def test_a_board_that_fails_its_golden_run_stays_quarantined_unless_forced(run, monkeypatch):
+def test_a_board_that_fails_its_golden_run_stays_quarantined_unless_forced(run, board, monkeypatch):
     run("boards", "quarantine", "f412-01")
     drift = Verdict(False, "the golden image took too long")
     monkeypatch.setattr(boards_service, "judge", lambda *_: drift)
     code, out, _ = run("boards", "restore", "f412-01")
+    run("rack", "fault", "f412-01", "probe-drop", "lasts=ever")
+    missing = run("boards", "restore", "f412-01")
     run("rack", "down")
+    assert (missing[0], "f412-01 stays quarantined: no probe virtual:" in missing[2]) == (69, True)
+    with lease.repair_lease(board):
+        busy = run("boards", "restore", "f412-01", "--wait", "0")
+    assert busy[0] == 75
+    assert f"f412-01 stays quarantined: f412-01 is held by process {os.getpid()} of" in busy[2]
     assert (code, "stays quarantined: the golden image took too long" in out) == (1, True)
     assert "without a golden run" in run("boards", "restore", "f412-01", "--force")[1]
     assert run("boards", "restore", "f412-01")[1] == "f412-01: was not quarantined\n"

@@ -4,12 +4,14 @@ import time
 
 import pytest
 import scripted
-from test_manager import NO_LADDER, make_job
+import scripted_ladder
+from test_manager import NO_LADDER, make_job, wait_until
 
 from farm import lease as leases
 from farm.crew import Threads
-from farm.errors import NoBoardError
+from farm.errors import FarmError, NoBoardError
 from farm.manager import BoardManager
+from farm.store import Store
 
 DEADLINE_S = 30.0
 
@@ -55,3 +57,20 @@ def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(
         leases.restore(board)
         time.sleep(1.1)  # how often it is asked
         assert manager.measure([make_job("ok")])[0].status == "ok"
+
+
+def test_nothing_is_stored_of_a_rung_that_the_end_of_its_manager_cut_off(
+    rack, board, scripted_path
+):
+    events = []
+    crew = Threads("scripted:run", "scripted_ladder:LONG_LADDER")
+    with BoardManager(rack, [board], progress=events.append, runner=crew) as manager:
+        future = manager.submit(make_job("bench"))
+        wait_until(scripted_ladder.dozing_path().exists)
+    with pytest.raises(FarmError, match="closed"):
+        future.result(DEADLINE_S)
+    assert leases.holder(board) is None
+    assert [e.kind for e in events if not e.job] == []
+    with Store() as store:
+        assert store.recoveries() == []
+        assert len(store.all()) == 1
