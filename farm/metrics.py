@@ -13,7 +13,6 @@ from farm.board import Board
 from farm.inventory import Rack
 from farm.overview import BoardNow, Overview, overview
 from farm.store import Store
-from farm.store.query import Wanted
 
 STATUSES = ("free", "busy", "hung", "quarantined", "maintenance", "retired")
 _WHO = ("board", "board_type", "virtual")
@@ -78,17 +77,18 @@ def _of_store(store: Store) -> Iterator[Metric]:
     flash_s: dict[tuple[str, ...], float] = defaultdict(float)
     job_s: dict[tuple[str, ...], float] = defaultdict(float)
     rungs: dict[tuple[str, ...], float] = defaultdict(float)
-    for row in store.rows(Wanted()):
-        board = row.columns["board"]
-        rows[board, row.columns["status"]] += 1
-        flash_s[(board,)] += row.columns["flash_s"] or 0.0
-        job_s[(board,)] += row.columns["job_s"] or 0.0
-    for recovery in store.recoveries():
-        rungs[recovery.board, recovery.rung, recovery.outcome] += 1
-    yield _counter("tinyrack_measurements", "Rows stored", ("board", "status"), rows)
+    for row in store.measured():
+        kind = "yes" if row.virtual else "no"
+        rows[row.board, kind, row.status] += row.rows
+        flash_s[row.board, kind] += row.flash_s
+        job_s[row.board, kind] += row.job_s
+    for climbed in store.recovered():
+        rungs[climbed.board, climbed.rung, climbed.outcome] += climbed.rows
+    place = ("board", "virtual")
+    yield _counter("tinyrack_measurements", "Rows stored", (*place, "status"), rows)
     yield _counter("tinyrack_recoveries", "Rungs climbed", ("board", "rung", "outcome"), rungs)
-    yield _counter("tinyrack_flash_seconds", "Time spent flashing", ("board",), flash_s)
-    yield _counter("tinyrack_job_seconds", "Time spent on jobs", ("board",), job_s)
+    yield _counter("tinyrack_flash_seconds", "Time spent flashing", place, flash_s)
+    yield _counter("tinyrack_job_seconds", "Time spent on jobs", place, job_s)
 
 
 def _counter(

@@ -1,24 +1,24 @@
 """Overview: the rack at one moment, for tables, the live view and metrics."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from farm import lease
-from farm.board import Board
+from farm.board import Board, normal_uid
 from farm.desks import DeskRow, desks
 from farm.lease_rows import Holder
+from farm.lease_view import LeaseView, look
 from farm.lock_files import place_of
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.store import Store
 from farm.store.history import GoldenRun
-from farm.store.query import Wanted
-from farm.wear import wear_of
+from farm.wear import Wear, worn_warning
 
 WINDOW_S = 300.0
 """The span of time that throughput is told of."""
+Happened = dict[str, tuple[Counter[str], Counter[str]]]  # by board: statuses and rungs
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class BoardNow:
     measured: Mapping[str, int]
     recovered: Mapping[str, int]
     worn_percent: float = 0.0
+
+    @property
+    def worn(self) -> str:
+        """The warning when a sector of its flash is near its end, else ""."""
+        return worn_warning(self.board, self.worn_percent)
 
     @property
     def status(self) -> str:
@@ -70,31 +75,37 @@ def overview(boards: Sequence[Board], store: Store, now: datetime | None = None)
     """The state of these boards now; FarmError when a database cannot be read."""
     now = datetime.now(UTC) if now is None else now
     since = (now - timedelta(seconds=WINDOW_S)).isoformat(timespec="seconds")
-    measured = Counter(
-        (row.columns["board"], row.columns["status"]) for row in store.rows(Wanted(since=since))
-    )
-    recovered = Counter((r.board, r.rung) for r in store.recoveries() if r.utc >= since)
-    rows = tuple(_now(board, store, measured, recovered) for board in boards)
-    places = dict.fromkeys(place_of(board) for board in boards)
-    at_work = tuple(desk for place in places for desk in desks(place))
+    happened = _happened(store, since)
+    views = {place: look(place) for place in dict.fromkeys(map(place_of, boards))}
+    rows = tuple(_now(board, views[place_of(board)], store, happened) for board in boards)
+    at_work = tuple(desk for place in views for desk in desks(place))
     return Overview(now.isoformat(timespec="seconds"), rows, at_work)
 
 
-def _now(
-    board: Board,
-    store: Store,
-    measured: Mapping[tuple[str, str], int],
-    recovered: Mapping[tuple[str, str], int],
-) -> BoardNow:
-    runs = store.golden_runs(board.id)
+def _happened(store: Store, since: str) -> Happened:
+    happened: Happened = defaultdict(lambda: (Counter(), Counter()))
+    for row in store.measured(since):
+        happened[row.board][0][row.status] += row.rows
+    for climbed in store.recovered(since):
+        happened[climbed.board][1][climbed.rung] += climbed.rows
+    return happened
+
+
+def _now(board: Board, view: LeaseView, store: Store, happened: Happened) -> BoardNow:
+    uid = normal_uid(board.probe)
+    measured, recovered = happened.get(board.id, ({}, {}))
     return BoardNow(
         board=board,
-        quarantine=lease.quarantine_reason(board) or "",
-        holder=lease.holder(board),
-        waiting=len(lease.waiters(board)),
+        quarantine=view.quarantined.get(uid, ""),
+        holder=view.holder(uid),
+        waiting=view.waiting(uid),
         last=store.last(board.id),
-        golden=runs[-1] if runs else None,
-        measured={what: n for (of, what), n in measured.items() if of == board.id},
-        recovered={what: n for (of, what), n in recovered.items() if of == board.id},
-        worn_percent=wear_of(board).percent(load_mcu(board.type.mcu).rated_erases),
+        golden=store.last_golden(board.id),
+        measured=measured,
+        recovered=recovered,
+        worn_percent=_worn_percent(board, view.worn.get(uid, 0)),
     )
+
+
+def _worn_percent(board: Board, most_erases: int) -> float:
+    return Wear(most=most_erases).percent(load_mcu(board.type.mcu).rated_erases)

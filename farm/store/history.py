@@ -100,6 +100,14 @@ def last_good(connection: Connection, board: str) -> GoldenRun | None:
     return _golden_run({k: v for k, v in row.items() if k != "id"}) if row else None
 
 
+def last_run(connection: Connection, board: str) -> GoldenRun | None:
+    """The newest golden run of that board, right or wrong."""
+    table = GOLDEN_RUNS
+    query = select(table).where(table.c.board == board).order_by(table.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return _golden_run({k: v for k, v in row.items() if k != "id"}) if row else None
+
+
 def _golden_run(row: dict[str, Any]) -> GoldenRun:
     return GoldenRun(**(row | {"facts": json.loads(row["facts"])}))
 

@@ -12,8 +12,9 @@ from farm.errors import FarmError
 from farm.fencing import Fence
 from farm.inventory import Rack
 from farm.measure import Measurement, Scalar
-from farm.store import audit, fences, flags, history, query
+from farm.store import audit, counts, fences, flags, history, query
 from farm.store.audit import Entry, Verdict, Who
+from farm.store.counts import Measured, Recovered
 from farm.store.database import Database
 from farm.store.history import GoldenRun, Recovery
 from farm.store.place import place_of
@@ -136,6 +137,11 @@ class Store:
         with self.database.reading() as connection:
             return history.golden_runs(connection, board)
 
+    def last_golden(self, board: str) -> GoldenRun | None:
+        """The board's newest golden run, right or wrong, or None."""
+        with self.database.reading() as connection:
+            return history.last_run(connection, board)
+
     def last_good_golden(self, board: str) -> GoldenRun | None:
         """The board's newest golden run that was right, or None."""
         with self.database.reading() as connection:
@@ -151,6 +157,16 @@ class Store:
         with self.database.reading() as connection:
             self.database.check(connection)
             return audit.verify(connection)
+
+    def measured(self, since: str = "") -> list[Measured]:
+        """How many rows there are by board and status; since: an ISO 8601 time, "" for all."""
+        with self.database.reading() as connection:
+            return counts.measured(connection, since)
+
+    def recovered(self, since: str = "") -> list[Recovered]:
+        """How many rungs were climbed, by board, rung and outcome; since: as for `measured`."""
+        with self.database.reading() as connection:
+            return counts.recovered(connection, since)
 
     def rows(self, wanted: Wanted) -> Iterator[Row]:
         """What is wanted, oldest first; other threads wait until the last row is taken."""
