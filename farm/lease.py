@@ -13,16 +13,16 @@ somebody waits for its board, because two processes must never drive one probe.
 
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from farm import boot_clock, lock_files
+from farm import lock_files
 from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.fencing import Fence
+from farm.hung import end_the_hung
 from farm.inventory import Board, normal_uid
 from farm.lease_rows import Holder, Rows, Waiter, opened
 from farm.lock_files import Place, opened_lock, place_of, try_lock
@@ -161,8 +161,9 @@ def _leased(
         rows = stack.enter_context(opened(place))
         request = Request(0, tuple(normal_uid(b.probe) for b in boards), count, priority)
         line = _Line(rows, place, boards, request, purpose, turn)
+        held = stack.enter_context(_renewed())
         locked = stack.enter_context(_locked(line, wait_s))
-        yield tuple(stack.enter_context(_granted(rows, board, purpose)) for board in locked)
+        yield tuple(stack.enter_context(_granted(rows, b, purpose, held)) for b in locked)
 
 
 @contextmanager
@@ -266,12 +267,14 @@ def _wait(stack: ExitStack, line: _Line, number: int, deadline: float) -> list[B
             return got
         now_s = time.monotonic()
         if now_s >= deadline:
-            _end_the_hung(line)  # for those whose waits are short: they come back
+            end_the_hung(
+                line.rows, line.place, line.boards
+            )  # for those whose waits are short: they come back
             return []
         if now_s - here_s > _HERE_S:
             here_s = now_s
             line.rows.still_here(number)
-            _end_the_hung(line)
+            end_the_hung(line.rows, line.place, line.boards)
         ahead = sum(precedes(each, requests[-1]) for each in requests)
         time.sleep(min(_MOST_POLL_S, _POLL_S * (1 + ahead)))  # the deadline is above
 
@@ -298,48 +301,18 @@ def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) ->
     return [by_uid[uid] for uid in chosen]
 
 
-def _end_the_hung(line: _Line) -> None:
-    """End holders that were stopped for so long that their leases ran out.
-
-    One that was stopped before it could say that it is the holder is given the time of a lease.
-    """
-    for board in line.boards:
-        uid = normal_uid(board.probe)
-        silent = lock_files.locker(line.place, uid)
-        if boot_clock.is_stopped(silent):
-            line.rows.name(uid, board.id, silent)
-        found = line.rows.hung(uid)
-        if found is not None and found[0] != os.getpid() and boot_clock.is_alive(*found[:2]):
-            _end(board, found[0], found[2])
-
-
-def _end(board: Board, pid: int, user: str) -> None:
-    """Kill a process that hangs, if it is ours to kill."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        _LOG.info("%s: process %d of %s holds it and hangs; theirs to end", board.id, pid, user)
-    else:
-        _LOG.warning("%s: process %d held it and hung; it was ended", board.id, pid)
-
-
 @contextmanager
-def _granted(rows: Rows, board: Board, purpose: str) -> Iterator[Lease]:
-    """The row of a board whose lock is held, renewed in the background."""
+def _granted(rows: Rows, board: Board, purpose: str, held: list[Lease]) -> Iterator[Lease]:
+    """The row of a board whose lock is held; the lease is in `held` until its end."""
     uid, mine = normal_uid(board.probe), os.getpid()
-    held = Lease(board, rows.grant(uid, board.id, purpose))
-    over = threading.Event()
-    threading.Thread(
-        target=_renew, args=(held, over), name=f"lease {board.id}", daemon=True
-    ).start()
+    new = Lease(board, rows.grant(uid, board.id, purpose))
+    held.append(new)
     try:
-        yield held
+        yield new
     finally:
-        over.set()
+        held.remove(new)
         if os.getpid() == mine:  # not what a child was forked with
-            _tidy(board.id, lambda: rows.clear(uid, held.token))
+            _tidy(board.id, lambda: rows.clear(uid, new.token))
 
 
 def _tidy(what: str, act: Callable[[], None]) -> None:
@@ -353,15 +326,31 @@ def _tidy(what: str, act: Callable[[], None]) -> None:
         _LOG.warning("%s: its row was left behind: %s", what, error)
 
 
-def _renew(held: Lease, over: threading.Event) -> None:
+@contextmanager
+def _renewed() -> Iterator[list[Lease]]:
+    """A list of leases that are renewed in the background.
+
+    It begins before there are any: on a busy host a thread takes its time to start.
+    """
+    held: list[Lease] = []
+    over = threading.Event()
+    threading.Thread(target=_renew, args=(held, over), name="leases", daemon=True).start()
+    try:
+        yield held
+    finally:
+        over.set()
+
+
+def _renew(held: list[Lease], over: threading.Event) -> None:
     while not over.wait(RENEW_S):
-        try:
-            held.check()
-        except BenchError:
-            held.lost.set()
-            return
-        except FarmError:
-            continue  # the database is busy or full: the lock still holds, ask again
+        for each in [lease for lease in held if not lease.lost.is_set()]:
+            try:
+                each.check()
+            except BenchError:
+                if each in held:  # not given back meanwhile
+                    each.lost.set()
+            except FarmError:
+                continue  # the database is busy or full: the lock still holds, ask again
 
 
 def _holder(place: Place, uid: str) -> Holder | None:
