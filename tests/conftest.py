@@ -1,6 +1,17 @@
 """What all tests share."""
 
+import os
 import signal
+import sys
+
+
+def pytest_configure() -> None:
+    """Let every process of the tests keep its byte code: they start hundreds of interpreters.
+
+    Container images often forbid it by environment, and each start then compiles all sources.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_sessionstart() -> None:
