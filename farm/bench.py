@@ -64,16 +64,17 @@ def measure_on_board(
             )
             daemon = _daemon(board, mcu)
         stages.enter("result")
-        facts = said | bench_facts.of_runs(mcu, banner, runs, trial.purpose) | stages.seconds
-        facts |= (
-            bench_facts.of_image(image) | bench_facts.of_board(board) | bench_facts.of_link(link)
-        )
-        facts |= bench_facts.of_flash(board, mcu, flashed) | bench_facts.of_host()
+        facts = bench_facts.of_runs(mcu, banner, runs, trial.purpose) | stages.seconds | said
+        facts |= bench_facts.of_bench(board, image, link)
+        facts |= bench_facts.of_flash(board, mcu, flashed)
         if daemon and daemon.faults:
             facts["faults"] = "; ".join(daemon.faults)
         found = _measurement(board, mcu, image, trial, runs, clock_hz, facts)
-        if found.status == "wrong_output":
+        doubt = runs.contradiction()
+        if found.status == "wrong_output" or doubt or RECIPES[trial.purpose].verified_again:
             _check_flash_again(board, mcu, image, stages)
+        if doubt:
+            raise BenchError(doubt, board.id)
         return replace(found, timing_model=daemon.timing_model) if daemon else found
     except BenchError as error:
         raise stages.named(error) from error
@@ -99,7 +100,7 @@ def _program(
 
 
 def _check_flash_again(board: Board, mcu: Mcu, image: Image, stages: Stages) -> None:
-    """BenchError if flash has changed since it was verified: then the network is not to blame."""
+    """BenchError if flash has changed since it was verified: then no figure is the network's."""
     stages.enter("verify again")
     with open_probe(board, mcu) as probe:
         probe.verify(image)

@@ -19,6 +19,8 @@ MOST_WARM_RUNS = 16  # the harness runs no more at once
 MOST_SERIES = 40
 FURTHER_SAMPLES = 3
 FURTHER_PERCENT = 0.5
+MOST_LAYERS = 2  # a whole inference takes no longer than so many times its layers together,
+APART_CYCLES = 5_000  # and what no layer counts
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,16 @@ class Runs:
     stacks: tuple[StackDepth, StackDepth]
     further_outputs: tuple[bytes, ...]
     input_cycles: tuple[int, ...]
+
+    def contradiction(self) -> str:
+        """What is wrong when inferences take much longer than their layers together; else ""."""
+        whole, layers = judge.median(self.samples), sum(self.layer_cycles)
+        if whole <= MOST_LAYERS * layers + APART_CYCLES:
+            return ""
+        return (
+            f"its inferences take {whole} cycles and their layers {layers} together; its code or "
+            "its cycle counter has changed, measure again"
+        )
 
 
 def run(board: Board, mcu: Mcu, link: Link, banner: Banner, trial: Trial, stages: Stages) -> Runs:

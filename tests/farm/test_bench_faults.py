@@ -192,6 +192,15 @@ def test_output_that_is_wrong_because_flash_rots_is_a_failure_of_the_bench(image
     assert measure(image).status == "ok"
 
 
+def test_flash_that_rots_where_no_output_shows_it_is_seen_by_what_is_verified_again(
+    image: Image,
+) -> None:
+    unused = fault("flash-rot", at=MCU.flash.base + 28, bytes=16)  # vectors of no exception
+    trial = Trial(INPUT, OUTPUT, 3, "calibration")
+    with pytest.raises(BenchError, match=r"^m4: in stage verify again: .*flash at 0x08.* holds"):
+        measure_on_board(BOARD, MCU, image, trial, 20.0, at_stage("banner", unused))
+
+
 def test_fault_of_another_board_says_nothing_of_this_one(image: Image) -> None:
     with pytest.raises(BenchError, match="rack up"):
         faults.inject(replace(BOARD, probe="virtual:TR-NOBODY"), fault("core-hang"))

@@ -19,6 +19,7 @@ from farm.stages import Stages
 
 MCU = load_mcu("stm32f412zg")
 BOARD = Board("b", BoardType("t", "stm32f412zg", "stm32f412xg"), "stlink:0670FF")
+VIRTUAL = replace(BOARD, probe="virtual:TR-1")
 BANNER = Banner(**dict.fromkeys(Banner.__dataclass_fields__, 0) | {"layer_count": 2})
 TRIAL = Trial(b"in", b"out", 5)
 
@@ -65,6 +66,14 @@ def test_a_board_that_warms_up_slowly_is_given_more_runs_and_all_samples_are_kep
     assert found.unsettled[0] > found.unsettled[-1] > 1_000
     assert set(found.samples) == {1_000}
     assert found.warm_runs == 4
+
+
+@pytest.mark.parametrize(
+    ("whole", "agree"), [(1_000, True), (7_000, True), (7_001, False), (2_139_360_694, False)]
+)
+def test_inferences_and_their_layers_must_agree(whole, agree):
+    said = measured(Script(lambda _: whole), board=VIRTUAL).contradiction()
+    assert said == "" if agree else f"{whole} cycles and their layers 1000 together" in said
 
 
 def test_one_disturbed_series_is_followed_by_another_one():
