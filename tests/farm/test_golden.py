@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from engine import toolchain
+from engine.compilers import DEFAULT
 from farm import lease
 from farm.board import Board, BoardType
 from farm.errors import BenchError
@@ -57,6 +58,12 @@ def test_a_virtual_board_computes_the_golden_output_in_the_cycles_of_the_table(r
     assert run.status == "ok"
     if run.provenance["compiler"] in {row.compiler for row in table()}:
         assert judge(run, baseline(run, ())).why.endswith("of the table of stm32f412zg")
+
+
+def test_golden_images_are_of_the_default_compiler_whatever_builds_the_networks(run):
+    assert image.golden_job("nucleo-f412zg").compiler == DEFAULT
+    assert run.provenance["compiler"] == toolchain.compiler_version(DEFAULT)
+    assert {row.compiler.split()[0] for row in table()} == {DEFAULT}
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row.mcu)
