@@ -267,9 +267,8 @@ def _wait(stack: ExitStack, line: _Line, number: int, deadline: float) -> list[B
             return got
         now_s = time.monotonic()
         if now_s >= deadline:
-            end_the_hung(
-                line.rows, line.place, line.boards
-            )  # for those whose waits are short: they come back
+            # Also here, for those whose waits are short: they come back.
+            end_the_hung(line.rows, line.place, line.boards)
             return []
         if now_s - here_s > _HERE_S:
             here_s = now_s

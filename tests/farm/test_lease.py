@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -119,6 +120,25 @@ def test_renewing_goes_on_after_a_database_that_was_busy(board, monkeypatch):
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
     with leases.lease(board, 1.0) as held, leases.renewing(held) as lost:
         assert lost.wait(2.0)
+
+
+def test_a_lease_that_is_given_back_while_it_is_renewed_is_not_lost(board, monkeypatch):
+    begun, given_back = threading.Event(), threading.Event()
+
+    def check(_: leases.Lease) -> None:
+        begun.set()
+        given_back.wait(5.0)
+        raise BenchError("released")
+
+    monkeypatch.setattr(leases.Lease, "check", check)
+    monkeypatch.setattr(leases, "RENEW_S", 0.01)
+    with leases.lease(board, 1.0) as held:
+        assert begun.wait(5.0)
+        (renewing,) = [each for each in threading.enumerate() if each.name == "leases"]
+    given_back.set()
+    renewing.join(5.0)
+    assert not renewing.is_alive()
+    assert not held.lost.is_set()
 
 
 def test_release_of_a_free_board_says_that_nobody_held_it(board):
