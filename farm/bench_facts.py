@@ -103,14 +103,14 @@ def of_link(link: Link) -> dict[str, Scalar]:
 
 def of_flash(board: Board, mcu: Mcu, flashed: Flashed) -> dict[str, Scalar]:
     """What programming cost the flash, and how much of its rated life is over."""
-    wear = wear_of(board)
-    if warning := worn_warning(board, wear, mcu.rated_erases):
+    percent = wear_of(board).percent(mcu.rated_erases)
+    if warning := worn_warning(board, percent):
         _LOG.warning("%s", warning)
     return {
         "erased_sectors": len(flashed.sectors),
         "programmed_bytes": flashed.programmed_bytes,
         "kept_bytes": flashed.kept_bytes,
-        "worn_percent": round(wear.percent(mcu.rated_erases), 2),
+        "worn_percent": round(percent, 2),
     }
 
 

@@ -30,13 +30,13 @@ class Wear:
         return self.percent(rated_erases) >= NEAR_PERCENT
 
 
-def worn_warning(board: Board, wear: Wear, rated_erases: int) -> str:
+def worn_warning(board: Board, percent: float) -> str:
     """One sentence when it is time to think of another board, else ""."""
-    if not wear.is_near(rated_erases):
+    if percent < NEAR_PERCENT:
         return ""
     return (
-        f"{board.id}: the sector at {wear.sector:#010x} of its flash has had {wear.most:,} of "
-        f"{rated_erases:,} rated erases ({wear.percent(rated_erases):.0f} %); plan a new board"
+        f"{board.id}: a sector of its flash has had {percent:.0f} % of its rated erases; plan a "
+        "new board"
     )
 
 

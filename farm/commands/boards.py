@@ -27,7 +27,10 @@ def run(args: Namespace) -> int:
     if args.json:
         print_json({"results": [as_json(each) for each in now.boards]})
     else:
-        print_table(str(rack.path), list(_CELLS), (_cells(each) for each in now.boards))
+        print_table(str(rack.path), list(_CELLS), map(_cells, now.boards), _FROM_COLUMNS)
+    for each in now.boards:
+        if each.worn:
+            note(f"warning: {each.worn}")
     return 0
 
 
@@ -64,6 +67,7 @@ def as_json(now: BoardNow) -> dict[str, Any]:
         "waiting": now.waiting,
         "golden": asdict(now.golden) if now.golden else None,
         "worn_percent": round(now.worn_percent, 2),
+        "worn": now.worn,
         "last": now.last.to_json() if now.last else None,
     }
 
@@ -107,6 +111,8 @@ _CELLS: Mapping[str, Callable[[BoardNow], object]] = {
     "worn ": lambda now: f"{now.worn_percent:.2f} %",
     "last measurement": lambda now: last_text(now.last),
 }
+_FROM_COLUMNS = {"type": 100, "waiting ": 90, "worn ": 110, "golden run": 120,
+                 "last measurement": 140}  # fmt: skip
 
 
 def _cells(now: BoardNow) -> list[object]:

@@ -9,9 +9,11 @@ from farm.errors import ImageError, InventoryError
 from farm.inventory import Board, load_rack, select
 from farm.lease import lease, renewing
 from farm.mcus import load_mcu
+from farm.measure import Scalar
 from farm.output import note, print_json, print_line
 from farm.probe import Programmable, open_probe
 from farm.virtual.rack import ensure_up
+from farm.wear import wear_of, worn_warning
 
 _WAIT_S = 60.0
 
@@ -27,7 +29,8 @@ def run(args: Namespace) -> int:
     rows = []
     for board in boards:
         note(f"{board.id}: flashing")
-        with audited(rack, "flash", board, image_sha256=image.sha256, image=image.name):
+        what: dict[str, Scalar] = {"image": image.name, "build_id": image.build_id}
+        with audited(rack, "flash", board, image_sha256=image.sha256, **what):
             flash(board, image)
         rows.append(
             {
@@ -39,6 +42,8 @@ def run(args: Namespace) -> int:
                 "verified": True,
             }
         )
+        if worn := _worn(board):
+            note(f"warning: {worn}")
         if not args.json:
             print_line(f"{board.id}: {flash_bytes:,} bytes, verified")
     if args.json:
@@ -56,6 +61,11 @@ def flash(board: Board, image: Programmable) -> None:
             probe.verify(image)
             held.check()
             probe.reset()
+
+
+def _worn(board: Board) -> str:
+    percent = wear_of(board).percent(load_mcu(board.type.mcu).rated_erases)
+    return worn_warning(board, percent)
 
 
 def _check(elf: ElfFile, board: Board) -> None:

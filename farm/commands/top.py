@@ -1,20 +1,21 @@
 """`tinyrack top`: the rack live: boards, who holds them, what they are at, queue and throughput."""
 
-import sys
+import signal
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from farm.board import Board
 from farm.inventory import load_rack, select
-from farm.output import plain, print_json, span
+from farm.output import console, plain, print_json, span
 from farm.overview import WINDOW_S, BoardNow, Overview, overview
 from farm.store import Store
 
@@ -22,7 +23,10 @@ COLORS = {
     "free": "green", "busy": "cyan", "hung": "red", "quarantined": "red",
     "maintenance": "yellow", "retired": "dim",
 }  # fmt: skip
-PIPE_COLUMNS = 150
+
+
+_URGENT = ("quarantined", "hung", "busy", "free", "maintenance", "retired")
+_WORN = 3  # warnings of wear, at most
 
 
 @dataclass(frozen=True)
@@ -83,25 +87,43 @@ def run(args: Namespace) -> int:
     with Store(args.store, rack=rack) as store:
         if args.json:
             print_json(as_json(overview(boards, store)))
-        elif args.once or not sys.stdout.isatty():
-            console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-            console.print(shown(overview(boards, store), console.width))
+        elif args.once or not console().is_terminal or console().is_dumb_terminal:
+            out = console()
+            out.print(shown(overview(boards, store), out.width))
         else:
             _live(boards, store, args.interval)
     return 0
 
 
-def shown(now: Overview, columns: int) -> RenderableType:
-    """The picture of one moment, for a terminal that is so wide."""
+def shown(now: Overview, columns: int, lines: int | None = None) -> RenderableType:
+    """The picture of one moment, for a terminal of that size; lines None: as many as it takes.
+
+    Where not all boards have room, those in trouble and those at work come first.
+    """
+    worn = [_line(each.worn, COLORS["quarantined"]) for each in now.boards if each.worn][:_WORN]
+    managers = list(map(_line, _managers(now)))
+    room = lines and max(1, lines - 2 - len(managers) - len(worn))
+    boards, more = _with_room(now.boards, room)
     chosen = [column for column in _COLUMNS if columns >= column.from_columns]
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     for column in chosen:
         table.add_column(column.name, justify=column.justify, ratio=column.share or None,
                          no_wrap=True, overflow="ellipsis")  # fmt: skip
-    for each in now.boards:
+    for each in boards:
         style = COLORS[each.status] if each.status == "retired" else ""
         table.add_row(*(_cell(column, each, columns // 4) for column in chosen), style=style)
-    return Group(_line(_summary(now), "bold"), table, *map(_line, _managers(now)))
+    return Group(_line(_summary(now), "bold"), table, *map(_line, more), *managers, *worn)
+
+
+def _with_room(
+    boards: Sequence[BoardNow], most: int | None
+) -> tuple[Sequence[BoardNow], Sequence[str]]:
+    """The boards that are shown, and a line about the others."""
+    if most is None or len(boards) <= most:
+        return boards, ()
+    ordered = sorted(boards, key=lambda each: _URGENT.index(each.status))
+    hidden = Counter(each.status for each in ordered[most - 1 :])
+    return ordered[: most - 1], [f"not shown: {_counts(hidden)}"]
 
 
 def as_json(now: Overview) -> dict[str, Any]:
@@ -118,6 +140,7 @@ def as_json(now: Overview) -> dict[str, Any]:
             "measured": dict(each.measured),
             "recovered": dict(each.recovered),
             "golden": asdict(each.golden) if each.golden else None,
+            "worn": each.worn,
         }
         for each in now.boards
     ]
@@ -127,12 +150,14 @@ def as_json(now: Overview) -> dict[str, Any]:
 
 
 def _live(boards: Sequence[Board], store: Store, interval_s: float) -> None:
-    """Until Ctrl-C, which is how it is meant to end; the terminal is then as it was."""
+    """Until Ctrl-C or SIGTERM, which is how it is meant to end; the terminal is as it was."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Live(screen=True, auto_refresh=False) as live:
         try:
             while True:
+                size = live.console.size
                 now = overview(boards, store)
-                live.update(shown(now, live.console.width), refresh=True)
+                live.update(shown(now, size.width, size.height), refresh=True)
                 time.sleep(interval_s)
         except KeyboardInterrupt:
             return

@@ -1,10 +1,14 @@
 """Flash wear: counted by sector as programmed, remembered, told when it is near its rating."""
 
+import re
+
 import pytest
 from toy_model import toy
 
+from farm import cli
 from farm.board import Board, BoardType
 from farm.image import build_image
+from farm.inventory import load_rack
 from farm.mcus import load_mcu
 from farm.probe import open_probe
 from farm.virtual import rack
@@ -51,3 +55,33 @@ def test_a_mass_erase_wears_every_sector_once_and_a_blank_part_not_at_all(board)
         probe.mass_erase()
         assert probe.read(0x0800_0000, 64) == b"\xff" * 64
     assert wear_of(board).erases == 13
+
+
+def test_a_board_near_its_rating_warns_where_boards_are_shown_and_flashed(
+    rack_of_one, tmp_path, capsys
+):
+    board, words = rack_of_one
+    add_erases(board, [0x0800_0000] * 8_499)
+    elf = tmp_path / "net.elf"
+    elf.write_bytes(build_image(toy(), load_mcu(board.type.mcu), board.type.name).elf)
+    rack.up([board])
+    assert cli.main(["flash", str(elf), "--boards", board.id, *words]) == 0
+    said = "warning: worn-1: a sector of its flash has had 85 % of its rated erases; plan a new"
+    assert said in capsys.readouterr().err
+    for command in (["boards"], ["top", "--once"]):
+        cli.main([*command, *words])
+        shown = capsys.readouterr()
+        assert "has had 85 % of its rated erases" in shown.err + shown.out
+    cli.main(["metrics", "--once", *words])
+    shown = capsys.readouterr().out
+    assert re.search(r'flash_worn_ratio\{board="worn-1",.*\} 0\.85', shown)
+
+
+@pytest.fixture
+def rack_of_one(board, write_rack):
+    path = write_rack(
+        "version: 1\n"
+        "types: {nucleo-f412zg: {mcu: stm32f412zg, target: stm32f412xg}}\n"
+        f"boards: [{{id: {board.id}, type: nucleo-f412zg, probe: '{board.probe}'}}]\n"
+    )
+    return load_rack(path).board(board.id), ["--boards-file", str(path)]
