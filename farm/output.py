@@ -15,7 +15,7 @@ from rich.table import Table
 from farm.job import Event
 from farm.measure import Measurement
 
-_PIPE_COLUMNS = 150
+PIPE_COLUMNS = 150
 Justify: TypeAlias = Literal["left", "right"]
 
 
@@ -42,18 +42,37 @@ def drop_output() -> None:
     os.close(nowhere)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; columns whose name ends in a blank are aligned to the right."""
+def console() -> Console:
+    """Standard output, as wide as its terminal.
+
+    Into a pipe or a log nothing knows the width: better long lines than lost words.
+    """
+    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    from_columns: Mapping[str, int] | None = None,
+) -> None:
+    """A table; columns whose name ends in a blank are aligned to the right.
+
+    The first column is never folded. `from_columns`: how wide a terminal has to be for a column.
+    """
+    out, least = console(), from_columns or {}
+    shown = [at for at, name in enumerate(columns) if out.width >= least.get(name, 0)]
     table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        justify: Justify = "right" if column.endswith(" ") else "left"
-        table.add_column(
-            column.strip(), justify=justify, overflow="fold"
-        )  # no letter of an id lost
+    for at in shown:
+        justify: Justify = "right" if columns[at].endswith(" ") else "left"
+        table.add_column(columns[at].strip(), justify=justify, overflow="fold", no_wrap=not at)
     for row in rows:
-        table.add_row(*(escape("-" if cell is None else plain(str(cell))) for cell in row))
-    # Into a pipe or a log nothing knows the width: better long lines than lost words.
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+        table.add_row(*(_cell(row[at]) for at in shown))
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    return escape("-" if value is None else plain(str(value)))
 
 
 def print_line(text: str) -> None:

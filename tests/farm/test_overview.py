@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import signal
 import sys
 import threading
 import time
@@ -118,7 +119,18 @@ def test_every_line_of_top_keeps_to_the_width_however_long_names_are(rack, store
     assert all(len(line) <= columns for line in lines)
 
 
-def test_control_c_ends_top_and_gives_the_terminal_back(rack):
+def test_where_boards_have_no_room_those_in_trouble_are_shown_and_the_others_counted(rack, store):
+    quiet = [dataclasses.replace(rack.boards[0], id=f"quiet-{n}") for n in range(30)]
+    lease.quarantine(rack.boards[1], "smokes")
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(top.shown(overview([*quiet, rack.boards[1]], store), 80, lines=10))
+    lines = console.export_text().splitlines()
+    assert len(lines) == 10
+    assert lines[2].startswith(rack.boards[1].id)
+    assert lines[-1].strip() == "not shown: 24 free"
+
+
+def test_a_signal_ends_top_and_gives_the_terminal_back(rack):
     code = "import sys; from farm.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ("top", "--boards-file", str(rack.path))
     pid, terminal = pty.fork()
@@ -127,7 +139,7 @@ def test_control_c_ends_top_and_gives_the_terminal_back(rack):
     shown = b""
     while b"f767-02" not in shown:  # ends: a child that fails closes the terminal
         shown += os.read(terminal, 65_536)
-    os.write(terminal, b"\x03")
+    os.kill(pid, signal.SIGTERM)  # Ctrl-C has the same handler
     with contextlib.suppress(OSError):  # how a terminal says that its child has ended
         while more := os.read(terminal, 65_536):
             shown += more
