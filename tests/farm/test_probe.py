@@ -65,14 +65,27 @@ def test_the_core_stops_at_its_reset_vector_and_memory_can_be_read() -> None:
         assert probe.read(MCU.ram.base, 3)  # goes on after the fault
 
 
-def test_the_working_folder_stays_and_its_user_script_is_not_run(
+def test_the_working_folder_stays_and_no_file_of_pyocd_s_in_it_or_above_has_an_effect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYOCD_PROJECT_DIR", "/")
-    (tmp_path / "pyocd_user.py").write_text("open('was-run', 'w')")
-    with open_probe(BOARD, MCU):
-        assert Path.cwd() == tmp_path
+    here = tmp_path / "project"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PYOCD_PROJECT_DIR", str(tmp_path))
+    for folder in (here, tmp_path):
+        (folder / "pyocd_user.py").write_text(f"open({str(tmp_path / 'was-run')!r}, 'w')")
+        for name in ("pyocd.yaml", "pyocd.yml"):
+            text = "target_override: k64f\nconnect_mode: attach\nuser_script: pyocd_user.py\n"
+            (folder / name).write_text(f"{text}probes: {{TR-PROBED: {{frequency: 1000}}}}\n")
+    with open_probe(BOARD, MCU) as probe:
+        assert Path.cwd() == here
+        assert probe.read(MCU.flash.base, 4)
+        options = probe._session.options
+        assert [options.get(key) for key in ("target_override", "connect_mode", "frequency")] == [
+            BOARD.type.target,
+            BOARD.connect_mode,
+            BOARD.swd_hz,
+        ]
     assert not (tmp_path / "was-run").exists()
 
 
