@@ -139,6 +139,22 @@ def test_every_run_gets_the_input_although_a_run_destroys_it(board: Board) -> No
     assert found.cycles - 60 < sum(found.layer_cycles) < found.cycles + 200
 
 
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.id)
+def test_an_inference_of_more_cycles_than_the_counter_holds_is_counted_whole(board: Board) -> None:
+    # Each of the two layers turns the counter on by 2.5e9, as if it had taken that long.
+    skip = "*(volatile uint32_t *)0xe0001004u += 2500000000u;"
+    model = toy(body=skip)
+    files = dict(model.files)
+    files["model.c"] = files["model.c"].replace("void sum(void) {", "void sum(void) { " + skip)
+    long = build_image(replace(model, files=files), load_mcu(board.type.mcu), board.type.name)
+    found, short = measure(board, long), measure(board, image_for(board))
+    assert found.status == "ok"
+    assert min(found.layer_cycles) > 2_500_000_000
+    assert found.cycles - short.cycles == pytest.approx(5_000_000_000, abs=200)
+    assert found.cold_cycles == pytest.approx(5_000_000_000, abs=10_000)
+    assert found.latency_ms > 20_000
+
+
 def test_outputs_stay_right_whatever_was_asked_before() -> None:
     with open_probe(F412, load_mcu("stm32f412zg")) as probe:
         probe.flash(image_for(F412))
