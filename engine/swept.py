@@ -17,8 +17,8 @@ from engine.tables import channels
 
 Ints = NDArray[np.int64]
 
-MANY_SLOTS, FEW_SLOTS = 7, 3
-"""Pairs of rows in scratch, of kernels 3x3, which have code for either."""
+TALL_SLOTS, MANY_SLOTS, FEW_SLOTS = 14, 7, 3
+"""Pairs of rows in scratch, of kernels 3x3, which have code for each; the first of stride 1."""
 LARGE_SLOTS = {5: 8, 7: 9}
 """Kernel size -> pairs of rows in scratch."""
 MOST_SCRATCH = 3136
@@ -100,9 +100,10 @@ def _words(rows: Ints, *chosen: int) -> Ints:
 
 
 def columns(graph: Graph, op: Op) -> int:
-    """Of scratch: all that any window reaches, of large kernels in whole blocks of outputs."""
+    """Of scratch: all that any window reaches; an even number in whole blocks for large kernels."""
     block, out_w = BLOCKS[op.kernel[1]], graph.tensor(op.output).shape[1]
-    return (-(-out_w // block) * block - 1) * op.stride[1] + op.kernel[1]
+    reached = (-(-out_w // block) * block - 1) * op.stride[1] + op.kernel[1]
+    return reached + (block > 1) * (reached % 2)
 
 
 def column_bytes(slots: int) -> int:
@@ -115,8 +116,11 @@ def slots(graph: Graph, op: Op, form: Form = FASTEST) -> int:
     if op.kernel[1] > 3:
         many = LARGE_SLOTS[op.kernel[1]]
         return many if columns(graph, op) * column_bytes(many) <= MOST_LARGE_SCRATCH else 0
-    fits = columns(graph, op) * column_bytes(MANY_SLOTS) <= MOST_SCRATCH
-    return MANY_SLOTS if fits and not form.few else FEW_SLOTS
+    most = 0 if form.few else MOST_SCRATCH // columns(graph, op)
+    is_tall = op.stride == (1, 1) and graph.tensor(op.output).shape[0] > 2 * MANY_SLOTS - 2
+    if is_tall and column_bytes(TALL_SLOTS) <= most:
+        return TALL_SLOTS
+    return MANY_SLOTS if column_bytes(MANY_SLOTS) <= most else FEW_SLOTS
 
 
 def swept_strips(graph: Graph, op: Op, form: Form = FASTEST) -> Strips:

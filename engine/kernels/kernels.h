@@ -189,12 +189,13 @@ void tr_conv2d_rgb(const tr_tiled *op, const int8_t *in, int8_t *out, void *scra
 tr_tiles tr_tile_9, tr_tile_12, tr_tile_15, tr_tile_any;
 void tr_depthwise(const tr_conv *op, const int8_t *in, int8_t *out, void *scratch);
 void tr_depthwise_swept(const tr_swept *op, const int8_t *in, int8_t *out, void *scratch);
-tr_takes tr_take_3_256, tr_take_7_256, tr_take_8_256, tr_take_9_256;
-tr_takes tr_take_3_1, tr_take_7_1, tr_take_8_1, tr_take_9_1;
+tr_takes tr_take_3_256, tr_take_7_256, tr_take_8_256, tr_take_9_256, tr_take_14_256;
+tr_takes tr_take_3_1, tr_take_7_1, tr_take_8_1, tr_take_9_1, tr_take_14_1;
 tr_sweeps tr_sweep_7_1_9, tr_sweep_7_1_12, tr_sweep_7_1_15, tr_sweep_7_1_any;
 tr_sweeps tr_sweep_7_2_9, tr_sweep_7_2_12, tr_sweep_7_2_15, tr_sweep_7_2_any;
 tr_sweeps tr_sweep_3_1_9, tr_sweep_3_1_12, tr_sweep_3_1_15, tr_sweep_3_1_any;
 tr_sweeps tr_sweep_3_2_9, tr_sweep_3_2_12, tr_sweep_3_2_15, tr_sweep_3_2_any;
+tr_sweeps tr_sweep_14_1_9, tr_sweep_14_1_12, tr_sweep_14_1_15, tr_sweep_14_1_any;
 tr_sweeps tr_block_5_1_9, tr_block_5_1_12, tr_block_5_1_15, tr_block_5_1_any;
 tr_sweeps tr_block_5_2_9, tr_block_5_2_12, tr_block_5_2_15, tr_block_5_2_any;
 tr_sweeps tr_block_7_1_9, tr_block_7_1_12, tr_block_7_1_15, tr_block_7_1_any;

@@ -7,91 +7,17 @@
  * such a word is the bytes w0, w1, w1, w2: its even bytes are what an even row multiplies a pair
  * with, its odd bytes what an odd row does.
  */
+#include "slots.h"
 #include "sweep.h"
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-
-#define TR_NAKED __attribute__((naked, noinline, aligned(4)))
-
-/* Bytes to the next column, and to the next channel, with that many slots. */
-#define COLUMN_7 "112"
-#define COLUMN_3 "48"
-#define COLUMN_8 "128"
-#define COLUMN_9 "144"
-#define CHANNEL_7(n) "(28 * " #n ")"
-#define CHANNEL_3(n) "(12 * " #n ")"
-#define CHANNEL_8(n) "(32 * " #n ")"
-#define CHANNEL_9(n) "(36 * " #n ")"
-
-/* Rows of pixels to words of pairs, four channels at a time.
- * r0: from, r2: to; r3: down, r4: right, r5: pixels left, r6: zeros, r7: mask
- * r8, r9: four channels of the upper and of the lower row */
-#define TAKE_BOTH "ldr r8, [r0] \n ldr r9, [r0, r3] \n add r0, r0, r4 \n"
-#define TAKE_UPPER "ldr r8, [r0] \n add r0, r0, r4 \n"
-#define TAKE_LOWER "ldr r9, [r0] \n add r0, r0, r4 \n"
-#define PAIR_UP(slots, widen)                                                                     \
-    "pkhbt r10, r8, r9, lsl #16 \n pkhtb r11, r9, r8, asr #16 \n" widen                            \
-    "str r10, [r2, #" CHANNEL_##slots(1) "] \n str lr, [r2, #" CHANNEL_##slots(2) "] \n"           \
-    "str r11, [r2, #" CHANNEL_##slots(3) "] \n str r12, [r2], #" COLUMN_##slots " \n"
-#define WIDEN_256                                                                                 \
-    "and r12, r7, r10, lsl #8   \n and r10, r7, r10           \n"                                  \
-    "and lr, r7, r11, lsl #8    \n and r11, r7, r11           \n"
-#define WIDEN_1                                                                                   \
-    "sxtb16 r12, r10            \n sxtb16 r10, r10, ror #8    \n"                                  \
-    "sxtb16 lr, r11             \n sxtb16 r11, r11, ror #8    \n"
-/* Four columns a turn, those before them one by one; for size, all of them. */
-#if defined(__OPTIMIZE_SIZE__)
-#define COLUMNS(column) "1: \n" column "subs r5, r5, #1 \n bgt 1b \n"
-#else
-#define COLUMNS(column)                                                                           \
-    "ands r1, r5, #3            \n beq 2f                     \n"                                  \
-    "1:                         \n" column                                                        \
-    "subs r1, r1, #1            \n bne 1b                     \n"                                  \
-    "2: subs r5, r5, #4         \n blt 6f                     \n .p2align 2       \n"              \
-    "5:                         \n" column column column column                                   \
-    "subs r5, r5, #4            \n bge.w 5b                   \n"                                  \
-    "6:                         \n"
-#endif
-#define TAKE(slots, widen)                                                                               \
-    ".syntax unified            \n"                                                               \
-    "push {r4-r11, lr}          \n"                                                               \
-    "cmp r1, #1                 \n"                                                               \
-    "ldm r3, {r3, r4, r5, r6}   \n"                                                               \
-    "mov r7, #0xFF00FF00        \n"                                                               \
-    "mov r8, r6                 \n mov r9, r6                 \n"                                  \
-    "beq.w 3f                   \n bhi.w 4f                   \n"                                  \
-    COLUMNS(TAKE_BOTH PAIR_UP(slots, widen))                                                      \
-    "pop {r4-r11, pc}           \n"                                                               \
-    "3:                         \n" TAKE_UPPER PAIR_UP(slots, widen)                                     \
-    "subs r5, r5, #1            \n bgt 3b                     \n pop {r4-r11, pc} \n"             \
-    "4:                         \n" TAKE_LOWER PAIR_UP(slots, widen)                                     \
-    "subs r5, r5, #1            \n bgt 4b                     \n pop {r4-r11, pc} \n"
-
-#define TR_TAKE_ARGUMENTS                                                                         \
-    __attribute__((unused)) const int8_t *from, __attribute__((unused)) int32_t inside,            \
-        __attribute__((unused)) tr_word *to, __attribute__((unused)) const tr_row *row
-
-#define TR_TAKE(name, text)                                                                       \
-    TR_NAKED void name(TR_TAKE_ARGUMENTS)                                                         \
-    {                                                                                             \
-        __asm__ volatile(text);                                                                   \
-    }
-
-TR_TAKE(tr_take_7_256, TAKE(7, WIDEN_256))
-TR_TAKE(tr_take_3_256, TAKE(3, WIDEN_256))
-TR_TAKE(tr_take_8_256, TAKE(8, WIDEN_256))
-TR_TAKE(tr_take_9_256, TAKE(9, WIDEN_256))
-TR_TAKE(tr_take_7_1, TAKE(7, WIDEN_1))
-TR_TAKE(tr_take_3_1, TAKE(3, WIDEN_1))
-TR_TAKE(tr_take_8_1, TAKE(8, WIDEN_1))
-TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 
 /* r0: column, r1: out, r2: right, r3: bias, r4: factor
  * r5, r6, r7: pairs of weights of columns 0, 1, 2
  * r8: single weights of columns 1 (high) and 0; r9: of column 2, above it columns left
  * r10, r11: sums of two neighbouring outputs; r12, lr: two pairs
- * sp + 0: back, 4: down, 8: again, 12: the column behind the last row's first
- * 20: x, 24: pairs, 28: out, 32: columns, 36: evens, 40: odds, 44: odd_at, 48: channels left
+ * sp + 0: r9 as a row begins, 4: back, 8: down, 12: the column behind the last row's first
+ * 20: x, 24: out, 28: columns, 32: pairs, 36: evens, 40: odds, 44: odd_at, 48: channels left
  * 52: addend, 56: shift */
 #define COLUMN(slots) "ldrd r12, lr, [r0], #" COLUMN_##slots " \n"
 #define AGAIN(slots) "ldrd r12, lr, [r0, #-" COLUMN_##slots "] \n"
@@ -129,160 +55,135 @@ TR_TAKE(tr_take_9_1, TAKE(9, WIDEN_1))
 #define END_9(a, at) END_ONE("9", a, at)
 #define END_15(a, at) END_ONE("15", a, at)
 #define END_ANY(a, at)                                                                            \
-    "ldrd r12, lr, [sp, #52] \n smmlar r12, " a ", r4, r12 \n add r12, r12, " a ", asr #31 \n"     \
+    "ldrd r12, lr, [sp, #52] \n smmlar r12, " a ", r4, r12 \n add r12, r12, " a ", asr #31 \n"    \
     "asr r12, r12, lr \n ssat r12, #8, r12 \n strb r12, " at " \n"
 
 /* A row's loop: twice two outputs a turn, and two more; for size, two. */
 #if defined(__OPTIMIZE_SIZE__)
-#define TURNS(two) two "4: subs r9, r9, #0x20000 \n bpl.w 3b \n"
+#define TURNS(two)                                                                                \
+    "b 4f                       \n .p2align 2                 \n"                                 \
+    "3:                         \n" two "4: subs r9, r9, #0x20000 \n bpl.w 3b \n"
 #else
 #define TURNS(two)                                                                                \
-    two two                                                                                       \
-    "4: subs r9, r9, #0x40000   \n bpl.w 3b                   \n"                                  \
-    "adds r9, r9, #0x20000      \n bmi.w 8f                   \n" two                              \
+    "subs r9, r9, #0x40000      \n bmi.w 4f                   \n .p2align 2       \n"             \
+    "3:                         \n" two two                                                       \
+    "subs r9, r9, #0x40000      \n bpl.w 3b                   \n"                                 \
+    "4: adds r9, r9, #0x20000   \n bmi.w 8f                   \n" two                             \
     "sub r9, r9, #0x20000       \n"                                                               \
     "8:                         \n"
 #endif
 
+/* The next row of a channel; for size, in one place. */
+#define NEXT_ROW                                                                                  \
+    "ldm sp, {r9, r10, r11, lr} \n"                                                               \
+    "add r0, r0, r10            \n add r1, r1, r11            \n"                                 \
+    "cmp r0, lr                 \n bne.w 2b                   \n"
+#if defined(__OPTIMIZE_SIZE__)
+#define END_OF_EVEN "b 6f \n"
+#else
+#define END_OF_EVEN NEXT_ROW "b 9f \n"
+#endif
+
 /* Stride 1: a column, already loaded, ends the sum a, adds to b and begins the next sum in a. */
-#define STEP_1(slots, row, end, again, a, b, at)                                                         \
+#define STEP_1(slots, row, end, again, a, b, at)                                                  \
     row##_2(a) row##_1(b) end(a, at) again(slots) row##_0_NEXT(slots, a)
 #define TWO_1(slots, row, end, again)                                                             \
-    STEP_1(slots, row, end, again, "r10", "r11", "[r1]")                                           \
-    STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
+    STEP_1(slots, row, end, again, "r10", "r11", "[r1]")                                          \
+    STEP_1(slots, row, end, again, "r11", "r10", "[r1, r2]")                                      \
     "add r1, r1, r2, lsl #1     \n"
-#define ROW_1(slots, row, end, again)                                                                    \
-    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0_NEXT(slots, "r11")                                    \
-    "b 4f                       \n .p2align 2                 \n"                                  \
-    "3:                         \n"                                                               \
+#define ROW_1(slots, row, end, again)                                                             \
+    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1("r10") row##_0_NEXT(slots, "r11")          \
     TURNS(TWO_1(slots, row, end, again))                                                          \
     row##_2("r10")                                                                                \
-    "tst r9, #0x10000           \n bne 5f                     \n"                                  \
-    row##_1("r11") end("r10", "[r1]") COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")                \
-    "b 6f                       \n"                                                               \
+    "tst r9, #0x10000           \n bne 5f                     \n"                                 \
+    row##_1("r11") end("r10", "[r1]") COLUMN(slots) row##_2("r11") end("r11", "[r1, r2]")         \
+    END_OF_EVEN                                                                                   \
     "5:                         \n" end("r10", "[r1]")                                            \
     "6:                         \n"
 
 /* Stride 2: a column, already loaded, ends the sum a and begins b, the next one adds to b. */
 #define NO_MORE_END(slots, row, end, a, b, at) row##_0_NEXT(slots, b) end(a, at)
 #define AGAIN_END(slots, row, end, a, b, at) row##_0(b) end(a, at) COLUMN(slots)
-#define STEP_2(slots, row, end, again, a, b, at)                                                         \
+#define STEP_2(slots, row, end, again, a, b, at)                                                  \
     row##_2(a) again##_END(slots, row, end, a, b, at) row##_1_NEXT(slots, b)
 #define TWO_2(slots, row, end, again)                                                             \
-    STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                           \
-    STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]")                                       \
+    STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                          \
+    STEP_2(slots, row, end, again, "r11", "r10", "[r1, r2]")                                      \
     "add r1, r1, r2, lsl #1     \n"
-#define ROW_2(slots, row, end, again)                                                                    \
-    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1_NEXT(slots, "r10")                                                   \
-    "b 4f                       \n .p2align 2                 \n"                                  \
-    "3:                         \n"                                                               \
+#define ROW_2(slots, row, end, again)                                                             \
+    COLUMN(slots) row##_0("r10") COLUMN(slots) row##_1_NEXT(slots, "r10")                         \
     TURNS(TWO_2(slots, row, end, again))                                                          \
-    "tst r9, #0x10000           \n bne 5f                     \n"                                  \
-    STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                                 \
-    row##_2("r11") end("r11", "[r1, r2]")                                                  \
-    "b 6f                       \n"                                                               \
-    "5:                         \n" row##_2("r10") end("r10", "[r1]")                      \
+    "tst r9, #0x10000           \n bne 5f                     \n"                                 \
+    STEP_2(slots, row, end, again, "r10", "r11", "[r1]")                                          \
+    row##_2("r11") end("r11", "[r1, r2]")                                                         \
+    END_OF_EVEN                                                                                   \
+    "5:                         \n" row##_2("r10") end("r10", "[r1]")                             \
     "6:                         \n"
 
 /* From the weights r5, r6, r7 as they are in flash. */
 #define EVEN_WEIGHTS                                                                              \
-    "asr r8, r5, #24            \n asr r10, r6, #24           \n asr r11, r7, #24 \n"              \
-    "pkhbt r8, r8, r10, lsl #16 \n sxtb16 r5, r5              \n"                                  \
+    "asr r8, r5, #24            \n asr r10, r6, #24           \n asr r11, r7, #24 \n"             \
+    "pkhbt r8, r8, r10, lsl #16 \n sxtb16 r5, r5              \n"                                 \
     "sxtb16 r6, r6              \n sxtb16 r7, r7              \n"
 #define ODD_WEIGHTS                                                                               \
-    "sxtb r8, r5                \n sxtb r10, r6               \n sxtb r11, r7     \n"              \
-    "pkhbt r8, r8, r10, lsl #16 \n sxtb16 r5, r5, ror #8      \n"                                  \
+    "sxtb r8, r5                \n sxtb r10, r6               \n sxtb r11, r7     \n"             \
+    "pkhbt r8, r8, r10, lsl #16 \n sxtb16 r5, r5, ror #8      \n"                                 \
     "sxtb16 r6, r6, ror #8      \n sxtb16 r7, r7, ror #8      \n"
 #define TWICE                                                                                     \
-    "sadd16 r5, r5, r5 \n sadd16 r6, r6, r6 \n sadd16 r7, r7, r7 \n"                               \
+    "sadd16 r5, r5, r5 \n sadd16 r6, r6, r6 \n sadd16 r7, r7, r7 \n"                              \
     "sadd16 r8, r8, r8 \n add r11, r11, r11 \n ldrd r10, r12, [r12] \n strd r10, r12, [sp, #52] \n"
 
 /* All rows of a kind of one channel: r0: x, r1: where the first begins, r9: columns, r12: pairs,
  * lr: four times their number. */
 #define ROWS(weights, twice, lines)                                                               \
     "ldm r12!, {r3-r7}          \n"                                                               \
-    "add lr, r0, lr             \n str lr, [sp, #12]          \n" weights                          \
-    twice "pkhbt r9, r11, r9    \n"                                                               \
+    "add lr, r0, lr             \n str lr, [sp, #12]          \n" weights                         \
+    twice "pkhbt r9, r11, r9    \n str r9, [sp]               \n"                                 \
     "2:                         \n" lines                                                         \
-    "ldm sp, {r10, r11, r12, lr} \n"                                                              \
-    "add r0, r0, r10            \n add r1, r1, r11            \n add r9, r9, r12  \n"              \
-    "cmp r0, lr                 \n bne.w 2b                   \n"
+    NEXT_ROW "9: \n"
 #define ODD_ROWS(twice, lines)                                                                    \
-    "ldr lr, [sp, #40]          \n cmp lr, #0                 \n beq.w 7f         \n"              \
-    "ldrd r0, r12, [sp, #20]    \n ldrd r1, r9, [sp, #28]     \n ldr r10, [sp, #44] \n"            \
-    "add r1, r1, r10            \n" ROWS(ODD_WEIGHTS, twice, lines)                                \
+    "ldr lr, [sp, #40]          \n cmp lr, #0                 \n beq.w 7f         \n"             \
+    "add r12, sp, #20           \n ldm r12, {r0, r1, r9, r12} \n ldr r10, [sp, #44] \n"           \
+    "add r1, r1, r10            \n" ROWS(ODD_WEIGHTS, twice, lines)                               \
     "7:                         \n"
 #define SWEEP(slots, words, evens, odds)                                                          \
     ".syntax unified            \n"                                                               \
     "push {r4-r11, lr}          \n"                                                               \
     "sub sp, sp, #60            \n"                                                               \
-    "ldm r3, {r4-r12}           \n"                                                               \
-    "strd r12, r7, [sp]         \n str r6, [sp, #8]           \n"                                  \
-    "add r12, sp, #20           \n"                                                               \
-    "stm r12, {r0, r1, r2, r5, r8-r11} \n"                                                        \
-    "mov r2, r4                 \n"                                                               \
-    "1:                         \n"                                                               \
-    "ldrd r0, r12, [sp, #20]    \n ldrd r1, r9, [sp, #28]     \n ldr lr, [sp, #36] \n" evens odds  \
-    "ldrd r0, r12, [sp, #20]    \n ldr r1, [sp, #28]          \n ldr lr, [sp, #48] \n"             \
-    "add r0, r0, #" CHANNEL_##slots(1) " \n add r12, r12, #" words " \n add r1, r1, #1 \n"         \
-    "strd r0, r12, [sp, #20]    \n str r1, [sp, #28]          \n"                                  \
-    "subs lr, lr, #1            \n str lr, [sp, #48]          \n bne.w 1b         \n"              \
+    "ldm r3, {r4-r11}           \n strd r11, r6, [sp, #4]     \n"                                 \
+    "add r12, sp, #20           \n mov r6, r1                 \n"                                 \
+    "stm r12, {r0, r2, r5, r6, r7-r10} \n"                                                        \
+    "mov r1, r2                 \n mov r2, r4                 \n"                                 \
+    "mov r9, r5                 \n mov r12, r6                \n"                                 \
+    "1: ldr lr, [sp, #36]       \n" evens odds                                                    \
+    "add r11, sp, #20           \n ldm r11, {r0, r1, r9, r12} \n ldr lr, [sp, #48]  \n"           \
+    "add r0, r0, #" CHANNEL_##slots(1) " \n add r1, r1, #1 \n add r12, r12, #" words " \n"        \
+    "stm r11, {r0, r1, r9, r12} \n"                                                               \
+    "subs lr, lr, #1            \n str lr, [sp, #48]          \n bne.w 1b           \n"           \
     "add sp, sp, #60            \n"                                                               \
     "pop {r4-r11, pc}           \n"
 
 #define SWEEP_1(slots, words, twice, end, again)                                                  \
-    SWEEP(slots, words, ROWS(EVEN_WEIGHTS, twice, ROW_1(slots, EVEN, end, again)),                 \
+    SWEEP(slots, words, ROWS(EVEN_WEIGHTS, twice, ROW_1(slots, EVEN, end, again)),                \
           ODD_ROWS(twice, ROW_1(slots, ODD, end, again)))
 #define SWEEP_2(slots, words, twice, end, again)                                                  \
     SWEEP(slots, words, ROWS(EVEN_WEIGHTS, twice, ROW_2(slots, EVEN, end, again)), )
 
 #define TR_SWEEP_ARGUMENTS                                                                        \
-    __attribute__((unused)) const tr_word *x, __attribute__((unused)) const int32_t *pairs,        \
+    __attribute__((unused)) const tr_word *x, __attribute__((unused)) const int32_t *pairs,       \
         __attribute__((unused)) int8_t *out, __attribute__((unused)) const tr_lines *lines
 #define TR_SWEEP(name, text)                                                                      \
-    TR_NAKED void name(TR_SWEEP_ARGUMENTS)                                                        \
+    __attribute__((naked, noinline, aligned(4))) void name(TR_SWEEP_ARGUMENTS)                    \
     {                                                                                             \
         __asm__ volatile(text);                                                                   \
     }
 #define TR_SWEEPS(slots, stride)                                                                  \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_12, SWEEP_##stride(slots, "20", , END_12, NO_MORE))     \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_9, SWEEP_##stride(slots, "20", , END_9, NO_MORE))       \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_15, SWEEP_##stride(slots, "20", , END_15, NO_MORE))     \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_12, SWEEP_##stride(slots, "20", , END_12, NO_MORE))    \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_9, SWEEP_##stride(slots, "20", , END_9, NO_MORE))      \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_15, SWEEP_##stride(slots, "20", , END_15, NO_MORE))    \
     TR_SWEEP(tr_sweep_##slots##_##stride##_any, SWEEP_##stride(slots, "28", TWICE, END_ANY, AGAIN))
 
 #else
-
-TR_INLINE int32_t tr_times(int32_t low, int32_t high, int32_t unit)
-{
-    return (int32_t)((uint32_t)(low * unit & 0xFFFF) | (uint32_t)(high * unit) << 16);
-}
-
-TR_INLINE void tr_take(const int8_t *from, int32_t inside, tr_word *to, const tr_row *row,
-                       int32_t slots, int32_t unit)
-{
-    const int8_t *zeros = (const int8_t *)&row->zeros;
-    for (int32_t left = row->count; left > 0; left--, from += row->right, to += 4 * slots) {
-        const int8_t *upper = inside == TR_LOWER ? zeros : from;
-        const int8_t *lower = inside == TR_UPPER ? zeros : inside == TR_LOWER ? from : from + row->down;
-        for (int32_t c = 0; c < 4; c++)
-            to[slots * c] = tr_times(upper[c], lower[c], unit);
-    }
-}
-
-#define TR_TAKE(name, slots, unit)                                                                \
-    void name(const int8_t *from, int32_t inside, tr_word *to, const tr_row *row)                 \
-    {                                                                                             \
-        tr_take(from, inside, to, row, slots, unit);                                              \
-    }
-
-TR_TAKE(tr_take_7_256, 7, 256)
-TR_TAKE(tr_take_3_256, 3, 256)
-TR_TAKE(tr_take_8_256, 8, 256)
-TR_TAKE(tr_take_9_256, 9, 256)
-TR_TAKE(tr_take_7_1, 7, 1)
-TR_TAKE(tr_take_3_1, 3, 1)
-TR_TAKE(tr_take_8_1, 8, 1)
-TR_TAKE(tr_take_9_1, 9, 1)
 
 /* The products of one column of taps: x: its pairs; w0, w1, w1, w2: bytes of `word`. */
 TR_INLINE int32_t tr_even_taps(const tr_word *x, int32_t word, int32_t sum)
@@ -352,9 +253,9 @@ TR_INLINE void tr_sweep(const tr_word *x, const int32_t *pairs, int8_t *out, con
         tr_sweep(x, pairs, out, lines, form);                                                     \
     }
 #define TR_SWEEPS(slots, stride)                                                                  \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_12, slots, stride, 12)                                  \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_9, slots, stride, 9)                                    \
-    TR_SWEEP(tr_sweep_##slots##_##stride##_15, slots, stride, 15)                                  \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_12, slots, stride, 12)                                 \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_9, slots, stride, 9)                                   \
+    TR_SWEEP(tr_sweep_##slots##_##stride##_15, slots, stride, 15)                                 \
     TR_SWEEP(tr_sweep_##slots##_##stride##_any, slots, stride, 0)
 
 #endif
@@ -363,3 +264,4 @@ TR_SWEEPS(7, 1)
 TR_SWEEPS(7, 2)
 TR_SWEEPS(3, 1)
 TR_SWEEPS(3, 2)
+TR_SWEEPS(14, 1)

@@ -138,7 +138,7 @@ def _row(form: Form) -> KernelRow:
         partial(lead.swept_quads, form=form),
         lead_is_exact=True,
         takes_scratch=True,
-        headers=("sweep.c", "block.c", "sweep.h"),
+        headers=("sweep.c", "pairs.c", "block.c", "columns.c", "sweep.h", "slots.h"),
     )
 
 

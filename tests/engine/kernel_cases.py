@@ -253,7 +253,8 @@ def images():
 
 def swept():
     """Depthwise layers of every size, stride and ending, odd and even, with few and many slots."""
-    sizes = [(1, 1, 1), (2, 2, 4), (3, 3, 2), (6, 7, 9), (13, 4, 3), (27, 5, 4), (14, 31, 4)]
+    sizes = [(1, 1, 1), (2, 2, 4), (3, 3, 2), (6, 7, 9), (13, 4, 3), (27, 5, 4), (14, 31, 4),
+             (15, 16, 4)]  # fmt: skip
     endings = [(2e-3, 5), (2e-3, -128), (0.1, -128), (8e-4, -128)]
     for index, size in enumerate(sizes):
         for stride, (scale, zero) in itertools.product((1, 2), endings):
@@ -266,6 +267,12 @@ def swept():
                           kernel=(large, large), stride=(stride, stride),
                           padding=pads(large // 2))  # fmt: skip
     yield one("depthwise_conv2d", (5, 5, 2), kernel=(5, 5))
+    for index, (size, width) in enumerate(((5, 8), (7, 9), (5, 10), (7, 12))):
+        # an even and an odd number of columns, from an even and from an odd one on
+        for before, (scale, zero) in itertools.product((1, 2), endings[index % 2 :: 2]):
+            yield one("depthwise_conv2d", (9, width, (5, 3)[index // 2]), 0, scale, before, zero,
+                      kernel=(size, size), padding=pads((2, 3, before, 1)),
+                      stride=(before, before))  # fmt: skip
     yield one("depthwise_conv2d", (8, 9, 5), kernel=(3, 3))
     yield one("depthwise_conv2d", (16, 8, 4), kernel=(3, 3), stride=(2, 2))
 

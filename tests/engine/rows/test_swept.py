@@ -12,6 +12,7 @@ from engine.swept import (
     FEW_SLOTS,
     MANY_SLOTS,
     MOST_SCRATCH,
+    TALL_SLOTS,
     slots,
     stream,
     sweeps,
@@ -50,6 +51,7 @@ def test_pairs_of_rows_are_counted(graph):
     quads = every if in_c >= 4 else 0
     block = BLOCKS[op.kernel[0]]
     width = (-(-out_w // block) * block - 1) * op.stride[1] + op.kernel[0]
+    width += (block > 1) * (width % 2)
     inside = min(in_w, width - op.padding.left)
     both = sum(top >= 0 and top + 1 < in_h for top in tops)
     outside = sum(top + 1 < 0 or top >= in_h for top in tops)
@@ -83,10 +85,12 @@ def test_the_stream_holds_each_weight_where_its_row_wants_it(graph):
 
 
 @pytest.mark.parametrize(
-    ("width", "held"), [(5, MANY_SLOTS), (26, MANY_SLOTS), (27, FEW_SLOTS), (48, FEW_SLOTS)]
-)
-def test_wide_rows_have_few_slots(width, held):
-    graph = one("depthwise_conv2d", (6, width, 8), kernel=(3, 3), padding=pads(1))
+    ("height", "width", "held"),
+    [(6, 5, MANY_SLOTS), (6, 26, MANY_SLOTS), (6, 27, FEW_SLOTS), (6, 48, FEW_SLOTS),
+     (12, 5, MANY_SLOTS), (13, 5, TALL_SLOTS), (13, 12, TALL_SLOTS), (13, 13, MANY_SLOTS)],
+)  # fmt: skip
+def test_wide_rows_have_few_slots_and_tall_maps_many(height, width, held):
+    graph = one("depthwise_conv2d", (height, width, 8), kernel=(3, 3), padding=pads(1))
     op, row = graph.ops[0], choose(graph, graph.ops[0])
     assert slots(graph, op) == held
     assert row.scratch_bytes(graph, op) == 16 * held * (width + 2) <= MOST_SCRATCH
@@ -100,9 +104,10 @@ def test_a_large_kernel_on_wide_rows_goes_to_the_kernel_of_one_tap():
 
 @pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m7"])
 def test_sweeps_compiled_for_size_are_as_exact(cpu, monkeypatch):
-    """They have other loops, see TURNS and COLUMNS in sweep.c."""
+    """They have other loops, see TURNS in sweep.c, PAIRS in pairs.c, LOOPS in columns.c."""
     files = kernel_files()
-    files["sweep.c"] = f"#define __OPTIMIZE_SIZE__ 1\n{files['sweep.c']}"
+    for name in ("sweep.c", "pairs.c", "columns.c"):
+        files[name] = f"#define __OPTIMIZE_SIZE__ 1\n{files[name]}"
     monkeypatch.setattr(kernel_machines, "kernel_files", lambda: files)
     cases = [case for case in every_case() if case.row.c_name == "tr_depthwise_swept"]
     runner = kernel_machines.ArmMachine(cases, cpu)
