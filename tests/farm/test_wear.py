@@ -7,11 +7,13 @@ from toy_model import toy
 
 from farm import cli
 from farm.board import Board, BoardType
+from farm.errors import BenchError
 from farm.image import build_image
 from farm.inventory import load_rack
 from farm.mcus import load_mcu
 from farm.probe import open_probe
-from farm.virtual import rack
+from farm.virtual import faults, rack
+from farm.virtual.faults import fault
 from farm.wear import Wear, add_erases, wear_of
 
 F412 = Board("worn-1", BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg"), "virtual:TR-WORN")
@@ -37,6 +39,24 @@ def test_only_sectors_that_change_are_erased_and_each_is_counted(board):
     assert wear_of(board) == Wear(4, 2, 0x0800_0000)
 
 
+def test_what_changed_behind_the_hosts_back_is_programmed_again_and_nothing_else(board):
+    """Comparing is done with the flash itself, in the same session and behind lost power."""
+    mcu = load_mcu(board.type.mcu)
+    image = build_image(toy(weights=40_000), mcu, board.type.name)
+    with open_probe(board, mcu) as probe:
+        probe.flash(image)
+        faults.inject(board, fault("flash-rot", at=0x0800_4100, bytes=64))
+        assert probe.flash(image).sectors == (0x0800_4000,)
+        probe.verify(image)
+    rack.power(board, "cycle")
+    faults.inject(board, fault("flash-rot", at=0x0800_8100, bytes=64))
+    with open_probe(board, mcu) as probe:
+        with pytest.raises(BenchError, match="its flash at 0x08008"):
+            probe.verify(image)
+        assert probe.flash(image).sectors == (0x0800_8000,)
+        probe.verify(image)
+
+
 def test_wear_adds_up_and_has_a_limit(board):
     assert wear_of(board) == Wear()
     for _ in range(8):
@@ -44,6 +64,14 @@ def test_wear_adds_up_and_has_a_limit(board):
     assert wear_of(board).percent(10_000) == pytest.approx(0.08)
     assert not wear_of(board).is_near(11)
     assert wear_of(board).is_near(10)
+
+
+def test_what_was_erased_counts_also_where_programming_failed(board):
+    mcu = load_mcu(board.type.mcu)
+    faults.inject(board, fault("power-cut", after=9))
+    with open_probe(board, mcu) as probe, pytest.raises(BenchError, match="flashing failed"):
+        probe.flash(build_image(toy(), mcu, board.type.name))
+    assert wear_of(board) == Wear(1, 1, 0x0800_0000)
 
 
 def test_a_mass_erase_wears_every_sector_once_and_a_blank_part_not_at_all(board):
