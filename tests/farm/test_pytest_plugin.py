@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from farm import lease, pytest_boards
+from farm import lease, pytest_boards, pytest_facts
+from farm.pytest_console import KEPT_BYTES, Recorder
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -25,19 +26,11 @@ def suite(pytester, rack, monkeypatch, scripted_path):
         pytester.makepyfile(source)
         return pytester.runpytest_inprocess("-p", "farm.pytest_plugin", "-rs", *argv)
 
-    run.rack = ("--boards-file", str(rack.path))
+    run.rack = (f"--boards-file={rack.path}",)
     return run
 
 
-NETWORK = """
-import numpy as np
-from engine.graph import Graph, Op, Quant, Tensor
-
-def network(name="ok"):
-    tensors = (Tensor("x", (4, 4, 2), Quant(1.0, 0)), Tensor("y", (2, 2, 2), Quant(1.0, 0)))
-    op = Op("average_pool2d", "pool", ("x",), "y", kernel=(2, 2), stride=(2, 2))
-    return Graph(name, tensors, (op,), ("x",), ("y",))
-"""
+NETWORK = "import numpy as np\nfrom toy_network import network\n"
 
 
 def test_without_boards_tests_are_skipped_with_a_reason(suite):
@@ -104,10 +97,21 @@ def test_a_held_board_is_passed_over_and_waiting_is_bounded(suite, board):
     outcome.assert_outcomes(passed=2)
 
 
-def test_quarantined_boards_are_passed_over(suite, board):
-    lease.quarantine(board, "smokes")
-    source = "def test_board(board): assert board.id == 'f412-02'"
-    suite(source, "--boards", "type=nucleo-f412zg", *suite.rack).assert_outcomes(passed=1)
+def test_a_board_that_is_quarantined_in_mid_session_is_used_no_more(suite):
+    source = """
+        import pytest
+        from farm import lease
+        def test_smokes(board):
+            assert board.id == "f412-01"
+            lease.quarantine(board, "smokes")
+        def test_other(board): assert board.id == "f412-02"
+        @pytest.mark.board("f412-01")
+        def test_same(board): pass
+    """
+    argv = ("--boards", "type=nucleo-f412zg", "--boards-order=as-written", *suite.rack)
+    outcome = suite(source, *argv)
+    outcome.assert_outcomes(passed=2, skipped=1)
+    outcome.stdout.fnmatch_lines(["*1 there, 1 of them out of service*"])
 
 
 def test_measure_runs_a_network_on_a_board(suite):
@@ -190,7 +194,7 @@ def test_direct(board): raise BenchError("no answer", board.id)
     assert report.count('name="held_lease_token"') == 3
 
 
-def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, board):
+def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, rack, board):
     source = """
         import threading
         from farm import lease
@@ -201,7 +205,9 @@ def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, bo
             with lease.lease(BOARD, 5.0): pass
         def test_new(board): assert lease.holder(board).token == tokens[0] + 2
     """
-    head = f"from farm.inventory import load_rack\nBOARD = load_rack({suite.rack[1]!r}).boards[0]\n"
+    head = (
+        f"from farm.inventory import load_rack\nBOARD = load_rack({str(rack.path)!r}).boards[0]\n"
+    )
     argv = ("--boards", board.id, "--boards-order=as-written", *suite.rack)
     suite(head + textwrap.dedent(source), *argv).assert_outcomes(passed=4)
 
@@ -212,6 +218,8 @@ def test_the_command_line_beats_the_environment_which_beats_ini_files(suite, mon
     monkeypatch.setenv("FARM_BOARDS", "f412-02")
     suite(source, "--boards", "f767-01", *suite.rack).assert_outcomes(passed=1)
     suite(source, *suite.rack).stdout.fnmatch_lines(["*'f412-02' == 'f767-01'*"])
+    monkeypatch.delenv("FARM_BOARDS")
+    suite(source, *suite.rack).stdout.fnmatch_lines(["*'f412-01' == 'f767-01'*"])
     monkeypatch.setenv("FARM_BOARD_TIMEOUT", "soon")
     outcome = suite(source)
     outcome.stderr.fnmatch_lines(["ERROR: FARM_BOARD_TIMEOUT is 'soon': *"])
@@ -241,3 +249,44 @@ def test_a_marker_is_enough_for_measure_but_each_needs_the_board(suite):
     outcome.assert_outcomes(passed=1)
     outcome.stdout.fnmatch_lines(["f412-01 *1 *0 *"])
     assert suite(source.format(each=True), *argv).ret == pytest.ExitCode.USAGE_ERROR
+
+
+MANAGER = """
+def manager(rack, boards, runner, progress, **settings):
+    print("runner:", runner)
+    for kind, detail in (("retried", ""), ("recovered", ""), ("aside", "quarantined: it smokes")):
+        progress(Event(kind, "", boards[0].id, detail))
+    return SimpleNamespace(boards=boards, close=lambda: print("closed"), store=None)
+
+b.BoardManager = manager
+def pytest_farm_board_quarantined(board_id, why): print(board_id, "is", why)
+"""
+
+
+def test_what_the_manager_tells_is_counted_and_golden_off_checks_no_board(suite):
+    with Path("conftest.py").open("a") as conftest:
+        conftest.write(
+            "\nfrom types import SimpleNamespace\nfrom farm.job import Event\n" + MANAGER
+        )
+    argv = ("--boards", "f412-01", "-s", *suite.rack)
+    outcome = suite("def test_farm(farm): pass", *argv)
+    outcome.stdout.fnmatch_lines(["*runner: scripted:run", "f412-01 is quarantined: it smokes"])
+    outcome.stdout.fnmatch_lines(["*closed*", "board *retries *rungs *", "f412-01 * 1 * 1 *"])
+    outcome = suite("def test_farm(farm): pass", "--golden=off", *argv)
+    outcome.stdout.fnmatch_lines(["*runner: <farm.crew.Threads object *"])
+
+
+def test_a_failure_shows_what_a_console_said_last_with_every_odd_byte_written_out(board):
+    class Port:
+        in_waiting = 0
+
+        def read(self, size: int = 1, /) -> bytes:
+            return b"lost" + b"." * (size - 6) + b"ok\n\x1b[\xff"
+
+    heard = Recorder(board, Port())
+    heard.read(KEPT_BYTES)
+    facts, tail = pytest_facts.sections([board], [("cycles", 7)], None, [heard])
+    assert facts == ("board facts", "cycles = 7")
+    assert tail[0] == "UART tail of f412-01, so far"
+    assert "lost" not in tail[1]
+    assert tail[1].endswith("..ok\n\\x1b[\\xff")
