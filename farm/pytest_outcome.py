@@ -8,11 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from farm.errors import BenchError, BoardsBusyError, NoBoardError
+from farm.errors import BoardsBusyError, FarmError, NoBoardError
 
 KIND = "outcome_kind"
 BENCH = "bench"
-_OF_THE_BENCH = (BenchError, BoardsBusyError, NoBoardError)
+_OF_THE_BENCH = {FarmError.exit_code, BoardsBusyError.exit_code, NoBoardError.exit_code}
+
+
+def is_of_bench(error: BaseException) -> bool:
+    """Whether boards, this host or its disk are to blame, and nothing that a test could judge."""
+    return isinstance(error, FarmError) and error.exit_code in _OF_THE_BENCH
 
 
 def add_properties(
@@ -28,11 +33,7 @@ def note_bench_error(
     item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]
 ) -> None:
     """Turn a test that an error of the farm ended into an error."""
-    if (
-        not report.failed
-        or call.excinfo is None
-        or not isinstance(call.excinfo.value, _OF_THE_BENCH)
-    ):
+    if not report.failed or call.excinfo is None or not is_of_bench(call.excinfo.value):
         return
     add_properties(item, report, [(KIND, BENCH)])
     why = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"

@@ -14,6 +14,7 @@ from farm.measure import Scalar
 from farm.output import at, print_json, print_line, print_table
 from farm.store import Store
 from farm.store.export import write_csv, write_parquet
+from farm.store.history import GoldenRun
 from farm.store.place import Place, place_of
 from farm.store.query import Row, Wanted
 
@@ -81,10 +82,14 @@ def show(args: Namespace) -> int:
         if row is None:
             advice = "`tinyrack results` lists what there is"
             raise InventoryError(f"{store.place}: no measurement {args.number}; {advice}")
+        around = store.golden_around(row.columns["board"], row.id)
+    runs = dict(zip(("golden_before", "golden_behind"), around, strict=True))
     if args.json:
-        print_json({"results": [row.to_json()]})
+        runs_json = {name: _golden_json(run) for name, run in runs.items()}
+        print_json({"results": [row.to_json() | runs_json]})
         return 0
-    print_table(f"measurement {row.id}", ("what", "value"), _pairs(row))
+    told = ((name.replace("_", " run "), _golden_told(run)) for name, run in runs.items())
+    print_table(f"measurement {row.id}", ("what", "value"), [*_pairs(row), *told])
     return 0
 
 
@@ -190,6 +195,17 @@ def _pairs(row: Row) -> Iterable[tuple[str, object]]:
             yield from ((f"provenance: {name}", fact) for name, fact in value.items())
         else:
             yield key, value if isinstance(value, str | int | float) else json.dumps(value)
+
+
+def _golden_json(found: tuple[int, GoldenRun] | None) -> dict[str, Any] | None:
+    return {"id": found[0]} | asdict(found[1]) if found else None
+
+
+def _golden_told(found: tuple[int, GoldenRun] | None) -> str | None:
+    if found is None:
+        return None
+    number, run = found
+    return f"{number}: {'right' if run.ok else f'WRONG: {run.detail}'}, {at(run.utc)}"
 
 
 def _facts(facts: Mapping[str, Scalar]) -> str:

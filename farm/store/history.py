@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from farm.measure import Scalar, utc_now
 from farm.store import audit
@@ -90,6 +90,25 @@ def golden_runs(connection: Connection, board: str | None) -> list[GoldenRun]:
         query = query.where(GOLDEN_RUNS.c.board == board)
     rows = connection.execute(query).mappings()
     return [_golden_run({k: v for k, v in row.items() if k != "id"}) for row in rows]
+
+
+def golden_around(
+    connection: Connection, board: str, row_id: int
+) -> tuple[tuple[int, GoldenRun] | None, tuple[int, GoldenRun] | None]:
+    """The board's last golden run before the measurement of that number, the first behind it.
+
+    Each with its own number, None where there is none.
+    """
+    table = GOLDEN_RUNS
+    runs = select(table).where(table.c.board == board).limit(1)
+    before = runs.where(table.c.last_measurement < row_id).order_by(table.c.id.desc())
+    behind = runs.where(table.c.last_measurement >= row_id).order_by(table.c.id)
+    return _numbered(connection, before), _numbered(connection, behind)
+
+
+def _numbered(connection: Connection, query: Select[Any]) -> tuple[int, GoldenRun] | None:
+    row = connection.execute(query).mappings().one_or_none()
+    return (row["id"], _golden_run({k: v for k, v in row.items() if k != "id"})) if row else None
 
 
 def last_good(connection: Connection, board: str) -> GoldenRun | None:

@@ -142,6 +142,13 @@ class Store:
         with self.database.reading() as connection:
             return history.last_run(connection, board)
 
+    def golden_around(
+        self, board: str, row_id: int
+    ) -> tuple[tuple[int, GoldenRun] | None, tuple[int, GoldenRun] | None]:
+        """The golden runs, with their numbers, next before and behind a measurement of a board."""
+        with self.database.reading() as connection:
+            return history.golden_around(connection, board, row_id)
+
     def last_good_golden(self, board: str) -> GoldenRun | None:
         """The board's newest golden run that was right, or None."""
         with self.database.reading() as connection:

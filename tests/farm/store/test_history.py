@@ -40,6 +40,17 @@ def test_golden_runs_come_back_with_what_was_measured_until_then(store, measurem
     assert store.last_good_golden("c") is None
 
 
+def test_the_golden_runs_around_a_measurement_are_found(store, measurement):
+    for run in (1, 2):
+        store.add_golden_run(dataclasses.replace(RUN, cycles=run))
+    first, other, last = (store.add(measurement(board=board)) for board in "bcb")
+    store.add_golden_run(dataclasses.replace(RUN, cycles=3))
+    before, behind = store.golden_around("b", first)
+    assert (before[1].cycles, behind[1].cycles) == (2, 3)
+    assert store.golden_around("b", last)[0][0] == before[0]
+    assert store.golden_around("c", other) == (None, None)
+
+
 def test_what_is_no_number_is_kept_as_a_word(store):
     odd = dataclasses.replace(RUN, cycles=2**70, clock_hz=float("inf"), facts={"x": float("nan")})
     store.add_golden_run(odd)
