@@ -68,5 +68,6 @@ class Care:
         self._teller.emit(Event("recovered", "", board.id, f"{rung}, {seconds:.1f} s: {outcome}"))
 
     def _told(self, board: Board, finding: Finding, why: str) -> tuple[Finding, str]:
+        _LOG.info("golden run: %s%s", finding, f": {why}" if why else "")
         self._teller.emit(Event("golden", "", board.id, f"{finding}: {why}"))
         return finding, why

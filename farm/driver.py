@@ -141,15 +141,15 @@ class Driver(threading.Thread):
         self._desk.away(self.board, error)
         if isinstance(error, ProbeMissingError) and not self._absence.climbed:
             self._absence.climbed = True
-            self._climb_for_missing()
+            self._climb_for_missing(error)
         self._over.wait(self._absence.pause_s())
         return not self._over.is_set()
 
-    def _climb_for_missing(self) -> None:
+    def _climb_for_missing(self, error: Exception) -> None:
         """The one rung that may bring a probe back, where something switches its power."""
         for number, rung in enumerate(_rungs(self._ladder)):
             if rung.brings_probe_back(self.board):
-                self._climb(rung, number)
+                self._climb(rung, number, error)
 
     def _back(self) -> None:
         """The board has been reached."""
@@ -202,6 +202,7 @@ class Driver(threading.Thread):
                 lambda stage: self._desk.stage(ticket, self.board, stage),
             )
             self._desk.measured(ticket, self.board, m)
+            _LOG.info("attempt %d: %s, %d cycles", len(ticket.failures) + 1, m.status, m.cycles)
         except AwayError as failure:
             return failure
         except BenchError as failure:
@@ -217,7 +218,8 @@ class Driver(threading.Thread):
         self._failures_in_a_row += 1
         rungs = _rungs(self._ladder)
         if self._failures_in_a_row <= len(rungs):
-            if not self._climb(rungs[self._failures_in_a_row - 1], self._failures_in_a_row - 1):
+            number = self._failures_in_a_row - 1
+            if not self._climb(rungs[number], number, error):
                 self._failures_in_a_row -= 1
             return not self._over.is_set()
         if self._failures_in_a_row < _MAX_FAILURES_IN_A_ROW:
@@ -236,23 +238,24 @@ class Driver(threading.Thread):
         self._desk.set_aside(self.board, why)
         return False
 
-    def _climb(self, rung: "Rung", number: int) -> bool:
+    def _climb(self, rung: "Rung", number: int, why: Exception) -> bool:
         """Try a rung; whether it helped is for the next job to show. False if others hold it."""
         started_s, token = time.monotonic(), None
         try:
             worker = self._held_worker(_RECOVER_HOLD_S)
             token = worker.token
-            outcome = f"done: {worker.recover(number, rung.deadline_s)}"
+            outcome = f"done: {worker.recover(number, rung.deadline_s)}; after: {why}"
         except (BoardsBusyError, NoBoardError) as error:  # closing, taken or quarantined meanwhile
             _LOG.info("recovery by %s was not begun: %s", rung.name, error)
             return False
         except (FarmError, OSError) as error:
-            outcome = f"failed: {error}"
+            outcome = f"failed: {error}; after: {why}"
             self._drop_worker()
         if self._over.is_set():  # then it failed because it was ended
             return False
         seconds = time.monotonic() - started_s
-        _LOG.warning("recovery by %s, %.1f s: %s", rung.name, seconds, outcome)
+        with about(lease=token):
+            _LOG.warning("recovery by %s, %.1f s: %s", rung.name, seconds, outcome)
         self._desk.care.recovered(self.board, rung.name, seconds, outcome, token)
         return True
 

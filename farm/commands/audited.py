@@ -1,14 +1,18 @@
 """What a command does to a board, written into the audit with how it ended."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from farm.board import Board
 from farm.errors import FarmError
 from farm.inventory import Rack
+from farm.log import about
 from farm.measure import Scalar
 from farm.store import Store
 from farm.store.audit import Who, append
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -24,6 +28,8 @@ def audited(
         result = f"failed: {error}"
         raise
     finally:
+        with about(board=board.id):
+            _LOG.info("%s: %s", action, result)
         with Store(rack=rack) as store:
             store.database.write(
                 lambda connection: append(
