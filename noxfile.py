@@ -84,6 +84,7 @@ def bench(session: nox.Session) -> None:
 def contest(session: nox.Session) -> None:
     """Let 8 processes take 10,000 leases of one board, and kill 50 holders: none is double."""
     run(session, "python", "tests/farm/lease_contest.py", *session.posargs)
+    run(session, "python", "tests/farm/xdist_contest.py")
 
 
 @nox.session(default=False)
