@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Account:
     wrong: list[str] = field(default_factory=list)
     too_often: list[str] = field(default_factory=list)
     untrue: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)  # of failed attempts, without numbers
 
     def findings(self, *, finished: bool) -> list[Finding]:
         """Each may be 0 at most; a job is lost if it has not ended although all were done."""
@@ -54,11 +56,24 @@ def account(
     for job in wanted:
         _job(found, job, of_job[job], cycles, retries)
         for m in of_job[job]:
-            causes = [*at[job, m.board], *kills]
-            if m.status == "bench_failure" and not explains(causes, m.message):
-                kinds = ", ".join(each.kind for each in at[job, m.board]) or "no fault"
-                found.untrue.append(f"{job} on {m.board} ({kinds}): {m.message}")
+            if m.status == "bench_failure":
+                _reason(found, job, m, at[job, m.board], kills)
     return found
+
+
+def _reason(
+    found: Account, job: str, m: Measurement, here: Sequence[Struck], kills: Sequence[Struck]
+) -> None:
+    found.reasons[_in_words(m)] += 1
+    if not explains([*here, *kills], m.message):
+        kinds = ", ".join(each.kind for each in here) or "no fault"
+        found.untrue.append(f"{job} on {m.board} ({kinds}): {m.message}")
+
+
+def _in_words(m: Measurement) -> str:
+    """What many failures say alike: the first clause, its numbers and names left out."""
+    said = m.message.removeprefix(f"{m.board}: ").replace(m.board, "BOARD")
+    return re.sub(r"0x[0-9a-f]+|\b[\d.]+\b", "N", said.partition(";")[0])[:100]
 
 
 def _job(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from farm.store import Store
 DEADLINE_S = 45.0  # of an attempt: a board that fell silent takes all of it
 EXIT_UNFINISHED = 3
 _AHEAD = 3  # jobs handed in for each board
+_ONCE_MORE = 200  # of those that have ended: each life hands in the last ones again
 _RETURNS = 50  # how often a job may come back because no board was in service
 _PAUSE_S = 1.0
 _WAIT_S = 10.0
@@ -37,7 +38,8 @@ def main(words: list[str]) -> int:
     for board in rack.boards:  # the life before may have been killed in the middle of a fault
         mend(board)
     work = given(ordeal.networks)
-    todo = expecting(rack, work) if number == 0 else jobs(rack, work, ordeal.jobs)
+    ended = Ended(Path(ordeal.log))
+    todo = expecting(rack, work) if number == 0 else ended.without(jobs(rack, work, ordeal.jobs))
     rate = 0.0 if number == 0 else ordeal.rate  # the first life finds out what is right
     strikes = Strikes(rack.boards, Log(Path(ordeal.log)), number, rate, ordeal.seed)
     with BoardManager(
@@ -47,18 +49,42 @@ def main(words: list[str]) -> int:
         progress=strikes.on_event,
         job_deadline_s=DEADLINE_S,
     ) as manager:
-        life = _Life(manager, todo, _AHEAD * len(rack.boards))
-        ended = life.run() and (number > 0 or not life.failed)
+        life = _Life(manager, todo, ended if number else None, _AHEAD * len(rack.boards))
+        finished = life.run() and (number > 0 or not life.failed)
     strikes.end()
-    return 0 if ended else EXIT_UNFINISHED
+    return 0 if finished else EXIT_UNFINISHED
+
+
+class Ended:
+    """Ids of the jobs that have ended, in a file, so that a life need not ask for all of them."""
+
+    def __init__(self, log: Path) -> None:
+        self._path = log.with_name("ended.txt")
+
+    def add(self, job: Job) -> None:
+        """Write one down; one that is lost by a kill is asked for again."""
+        with self._path.open("a", encoding="ascii") as ended:
+            ended.write(f"{job.id}\n")
+
+    def ids(self) -> list[str]:
+        """Each once, in the order in which they ended."""
+        lines = self._path.read_text("ascii").splitlines() if self._path.exists() else []
+        return list(dict.fromkeys(lines))
+
+    def without(self, todo: Iterable[Job]) -> Iterator[Job]:
+        """Those that have not ended, and the last ones that have: they must not be done again."""
+        over = set(self.ids()[:-_ONCE_MORE])
+        return (job for job in todo if job.id not in over)
 
 
 class _Life:
     """Keeps some jobs handed in until all have ended."""
 
-    def __init__(self, manager: BoardManager, todo: Iterator[Job] | list[Job], ahead: int) -> None:
+    def __init__(
+        self, manager: BoardManager, todo: Iterable[Job], ended: Ended | None, ahead: int
+    ) -> None:
         self._manager, self._store = manager, manager.store
-        self._todo, self._ahead = iter(todo), ahead
+        self._todo, self._noted, self._ahead = iter(todo), ended, ahead
         self._again: deque[Job] = deque()
         self._returned: dict[str, int] = {}
         self._flying: dict[Future[Measurement], Job] = {}
@@ -90,10 +116,12 @@ class _Life:
         try:
             future.result()
         except (NoBoardError, BoardsBusyError, BenchError):
-            if _has_ended(self._store, job):
-                self.failed += 1
-            else:
+            if not _has_ended(self._store, job):
                 self._return(job)
+                return
+            self.failed += 1
+        if self._noted is not None:
+            self._noted.add(job)
 
     def _return(self, job: Job) -> None:
         self._returned[job.id] = self._returned.get(job.id, 0) + 1

@@ -142,5 +142,5 @@ _ALSO = {
 _LATER = ("core-hang", "core-lockup", "brown-out", "daemon-kill", "uart-delay")
 _ANYWHERE = {
     stage: tuple(Trial(stage, kind, {}) for kind in _LATER)
-    for stage in ("reset", "console", "banner", "load", "trace", "stack", "clock", "further input")
+    for stage in ("reset", "console", "banner", "load", "trace", "stack", "clock", "verify again")
 }
