@@ -82,7 +82,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def contest(session: nox.Session) -> None:
-    """Let 8 processes take 10,000 leases of one board, and kill 50 holders: none is double."""
+    """Let 8 processes take 10,000 leases of one board, kill 50 holders; pytest -n 4: no double."""
     run(session, "python", "tests/farm/lease_contest.py", *session.posargs)
     run(session, "python", "tests/farm/xdist_contest.py")
 
