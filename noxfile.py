@@ -186,7 +186,8 @@ def rack(session: nox.Session) -> Iterator[None]:
     finally:
         started = boards_up(session) - found
         if started:
-            run(session, "tinyrack", "rack", "down", "--boards", ",".join(sorted(started)))
+            down = ("rack", "down", "--force", "--boards", ",".join(sorted(started)))
+            run(session, "tinyrack", *down)
 
 
 def boards_up(session: nox.Session) -> set[str]:

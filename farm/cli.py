@@ -1,7 +1,9 @@
 """The farm's part of the command line, and the one place where errors become exit codes."""
 
 import argparse
+import errno
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -145,6 +147,7 @@ RESTORE = (
     Option(("--force",), "without a golden run that shows it in order", default=False),
     WAIT,
 )
+EVEN_HELD = Option(("--force",), "even boards that are held", default=False)
 POWER = (
     Option(("board",), "ids of boards, then off, on or cycle (default)", metavar="ID", many=True),
     WAIT,
@@ -226,7 +229,8 @@ def add_commands(subparsers: Subparsers) -> None:
         metavar="ACTION", required=True
     )
     _add(rack, "up", "start virtual boards", "rack:up", boards_option("virtual"))
-    _add(rack, "down", "end virtual boards", "rack:down", boards_option(""))
+    what = "end virtual boards that nobody holds"
+    _add(rack, "down", what, "rack:down", boards_option(""), EVEN_HELD)
     _add(rack, "status", "which virtual boards are up", "rack:status", boards_option(""))
     _add(rack, "power", "switch virtual boards off or on", "rack:power", *POWER)
     _add(rack, "fault", "let something go wrong with a board", "rack_fault:run", *FAULT)
@@ -256,6 +260,8 @@ def run_cli(
 
     `roots` are further error roots to expect; their `exit_code` is used (default 1).
     """
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = io.StringIO()
     args = _parse(parser, sys.argv[1:] if argv is None else argv)
     run = cast(Run | None, getattr(args, "run", None))
     if run is None:
@@ -309,6 +315,8 @@ def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Nam
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "standard output or a file could not be written: the disk is full; make room"
     return " ".join(str(error).split("\n")[0].split()) or type(error).__name__
 
 

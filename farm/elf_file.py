@@ -20,7 +20,9 @@ MAX_ELF_BYTES = 64 << 20
 # Addenda to the ABI of the Arm architecture, 3.3.5: Tag_CPU_arch v7, v6-M, v6S-M and v7E-M;
 # Tag_FP_arch up to VFPv4-D16 is what an M4 has, an M7 also FP for Armv8 in its two forms.
 _ARCHITECTURES = (10, 11, 12, 13)
+_SRAM_BASE, _SRAM_SPAN = 0x20000000, 0x02000000  # up to the bit-band alias; H7: the AXI SRAM later
 _FP: Mapping[str, range] = {"cortex-m4": range(7), "cortex-m7": range(9)}
+_TOO_NEW: Mapping[str, tuple[str, ...]] = {"cortex-m4": ("cortex-m7",)}  # of one architecture
 _MICROCONTROLLER = (0, ord("M"))  # Tag_CPU_arch_profile; 0: says nothing
 _ODD = (ELFError, ValueError, IndexError, KeyError, AttributeError, TypeError, AssertionError)
 
@@ -83,20 +85,30 @@ def check_runs(elf: ElfFile, mcu: Mcu) -> None:
 def _is_of(attributes: Mapping[str, object], core: str) -> bool:
     profile, fp = (attributes.get(f"TAG_{name}", 0) for name in ("CPU_ARCH_PROFILE", "FP_ARCH"))
     return (
-        attributes.get("TAG_CPU_ARCH", _ARCHITECTURES[0]) in _ARCHITECTURES
+        str(attributes.get("TAG_CPU_NAME", "")).lower() not in _TOO_NEW.get(core, ())
+        and attributes.get("TAG_CPU_ARCH", _ARCHITECTURES[0]) in _ARCHITECTURES
         and profile in _MICROCONTROLLER
         and fp in _FP[core]
     )
 
 
 def _check_variables(elf: ElfFile, address: int, size: int, mcu: Mcu) -> None:
-    """Memories that the farm knows nothing of are the firmware's own business."""
+    """Memories that the farm knows nothing of are the firmware's own business.
+
+    Not so behind the first SRAM, where all that there is follows without a gap.
+    """
     for memory in _joined(mcu.rams):
-        if memory.base <= address < memory.end < address + size:
+        begins = memory.base <= address < memory.end or address in _behind(memory)
+        if begins and memory.end < address + size:
             raise ImageError(
                 f"{elf.name} takes {size} bytes of SRAM from {address:#x}, "
                 f"{address + size - memory.end} more than {mcu.name} has there; make it smaller"
             )
+
+
+def _behind(memory: Memory) -> range:
+    """Addresses behind the memory at _SRAM_BASE where none of the parts has another one."""
+    return range(memory.end, _SRAM_BASE + _SRAM_SPAN) if memory.base == _SRAM_BASE else range(0)
 
 
 def _joined(memories: Iterable[Memory]) -> list[Memory]:
@@ -126,7 +138,8 @@ def _variables(elf: ELFFile) -> tuple[tuple[int, int], ...]:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InventoryError(f"{path}: no such file")
+        what = "not a file" if path.exists() else "no such file"
+        raise InventoryError(f"{path}: {what}; name an ELF file")
     if path.stat().st_size > MAX_ELF_BYTES:
         raise InventoryError(f"{path}: larger than {MAX_ELF_BYTES >> 20} MiB")
     return path.read_bytes()

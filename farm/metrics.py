@@ -3,6 +3,7 @@
 Counters come from the results database, so they go on over restarts of this process.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,10 +11,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from farm.board import Board
+from farm.errors import FarmError
 from farm.inventory import Rack
 from farm.overview import BoardNow, Overview, overview
 from farm.store import Store
 
+_LOG = logging.getLogger(__name__)
 STATUSES = ("free", "busy", "hung", "quarantined", "maintenance", "retired")
 _WHO = ("board", "board_type", "virtual")
 
@@ -25,12 +28,20 @@ class RackCollector(Collector):
         self._rack, self._boards, self._store = rack, boards, store
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric; FarmError when a database cannot be read."""
+        """Every metric; `tinyrack_up` alone, and a line in the log, when a read fails."""
+        up = GaugeMetricFamily("tinyrack_up", "1: leases and results can be read")
+        try:
+            found = self._read()
+        except FarmError as error:
+            _LOG.error("nothing is told to Prometheus: %s", error)
+            found = []
+        up.add_metric((), float(bool(found)))
+        yield from (up, *found)
+
+    def _read(self) -> list[Metric]:
         with Store(self._store, rack=self._rack) as store:
             now = overview(self._boards, store)
-            yield from _of_boards(now)
-            yield from _of_desks(now)
-            yield from _of_store(store)
+            return [*_of_boards(now), *_of_desks(now), *_of_store(store)]
 
 
 def registry_of(rack: Rack, boards: Sequence[Board], store: str | None = None) -> CollectorRegistry:

@@ -72,7 +72,7 @@ def print_table(
 
 
 def _cell(value: object) -> str:
-    return escape("-" if value is None else plain(str(value)))
+    return escape("-" if value is None else plain(" ".join(str(value).splitlines())))
 
 
 def print_line(text: str) -> None:

@@ -9,7 +9,7 @@ from farm.measure import utc_now
 
 def quarantine(board: Board, reason: str) -> None:
     """Put a board out of service until `restore`; running work on it goes on."""
-    values = (normal_uid(board.probe), board.id, reason, utc_now())
+    values = (normal_uid(board.probe), board.id, " ".join(reason.split()), utc_now())
     with opened(lock_files.place_of(board)) as rows, rows.changing() as db:
         db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)", values)
 

@@ -1,5 +1,6 @@
 """`tinyrack metrics`: the rack for Prometheus, over HTTP or once on standard output."""
 
+import socket
 import sys
 import threading
 from argparse import Namespace
@@ -23,8 +24,9 @@ def run(args: Namespace) -> int:
     try:
         server, thread = start_http_server(args.port, args.address, registry)
     except OSError as error:
+        other = "--address" if isinstance(error, socket.gaierror) else "--port"
         raise InventoryError(
-            f"{args.address}:{args.port} cannot be served ({error.strerror}); take another --port"
+            f"{args.address}:{args.port} cannot be served ({error.strerror}); take another {other}"
         ) from error
     note(f"metrics at http://{args.address}:{server.server_port}/metrics; Ctrl-C ends")
     try:

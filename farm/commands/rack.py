@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from farm.commands.audited import audited
-from farm.errors import InventoryError
+from farm.errors import BoardsBusyError, InventoryError
 from farm.inventory import Board, load_rack, rack_path, select
-from farm.lease import exclusive
+from farm.lease import exclusive, holder_of_virtual
 from farm.output import note, print_json, print_line, print_table
-from farm.virtual import rack
+from farm.virtual import rack, registry
 
 _COLUMNS = ("board", "probe", "core", "process", "console", "cycle table", "faults")
 
@@ -23,17 +23,29 @@ def up(args: Namespace) -> int:
 
 
 def down(args: Namespace) -> int:
-    """End virtual boards: those selected, else every one, also of other rack files."""
+    """End virtual boards that nobody holds: those selected, else all, also of other rack files."""
     uids = None
     if args.boards:
         boards = _virtual(select(load_rack(args.boards_file), args.boards), args.boards)
         uids = [board.probe_uid for board in boards]
+    _refuse_held(args, uids)
     ended = rack.down(uids)
     if args.json:
         print_json({"results": [{"uid": uid, "alive": False} for uid in ended]})
     else:
         print_line(f"ended: {', '.join(ended) or 'none was up'}")
     return 0
+
+
+def _refuse_held(args: Namespace, uids: Sequence[str] | None) -> None:
+    """Raise BoardsBusyError when somebody uses one of them, unless --force."""
+    running = registry.held_uids() if uids is None else uids
+    held = {uid: by for uid in running if (by := holder_of_virtual(uid))}
+    if held and not args.force:
+        who = ", ".join(
+            f"{uid} is held by process {by.pid} of {by.user}" for uid, by in held.items()
+        )
+        raise BoardsBusyError(f"{who}; nothing was ended: end that first, or use --force")
 
 
 def status(args: Namespace) -> int:

@@ -368,6 +368,8 @@ def test_the_power_of_a_virtual_board_can_be_cut_unless_it_is_held(run, board):
         assert (row["board"], row["power_cycled"]) == (board.id, True)
         with lease.lease(board, 1.0):
             assert run("rack", "power", board.id, "--wait", "0")[0] == 75
+            assert run("rack", "down", "--boards", board.id)[0] == 75
+        assert run("rack", "status", "--boards", board.id, "--json")[1].count('"alive": true') == 1
     finally:
         run("rack", "down")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -48,6 +49,7 @@ def test_an_elf_that_fits_is_taken(read):
         (elf(machine=62), "my.elf is for X86_64, not for the Arm cortex-m4 of stm32f412zg"),
         (elf(address=M4.flash.end - 4), "outside the flash of stm32f412zg"),
         (elf(variables=M4.ram.bytes + 8), "262152 bytes of SRAM from 0x20000000, 8 more than"),
+        (elf(at=M4.ram.end + 4, variables=8), "8 bytes of SRAM from 0x20040004, 12 more than"),
     ],
 )
 def test_an_elf_that_could_not_run_is_refused_with_its_reason(read, data, words):
@@ -71,6 +73,12 @@ def test_the_core_is_what_the_compiler_noted(tmp_path, read, built, mcu, fits):
     else:
         with pytest.raises(ImageError, match="built for cortex-m7, stm32f412zg has a cortex-m4"):
             check_runs(found, mcu)
+
+
+def test_an_m7s_elf_is_refused_by_its_name_even_if_it_uses_no_fpu(read):
+    noted = {"TAG_CPU_NAME": "cortex-m7", "TAG_CPU_ARCH": 13}
+    with pytest.raises(ImageError, match="built for cortex-m7"):
+        check_runs(replace(read(elf()), attributes=noted), M4)
 
 
 def linked(data, core: str) -> bytes:

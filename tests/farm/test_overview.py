@@ -177,6 +177,12 @@ def test_metrics_tell_of_boards_measurements_recoveries_and_golden_runs(
     assert found["tinyrack_recoveries_total", labels(rung)] == 1
 
 
+def test_metrics_of_a_rack_whose_store_cannot_be_read_say_so(rack, tmp_path):
+    (tmp_path / "results.db").write_text("no database at all")
+    text = generate_latest(registry_of(rack, rack.boards, str(tmp_path / "results.db"))).decode()
+    assert samples(text) == {("tinyrack_up", ()): 0}
+
+
 def test_metrics_are_served_over_http(rack, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(metrics, "note", told.append)
