@@ -112,8 +112,9 @@ class Database:
         if self.place.path:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if found != "ok":
+                what = " ".join(found.removeprefix("*** in database main ***").split())
                 raise FarmError(
-                    f"the results database {self.place} is damaged: {found}; move "
+                    f"the results database {self.place} is damaged: {what}; move "
                     f"{self.place.path.name} (with its -wal and -shm files) away and run again"
                 )
 

@@ -1,6 +1,7 @@
 """Rows as a CSV or a Parquet file, which appears whole or not at all."""
 
 import csv
+import errno
 import importlib
 import importlib.util
 import itertools
@@ -10,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from farm.errors import InventoryError
+from farm.errors import FarmError, InventoryError
 from farm.store.query import Row
 from farm.store.tables import MEASUREMENTS
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BATCH = 5000  # rows of a Parquet row group
 _FLAG_SEPARATOR = "; "
 _OWN = {"id", "virtual", "body"}
@@ -83,8 +85,14 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place when everything went well.
 
     A link is followed; a pipe or a device (/dev/stdout) is written to, never replaced.
+    InventoryError for a path that cannot be written, FarmError for a disk that is full.
     """
-    target = path.resolve()
+    with _clear_errors(path), _part(path.resolve(), path) as part:
+        yield part
+
+
+@contextmanager
+def _part(target: Path, path: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         yield path
         return
@@ -94,3 +102,18 @@ def _replacing(path: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # whoever read it has seen enough
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        if error.errno in _NO_ROOM:
+            advice = "its disk is full; make room and export again"
+            raise FarmError(f"{path}: cannot be written: {reason}; {advice}") from error
+        advice = "name a file in a folder that exists and that you may write to"
+        raise InventoryError(f"{path}: cannot be written: {reason}; {advice}") from error

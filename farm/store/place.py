@@ -24,7 +24,7 @@ class Place:
     path: Path | None
 
     def __str__(self) -> str:
-        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+        return str(self.path) if self.path else _shown(self.url)
 
 
 def place_of(where: Path | str | None = None, rack: Rack | None = None) -> Place:
@@ -39,6 +39,12 @@ def place_of(where: Path | str | None = None, rack: Rack | None = None) -> Place
     if isinstance(given, Path) or "://" not in given:
         return _file(Path(given).expanduser())
     return _from_url(given)
+
+
+def _shown(url: URL) -> str:
+    """As it is given: without the driver, and without the password."""
+    kind = url.get_backend_name()
+    return url.set(drivername=kind).render_as_string(hide_password=True).replace("%2F", "/")
 
 
 def _of_rack(rack: Rack) -> Path | str | None:

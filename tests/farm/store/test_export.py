@@ -3,10 +3,11 @@
 import csv
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
-from farm.errors import InventoryError
+from farm.errors import FarmError, InventoryError
 from farm.store import Store
 from farm.store.export import COLUMNS, write_csv, write_parquet
 from farm.store.query import Wanted
@@ -59,7 +60,16 @@ def test_an_export_that_fails_leaves_the_file_of_before(store, tmp_path):
         yield from store.rows(Wanted(newest=1))
         raise OSError("the disk is full")
 
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(InventoryError, match=r"out\.csv: cannot be written: the disk"):
         write_csv(torn(), tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "before"
     assert list(tmp_path.glob(".*part")) == []
+
+
+def test_an_export_without_room_or_folder_is_one_sentence(store, tmp_path):
+    for path, kind, said in (
+        (Path("/dev/full"), FarmError, "its disk is full; make room and export again"),
+        (tmp_path / "none" / "out.csv", InventoryError, "name a file in a folder that exists"),
+    ):
+        with pytest.raises(kind, match=rf"^{path}: cannot be written: .*{said}"):
+            write_csv(store.rows(Wanted()), path)

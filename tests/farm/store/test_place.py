@@ -22,4 +22,4 @@ def test_a_rack_without_a_store_uses_the_state_folder(rack):
 def test_a_server_is_named_without_its_password():
     place = place_of("postgresql://me:secret@host/db")
     assert place.path is None
-    assert str(place) == "postgresql+psycopg://me:***@host/db"
+    assert str(place) == "postgresql://me:***@host/db"
