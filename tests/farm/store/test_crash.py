@@ -8,9 +8,9 @@ from farm.store.place import place_of
 
 
 def test_nothing_stored_is_lost_when_writers_are_killed_at_random_points(tmp_path):
-    tally = crash.run(tmp_path, crash.Plan(30, seed=11))
-    assert tally.kills == 30
-    assert tally.said > 50
+    tally = crash.run(tmp_path, crash.Plan(16, seed=11))
+    assert tally.kills == 16
+    assert tally.said > 25
     assert tally.early > 0
     assert tally.said <= tally.kept <= tally.said + tally.kills
 
@@ -23,5 +23,5 @@ def test_a_lost_row_would_be_noticed(tmp_path):
 
 
 def test_the_module_tells_its_figures(capsys):
-    assert crash.main(["--kills", "3"]) == 0
-    assert "3 writers killed" in capsys.readouterr().out
+    assert crash.main(["--kills", "2"]) == 0
+    assert "2 writers killed" in capsys.readouterr().out
