@@ -113,7 +113,7 @@ def farm(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def crash(session: nox.Session) -> None:
-    """Kill 500 writers of the results database at random points (--kills, --seed): no row lost."""
+    """Kill 500 writers of the results database at random points (--kills, --store): no row lost."""
     run(session, "python", "-m", "farm.store.crash", *session.posargs)
 
 
