@@ -13,6 +13,7 @@ from made_up import RACK_FILE, TYPE, MadeUpBench, timed
 
 from engine import toolchain
 from engine.graph_file import load_graph
+from engine.host import WARNING_FLAGS
 from engine.reference import run
 from farm.measure import Measurement
 from nas import calibrate
@@ -56,6 +57,12 @@ def _small_calibration(monkeypatch):
 def _undrawn(monkeypatch):
     """For searches whose report nobody reads."""
     monkeypatch.setattr("nas.report.write_report", lambda _: None)
+
+
+def unfinished(outcome, path):
+    """A copy of a finished search that has yet to name its winner: it keeps what it trained."""
+    shutil.copytree(outcome.path, path / "run")
+    (path / "run" / "winner.json").unlink()
 
 
 def go(path, bench, config=CONFIG, name="run", fresh=False):
@@ -103,7 +110,7 @@ def test_the_exported_c_library_compiles_alone_and_is_the_exported_graph(finishe
     outcome, bench = finished
     folder = outcome.path / "c"
     files = {path.name: path.read_text() for path in folder.iterdir()}
-    assert toolchain.build_shared(files, "exported").stat().st_size > 1000
+    assert toolchain.build_shared(files, "exported", WARNING_FLAGS).stat().st_size > 1000
     graph = load_graph(outcome.path / "model.tinyrack.npz")
     job = bench.jobs[-1]
     shape = graph.tensor(graph.input).shape
@@ -151,6 +158,7 @@ def test_the_test_images_decide_nothing(finished, tmp_path, monkeypatch):
     assert again.winner["int8_accuracy"] < 0.2  # of images with the labels of others
 
 
+@pytest.mark.usefixtures("_undrawn")
 def test_a_finished_search_is_not_done_again(finished, tmp_path):
     outcome, _ = finished
 
@@ -192,13 +200,15 @@ def test_a_winner_that_breaks_a_limit_on_the_board_gives_way_to_the_next(finishe
         late = job.model.sha256 == final.model.sha256
         return timed(job, slower=30.0 if late else 1.0)
 
+    unfinished(outcome, tmp_path)
     other = go(tmp_path, MadeUpBench(answer))
     assert other.winner["id"] != outcome.winner["id"]
     assert other.winner["results"][0]["latency_ms"] <= LIMITS.latency_ms
 
 
 @pytest.mark.usefixtures("_undrawn")
-def test_when_no_finalist_keeps_its_promise_nothing_is_reported(tmp_path):
+def test_when_no_finalist_keeps_its_promise_nothing_is_reported(finished, tmp_path):
+    unfinished(finished[0], tmp_path)
     names = []
 
     def answer(job):
@@ -238,8 +248,7 @@ def test_other_settings_in_the_same_directory_are_refused(finished):
 )
 def test_damaged_state_is_named_and_never_a_crash(finished, tmp_path, stage, text):
     outcome, _ = finished
-    shutil.copytree(outcome.path, tmp_path / "run")
-    (tmp_path / "run" / "winner.json").unlink()
+    unfinished(outcome, tmp_path)
     (damaged,) = (tmp_path / "run" / "state").glob(f"{stage}*.json")
     whole = json.loads(damaged.read_text())
     kept = {"arrays_sha256": whole["arrays_sha256"]} if stage == "supernet" else None
@@ -252,8 +261,7 @@ def test_damaged_state_is_named_and_never_a_crash(finished, tmp_path, stage, tex
 @pytest.mark.usefixtures("_undrawn")
 def test_a_truncated_checkpoint_is_made_anew(finished, tmp_path):
     outcome, _ = finished
-    shutil.copytree(outcome.path, tmp_path / "run")
-    (tmp_path / "run" / "winner.json").unlink()
+    unfinished(outcome, tmp_path)
     for path in (tmp_path / "run" / "state").glob("*.npz"):
         path.write_bytes(path.read_bytes()[:100])
     again = go(tmp_path, MadeUpBench())

@@ -163,7 +163,7 @@ def test_networks_near_a_limit_are_measured_before_the_decision():
 
 def test_where_the_model_is_sure_the_closest_to_a_limit_is_measured_all_the_same():
     judge = Seat().judge
-    archs = [a for a in samples(60, seed=5) if judge.violation(a) == 0]
+    archs = [a for a in samples(60, seed=1) if judge.violation(a) == 0]
     judge.settle(archs)
     measured = [a for a in archs if judge.is_measured(a)]
     assert len(measured) == QUOTA.settled_at_least

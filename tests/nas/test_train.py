@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -59,10 +61,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(small_space, 
 
 def test_training_goes_on_from_a_checkpoint_to_the_same_bits(small_space, data):
     whole, first, second = (Supernet(small_space, seed=2) for _ in range(3))
-    kept = []
-    train_supernet(whole, data, SETTINGS, 1)
-    train_supernet(first, data, SETTINGS, 1, lambda epoch: kept.append(epoch.checkpoint()))
-    train_supernet(second, data, SETTINGS, 1, start=kept[2])
+    few, kept = replace(SETTINGS, epochs=4), []
+    train_supernet(whole, data, few, 1)
+    train_supernet(first, data, few, 1, lambda epoch: kept.append(epoch.checkpoint()))
+    train_supernet(second, data, few, 1, start=kept[2])
     assert kept[2].epochs == 3
     assert all(map(torch.equal, weights_of(whole), weights_of(second)))
 
@@ -97,7 +99,7 @@ def test_fine_tuning_improves_one_network_and_leaves_the_teacher(small_space, da
 
 def test_without_statistics_of_its_own_a_subnet_is_noise(small_space, data):
     net = Supernet(small_space)
-    train_supernet(net, data, TrainSettings(epochs=20, batch=20), seed=1)
+    train_supernet(net, data, TrainSettings(epochs=12, batch=20), seed=1)
     of_largest = net.recalibrate(data.images, small_space.max_arch)
     narrow = [a for a in samples_of(small_space, 40) if a.width < 1][:8]
     own = [evaluate_subnet(net, arch, data.images, data).accuracy for arch in narrow]
