@@ -86,10 +86,8 @@ def test_a_held_board_names_its_holder_and_refuses_others(board, other):
 def test_a_killed_holder_frees_its_board_at_once(board, other):
     other.kill()
     other.wait()
-    started = time.monotonic()
-    with leases.lease(board, 2.0) as held:
+    with leases.lease(board, lease_rows.TTL_S / 2) as held:  # long before it could expire
         assert held.token > other.token
-    assert time.monotonic() - started < 0.5
     assert leases.holder(board) is None
 
 

@@ -90,11 +90,13 @@ def test_console_passes_every_byte_both_ways_unchanged(echo_board: Board) -> Non
 def test_waiting_board_answers_at_once(echo_board: Board) -> None:
     assert greeting(echo_board) == b"!"
     with console(echo_board) as port:
-        start_s = time.monotonic()
+        answers_s = []
         for value in range(60):
+            start_s = time.monotonic()
             port.write(bytes([value]))
             assert port.read(1) == bytes([value])
-        assert time.monotonic() - start_s < 1.5  # 60 naps would take 3 s
+            answers_s.append(time.monotonic() - start_s)
+        assert sorted(answers_s)[15] < 0.025  # a nap is 50 ms, on a host however busy
 
 
 def test_silent_reader_does_not_hold_up_the_core(echo_board: Board) -> None:
