@@ -7,16 +7,14 @@ from kernel_cases import kernel_files
 from engine.host import WARNING_FLAGS
 from engine.toolchain import build_shared
 
-FLAGS = (*WARNING_FLAGS, "-O1")  # the networks are many and the calls few: half the compile time
-
 
 def joined(models, name):
     """One library of the CModels by prefix: `<prefix>_run` is the `tinyrack_run` of each."""
-    return ctypes.CDLL(str(build_shared(joined_files(models), name, FLAGS)))
+    return ctypes.CDLL(str(build_shared(joined_files(models), name, WARNING_FLAGS)))
 
 
 def joined_files(models):
-    """Its files: every kernel there is, the same ones each time, and one file a model."""
+    """Its files: every kernel there is, compiled once for all tests, and one file a model."""
     own = {f"{prefix}.c": _renamed(model, prefix) for prefix, model in models.items()}
     return {**kernel_files(), **own}
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 FLAGS = (
-    "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror",
+    "-std=c11", "-O0", "-Wall", "-Wextra", "-Werror",
     "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
 )  # fmt: skip
 TIMEOUT_S = 120
