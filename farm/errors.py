@@ -49,8 +49,12 @@ class ProbeMissingError(AwayError):
     exit_code = 69
 
 
-class ConsoleBusyError(AwayError):
-    """A program that knows no leases has its console open."""
+class ProbeBusyError(AwayError):
+    """Its probe is in the hands of a program that knows no leases, or not for this user."""
+
+
+class ConsoleError(AwayError):
+    """Its console is not to be had: in use, not for this user, or not plugged in."""
 
 
 class FencedError(BenchError):

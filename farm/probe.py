@@ -4,6 +4,7 @@ pyOCD is imported only when a probe is opened: it takes about a second, and its 
 global, so that a process must drive one board only.
 """
 
+import errno
 import importlib
 import os
 import struct
@@ -13,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import power, probe_facts, targets, wear, whole_flash
-from farm.errors import BenchError, ImageError, InventoryError, ProbeMissingError
-from farm.inventory import Board, normal_uid
+from farm import power, probe_facts, probe_search, targets, wear, whole_flash
+from farm.errors import BenchError, ImageError, InventoryError, ProbeBusyError, ProbeMissingError
+from farm.inventory import Board
 from farm.mcus import Mcu
 from farm.slow_wires import as_used
 from farm.virtual import rack
+from farm.virtual.rpc import BoardBusyError
 
 _READ_BYTES = 16_384
 _DEVICE_ID = 0xFFF
+_TAKEN = (errno.EBUSY, errno.EACCES)  # of USB: another program, or no rights
 FLASH_DEADLINES_S = {  # of one call of a flash algorithm; a big sector takes up to 4 s to erase
     "flash.timeout.init": 5.0,
     "flash.timeout.program": 10.0,
@@ -200,9 +203,7 @@ def _check_chip(board: Board, mcu: Mcu, word: int) -> None:
 
 def _session(board: Board) -> Any:
     targets.register()
-    # Never ConnectHelper: it matches parts of an id, and waits for ever for one that is absent.
-    probe = _pyocd("probe.aggregator").DebugProbeAggregator.get_probe_with_id(board.probe)
-    if probe is None or normal_uid(probe.unique_id) != normal_uid(board.probe):
+    if (probe := probe_search.find(board)) is None:
         raise _absent(board)
     session = _pyocd("core.session").Session(
         probe,
@@ -285,4 +286,14 @@ def _pyocd_errors(board: Board, doing: str, advice: str) -> Iterator[None]:
         ) from error
     except (problems.Error, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
-        raise BenchError(f"{doing} failed: {reason}; {advice}", board.id) from error
+        kind = ProbeBusyError if _is_taken(error) else BenchError
+        raise kind(f"{doing} failed: {reason}; {advice}", board.id) from error
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    """Whether somebody else has the probe, or may alone use it, by what lies below an error."""
+    while error is not None:
+        if isinstance(error, BoardBusyError) or getattr(error, "errno", None) in _TAKEN:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

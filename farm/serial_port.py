@@ -9,9 +9,9 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
-from farm.errors import BenchError, ConsoleBusyError
+from farm.errors import BenchError, ConsoleError
 from farm.inventory import Board
-from farm.usb import PortInfo, interface_of, same_uid
+from farm.usb import PortInfo, find_probes, interface_of, probes_of, same_uid
 from farm.virtual import rack
 
 READ_TIMEOUT_S = 0.02  # how long a read waits; deadlines are kept above it
@@ -34,13 +34,18 @@ def find_port(board: Board) -> str:
 
 
 def choose_port(board: Board, ports: Sequence[PortInfo]) -> str:
-    """The one port among these that the board's SerialSpec means; BenchError otherwise."""
-    found = [port for port in ports if _matches(board, port)]
+    """The one port among these that the board's SerialSpec means; BenchError otherwise.
+
+    ConsoleError for one that a reset of the probe does not bring back: an adapter of its own, or
+    several that fit.
+    """
+    found = [port for port in ports if _matches(board, port)] or _beside_probe(board, ports)
     if board.serial.interface is not None:
         found = [port for port in found if interface_of(port) == board.serial.interface]
     if len(found) != 1:
         names = ", ".join(port.device for port in found) or "none"
-        raise BenchError(
+        kind = BenchError if board.serial.by == "probe" and not found else ConsoleError
+        raise kind(
             f"one console expected by {board.serial.by}, found {names}; "
             "check the cable and the board's serial entry in boards.yaml",
             board.id,
@@ -52,7 +57,7 @@ def choose_port(board: Board, ports: Sequence[PortInfo]) -> str:
 def open_port(board: Board, baud: int) -> Iterator[serial.Serial]:
     """The board's console, opened for this process alone.
 
-    BenchError when that fails, ConsoleBusyError when another program has it.
+    BenchError when that fails, ConsoleError where no reset of the board would help.
     """
     device = find_port(board)
     try:
@@ -60,12 +65,11 @@ def open_port(board: Board, baud: int) -> Iterator[serial.Serial]:
             device, baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
         )
     except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) in _IN_USE:
-            raise ConsoleBusyError(
-                f"its console {device} {_in_use(board, device)}", board.id
-            ) from error
-        why = _WHY.get(getattr(error, "errno", None) or 0, f"cannot be opened: {error}")
-        raise BenchError(f"its console {device} {why}", board.id) from error
+        number = getattr(error, "errno", None) or 0
+        why = _in_use(board, device) if number in _IN_USE else _WHY.get(number, "")
+        if why:
+            raise ConsoleError(f"its console {device} {why}", board.id) from error
+        raise BenchError(f"its console {device} cannot be opened: {error}", board.id) from error
     with port:
         yield port
 
@@ -100,7 +104,7 @@ def _virtual_port(board: Board) -> str:
 
 def _existing(board: Board, path: str) -> str:
     if not Path(path).exists():
-        raise BenchError(f"its console {path} does not exist; is the board plugged in?", board.id)
+        raise ConsoleError(f"its console {path} does not exist; is the board plugged in?", board.id)
     return path
 
 
@@ -108,4 +112,10 @@ def _matches(board: Board, port: PortInfo) -> bool:
     spec = board.serial
     if spec.by == "location":
         return port.location == spec.value
-    return same_uid(port, board.probe if spec.by == "probe" else spec.value)
+    return same_uid(port, board.probe_uid if spec.by == "probe" else spec.value)
+
+
+def _beside_probe(board: Board, ports: Sequence[PortInfo]) -> list[PortInfo]:
+    """Ports without a serial number of their own, on the USB device of the board's probe."""
+    own = probes_of(board.probe, find_probes(ports)) if board.serial.by == "probe" else []
+    return [port for probe in own for port in probe.ports]

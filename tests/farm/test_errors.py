@@ -14,7 +14,7 @@ from farm import errors
         (errors.BenchError("x"), 70),
         (errors.ImageError("x"), 1),
         (errors.ProbeMissingError("x"), 69),
-        (errors.ConsoleBusyError("x"), 70),
+        (errors.ConsoleError("x"), 70),
     ],
 )
 def test_each_kind_has_its_exit_code(error, code):

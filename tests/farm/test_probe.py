@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_model import toy
 
-from farm.errors import BenchError, ImageError, InventoryError
+from farm.errors import BenchError, ImageError, InventoryError, ProbeBusyError
 from farm.image import build_image, load_segments
 from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
@@ -92,7 +92,7 @@ def test_the_working_folder_stays_and_no_file_of_pyocd_s_in_it_or_above_has_an_e
 def test_a_probe_in_use_is_refused_and_free_again_afterwards() -> None:
     with (
         open_probe(BOARD, MCU),
-        pytest.raises(BenchError, match="probed: connecting failed"),
+        pytest.raises(ProbeBusyError, match="probed: connecting failed"),
         open_probe(BOARD, MCU),
     ):
         pass

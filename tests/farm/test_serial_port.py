@@ -5,7 +5,7 @@ import pytest
 import serial
 
 from farm import serial_port
-from farm.errors import BenchError, ConsoleBusyError
+from farm.errors import BenchError, ConsoleError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.serial_port import choose_port, find_port, open_port
 
@@ -65,12 +65,12 @@ def test_no_other_console_is_taken_instead() -> None:
         SerialSpec("serial", "FTX"),
         SerialSpec("serial", "FTX1", interface=0),
     ):
-        with pytest.raises(BenchError, match="found none"):
+        with pytest.raises(ConsoleError, match="found none"):
             chosen(board(spec))
 
 
 def test_a_missing_path_or_a_virtual_board_that_is_down_says_what_to_do() -> None:
-    with pytest.raises(BenchError, match="plugged in"):
+    with pytest.raises(ConsoleError, match="plugged in"):
         find_port(board(SerialSpec("path", "/dev/no-such-console")))
     with pytest.raises(BenchError, match="rack up"):
         find_port(board(probe="virtual:TR-NO-SUCH-BOARD"))
@@ -83,7 +83,7 @@ def test_a_console_is_opened_for_one_process_alone() -> None:
         with open_port(named, 1_000_000) as port:
             os.write(far, b"hello")
             assert port.read(5) == b"hello"
-            with pytest.raises(ConsoleBusyError, match="end that"), open_port(named, 1_000_000):
+            with pytest.raises(ConsoleError, match="end that"), open_port(named, 1_000_000):
                 pass
         with open_port(named, 1_000_000):
             pass
@@ -106,9 +106,7 @@ def test_a_console_that_another_program_uses_is_named_so(board, monkeypatch):
     monkeypatch.setattr(serial_port, "find_port", lambda _: path)
     with (
         serial.Serial(path, exclusive=True),
-        pytest.raises(
-            ConsoleBusyError, match=f"console {path} is in use by process {os.getpid()} "
-        ),
+        pytest.raises(ConsoleError, match=f"console {path} is in use by process {os.getpid()} "),
         serial_port.open_port(board, 115_200),
     ):
         pass
