@@ -93,7 +93,7 @@ class Arm:
         self.write(STACK, struct.pack(f"<{len(arguments[4:])}I", *arguments[4:]))
         self.core.reg_write(UC_ARM_REG_SP, STACK)
         self.core.reg_write(UC_ARM_REG_LR, RETURN | 1)
-        self.core.emu_start(self.symbols[name] | 1, RETURN, timeout=20_000_000)
+        self.core.emu_start(self.symbols[name] | 1, RETURN, timeout=120_000_000)
         assert self.core.reg_read(UC_ARM_REG_PC) == RETURN, f"{name} did not return"
 
     def result(self):

