@@ -11,10 +11,12 @@ from typing import Literal, cast
 import yaml
 
 from farm.errors import InventoryError
+from farm.shipped_tables import load_table
 
 Action = Literal["modify", "write", "poll"]
 ACTIONS: tuple[Action, ...] = ("modify", "write", "poll")
 CORES = ("cortex-m4", "cortex-m7")
+_FOLDER = Path(__file__).parent
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _FILE_LIMIT_BYTES = 65_536
 _LIST_LIMIT = 32  # the longest list of steps; the firmware walks them all at start-up
@@ -111,7 +113,7 @@ class Mcu:
 
 def load_mcu(name: str, folder: Path | None = None) -> Mcu:
     """The microcontroller of that name; InventoryError names the file and key that is wrong."""
-    base = folder or Path(__file__).parent
+    base = folder or _FOLDER
     known = sorted(path.stem for path in base.glob("*.yaml"))
     if not _NAME.fullmatch(name) or name not in known:
         raise InventoryError(f"unknown MCU {name!r}; known are: {', '.join(known)}")
@@ -124,7 +126,7 @@ def _load(path: Path) -> Mcu:
     if len(text) > _FILE_LIMIT_BYTES:
         raise InventoryError(f"{path}: larger than {_FILE_LIMIT_BYTES} bytes")
     try:
-        content = yaml.safe_load(text)
+        content = load_table(path) if path.parent == _FOLDER else yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise InventoryError(f"{path}: not readable as YAML: {error}") from error
     return _Reader(path, content, "").mcu()

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from farm.shipped_tables import load_table
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,7 @@ def load_part(name: str) -> Part:
     if name not in part_names():
         known = ", ".join(part_names())
         raise ValueError(f"No virtual board for the microcontroller {name!r}; there are: {known}.")
-    facts = yaml.safe_load((_folder() / f"{name}.yaml").read_text())
-    return _part(name, facts)
+    return _part(name, load_table(_folder() / f"{name}.yaml"))
 
 
 def _folder() -> Path:

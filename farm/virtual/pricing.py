@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
+from farm.shipped_tables import load_table
 from farm.virtual.decode import Block, decode_block
 from farm.virtual.m4 import CortexM4
 from farm.virtual.m7 import CortexM7
@@ -28,8 +27,7 @@ class Model(Protocol):
 @lru_cache
 def load_model(version: str) -> Model:
     """The cycle model with the table timing/<version>.yaml."""
-    text = (Path(__file__).parent / "timing" / f"{version}.yaml").read_text()
-    table = yaml.safe_load(text)
+    table = load_table(Path(__file__).parent / "timing" / f"{version}.yaml")
     return CortexM4(table) if table["core"] == "cortex-m4" else CortexM7(table)
 
 

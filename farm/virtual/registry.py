@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -29,7 +30,7 @@ SOCKET_PREFIX = "tinyrack-"  # of the directory that holds a daemon's socket
 SOCKET = "board"
 _HOME_TRIES = 16
 _REWRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-_CODE_SUFFIXES = frozenset({".py", ".c", ".h", ".yaml"})
+_CODE_SUFFIXES = (".py", ".c", ".h", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -207,10 +208,25 @@ def held_uids() -> list[str]:
 
 def code_hash(mcu: str) -> str:
     """A hash of the sources that a daemon for `mcu` runs, to notice one that runs older ones."""
+    return _hash_of(mcu, tuple(sorted(_sources(Path(__file__).parent))))
+
+
+def _sources(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Path, size in bytes and time of change in ns of each, which tell whether to read it anew."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(Path(entry.path))
+            elif entry.name.endswith(_CODE_SUFFIXES):
+                found = entry.stat()
+                yield entry.path, found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=32)
+def _hash_of(mcu: str, sources: tuple[tuple[str, int, int], ...]) -> str:
     digest = hashlib.sha256(mcu.encode())
-    here = Path(__file__).parent
-    for path in sorted(here.rglob("*")):
-        if path.suffix in _CODE_SUFFIXES and path.is_file():
-            digest.update(path.relative_to(here).as_posix().encode())
-            digest.update(path.read_bytes())
+    for name, _, _ in sources:
+        path = Path(name)
+        digest.update(path.relative_to(Path(__file__).parent).as_posix().encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_state_directory_is_private() -> None:
 def test_code_hash_depends_on_the_part() -> None:
     assert registry.code_hash("stm32f412zg") == registry.code_hash("stm32f412zg")
     assert registry.code_hash("stm32f412zg") != registry.code_hash("stm32f767zi")
+
+
+def test_code_hash_is_another_one_once_a_source_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = registry.code_hash("stm32f412zg")
+    sources = list(registry._sources(Path(registry.__file__).parent))
+    changed = [(name, size, changed_ns + 1) for name, size, changed_ns in sources]
+    read = []
+    monkeypatch.setattr(registry, "_sources", lambda _: changed)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"newer")
+    assert registry.code_hash("stm32f412zg") != before
+    assert {"registry.py", "v1.yaml"} & set(read)
