@@ -4,6 +4,14 @@ import os
 import signal
 import sys
 
+from hypothesis import HealthCheck, settings
+
+# On a busy host an example takes seconds now and then; that is no failure of what is tested.
+settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
+
 
 def pytest_configure() -> None:
     """Let every process of the tests keep its byte code: they start hundreds of interpreters.
