@@ -1,5 +1,6 @@
 """What the pytest plug-in does once a test needs a board."""
 
+import importlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -150,6 +151,9 @@ class Bench:
     def farm(self) -> BoardManager:
         """The BoardManager over the selected boards, made when it is first asked for."""
         if self._farm is None:
+            # Not left to a driver's thread: pytest parses what is imported, to rewrite asserts, and
+            # in CPython 3.11 ast.parse() can fail when two threads are in it (gh-106905).
+            importlib.import_module("farm.recovery")
             rack, boards = self.selection()
             checked = setting_of(self._config, "golden") == "auto"
             runner: str | Threads = DEFAULT_RUNNER if checked else Threads(DEFAULT_RUNNER)
