@@ -22,16 +22,17 @@ from sqlalchemy import create_engine
 from farm.errors import FarmError, FencedError
 from farm.fencing import Fence
 from farm.store import Store
-from farm.store.errors import BUSY_TIMEOUT_S, clear_errors
+from farm.store.errors import clear_errors
 from farm.store.history import GoldenRun
 from farm.store.old import row
+from farm.store.patience import SERVER_S
 from farm.store.place import Place, place_of
 
 _MOST_ROWS = 8  # that a writer is waited for
 _MOMENT_S = 0.01  # behind them: a commit takes some 3 ms
 _OPENING = 0.3  # of the writers are not waited for
 _OPENING_S = 0.04  # from fork to SIGKILL for no row: opening takes some 20 ms
-_HUNG_S = 60.0
+_HUNG_S = 150.0
 _NUMBER_BYTES = 8
 _OF_ONE_WRITER = 1_000_000
 
@@ -189,7 +190,7 @@ def _write_for_ever(place: Place, pipe: int, first: int) -> None:
 def _opened(place: Place) -> Store:
     """The store; a server may just be starting again."""
     where = place.path or place.url.render_as_string(False)
-    ends_s = time.monotonic() + (0.0 if place.path else BUSY_TIMEOUT_S)
+    ends_s = time.monotonic() + (0.0 if place.path else SERVER_S)
     while True:
         try:
             return Store(where)

@@ -6,14 +6,14 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from farm.store.errors import BUSY_TIMEOUT_S
-
 T = TypeVar("T")
+SERVER_S = 60.0
+"""A server that crashed reads its log before it takes anybody: 10 to 20 s on a busy machine."""
 _PAUSE_S = 0.2
 _GOING = ("57P01", "57P02", "57P03")  # shut down by an operator, by a crash; still starting up
 
 
-def patiently(act: Callable[[], T], patience_s: float = BUSY_TIMEOUT_S) -> T:
+def patiently(act: Callable[[], T], patience_s: float = SERVER_S) -> T:
     """What `act` returns, called again for `patience_s` while the server is away."""
     ends_s = time.monotonic() + patience_s
     while True:
