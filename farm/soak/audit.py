@@ -73,7 +73,8 @@ def _reason(
 def _in_words(m: Measurement) -> str:
     """What many failures say alike: the first clause, its numbers and names left out."""
     said = m.message.removeprefix(f"{m.board}: ").replace(m.board, "BOARD")
-    return re.sub(r"0x[0-9a-f]+|\b[\d.]+\b", "N", said.partition(";")[0])[:100]
+    said = re.split(r";| after flashing| \(", said, maxsplit=1)[0]
+    return re.sub(r"0x[0-9a-f]+|\b[\d.]+\b|/\S+|virtual:\S+", "N", said)
 
 
 def _job(

@@ -98,14 +98,15 @@ def take(folders: Folders, started_s: float, **counts: int) -> Sample:
     )
 
 
-def pids(folders: Folders, kind: Kind) -> list[int]:
-    """The processes of one kind now."""
+def pids(folders: Folders, kind: Kind, *, of: int) -> list[int]:
+    """The processes of one kind now that the process `of` has started."""
     mark = f"XDG_STATE_HOME={folders.state}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError):  # it ended while it was looked at
-                found += [int(entry.name)] if _kind(entry, mark) == kind else []
+                its = _kind(entry, mark) == kind and _fields(entry / "status")["PPid"] == of
+                found += [int(entry.name)] if its else []
     return found
 
 

@@ -18,7 +18,7 @@ from farm.inventory import load_rack
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
-from farm.soak.ordeal_work import Ordeal, expecting, given, jobs
+from farm.soak.ordeal_work import Ordeal, given, jobs
 from farm.soak.strikes import Log, Strikes, mend
 from farm.store import Store
 
@@ -39,9 +39,8 @@ def main(words: list[str]) -> int:
         mend(board)
     work = given(ordeal.networks)
     ended = Ended(Path(ordeal.log))
-    todo = expecting(rack, work) if number == 0 else ended.without(jobs(rack, work, ordeal.jobs))
-    rate = 0.0 if number == 0 else ordeal.rate  # the first life finds out what is right
-    strikes = Strikes(rack.boards, Log(Path(ordeal.log)), number, rate, ordeal.seed)
+    todo = ended.without(jobs(rack, work, ordeal.jobs))
+    strikes = Strikes(rack.boards, Log(Path(ordeal.log)), number, ordeal.rate, ordeal.seed)
     with BoardManager(
         rack,
         rack.boards,
@@ -49,8 +48,7 @@ def main(words: list[str]) -> int:
         progress=strikes.on_event,
         job_deadline_s=DEADLINE_S,
     ) as manager:
-        life = _Life(manager, todo, ended if number else None, _AHEAD * len(rack.boards))
-        finished = life.run() and (number > 0 or not life.failed)
+        finished = _Life(manager, todo, ended, _AHEAD * len(rack.boards)).run()
     strikes.end()
     return 0 if finished else EXIT_UNFINISHED
 
@@ -81,14 +79,13 @@ class _Life:
     """Keeps some jobs handed in until all have ended."""
 
     def __init__(
-        self, manager: BoardManager, todo: Iterable[Job], ended: Ended | None, ahead: int
+        self, manager: BoardManager, todo: Iterator[Job], ended: Ended, ahead: int
     ) -> None:
         self._manager, self._store = manager, manager.store
-        self._todo, self._noted, self._ahead = iter(todo), ended, ahead
+        self._todo, self._noted, self._ahead = todo, ended, ahead
         self._again: deque[Job] = deque()
         self._returned: dict[str, int] = {}
         self._flying: dict[Future[Measurement], Job] = {}
-        self.failed = 0
 
     def run(self) -> bool:
         """True when every job has ended for good."""
@@ -119,9 +116,7 @@ class _Life:
             if not _has_ended(self._store, job):
                 self._return(job)
                 return
-            self.failed += 1
-        if self._noted is not None:
-            self._noted.add(job)
+        self._noted.add(job)
 
     def _return(self, job: Job) -> None:
         self._returned[job.id] = self._returned.get(job.id, 0) + 1

@@ -22,15 +22,14 @@ from farm.manager import BoardManager
 from farm.quarantine import quarantine_reason, restore
 from farm.soak.census import Folders, pids
 from farm.soak.life import Ended
-from farm.soak.ordeal_work import Ordeal, given
+from farm.soak.ordeal_work import Ordeal, expecting, given
 from farm.soak.strikes import MANAGER_KILL, WORKER_KILL, Log, Struck, mend
-from farm.store import Store
 from farm.virtual import rack as virtual_rack
 
 _POLL_S = 0.2
 _DOCTOR_S = 3.0  # how often somebody looks for quarantined boards
 _SAY_S = 60.0  # how often it is said how far it has come
-_ROLL_CALL_S = 120.0
+_ROLL_CALL_S = 300.0  # of three attempts at most
 _MOST_LIVES = 10_000
 
 
@@ -79,9 +78,10 @@ class End:
 def endure(
     ordeal: Ordeal, rack: Rack, folders: Folders, violence: Violence, say: Callable[[str], None]
 ) -> End:
-    """Bring the rack up, run every life, call the roll, take the rack down.
+    """Bring the rack up, see what is right, run every life, call the roll, take the rack down.
 
-    SIGINT ends it early, and without a roll-call; what was reached is returned all the same.
+    The judge of the first and the last part is a manager of its own, whom nobody harms. SIGINT
+    ends it early, and without a roll-call; what was reached is returned all the same.
     """
     path = folders.state / "ordeal.json"
     ordeal.save(path)
@@ -89,10 +89,11 @@ def endure(
     keeper = _Keeper(ordeal, rack, folders, violence, say)
     try:
         virtual_rack.up(rack.boards, timeout_s=120.0)
-        keeper.first(path, started_s + violence.seconds)
-        say(f"ordeal: what {ordeal.networks} networks cost is known")
-        keeper.run(path, violence.seconds)
-        return keeper.end(over=True, mute=tuple(_mute(rack, ordeal)))
+        with BoardManager(rack, rack.boards) as judge:
+            judge.measure(expecting(rack, given(ordeal.networks)))
+            say(f"ordeal: what {ordeal.networks} networks cost is known")
+            keeper.run(path, violence.seconds)
+            return keeper.end(over=True, mute=tuple(_mute(judge, ordeal)))
     except KeyboardInterrupt:
         say("ordeal: interrupted")
         return keeper.end(over=False)
@@ -120,14 +121,6 @@ class _Keeper:
         self._lives, self._restored = 0, 0
         self._finished = False
         self._began_s = self._seconds = 0.0
-
-    def first(self, path: Path, ends_at: float) -> None:
-        """The life that finds out what the networks cost; nothing is killed."""
-        with _life(path, 0) as life:
-            code = self._watch(life, 0, ends_at, math.inf)
-        if code != 0:
-            said = path.with_name("life-0000.log").read_text(errors="replace")[-1000:]
-            raise FarmError(f"the first life did not find out what the networks cost: {said}")
 
     def run(self, path: Path, seconds: float) -> None:
         """Life after life until one has finished, or time is over."""
@@ -168,12 +161,12 @@ class _Keeper:
         looks_s, says_s = now_s + _DOCTOR_S, now_s + _SAY_S
         while life.poll() is None and (now_s := time.monotonic()) < dies_s:
             if now_s >= kills_s:
-                self._kill_worker(number)
+                self._kill_worker(life.pid, number)
                 kills_s = now_s + self._after_s(self._violence.worker_s)
             if now_s >= looks_s:
                 self.heal()
                 looks_s = now_s + _DOCTOR_S
-            if number and now_s >= says_s:
+            if now_s >= says_s:
                 self._report()
                 says_s = now_s + _SAY_S
             time.sleep(_POLL_S)  # the deadlines are above
@@ -193,8 +186,8 @@ class _Keeper:
     def _after_s(self, mean_s: float) -> float:
         return self._random.uniform(0.5, 1.5) * mean_s
 
-    def _kill_worker(self, number: int) -> None:
-        found = sorted(pids(self._folders, "worker"))
+    def _kill_worker(self, manager: int, number: int) -> None:
+        found = sorted(pids(self._folders, "worker", of=manager))
         if found and self._killed < self._violence.most:
             self._killed += 1
             pid = self._random.choice(found)
@@ -216,19 +209,19 @@ def _life(path: Path, number: int) -> Iterator[subprocess.Popen[bytes]]:
         life.wait()
 
 
-def _mute(rack: Rack, ordeal: Ordeal) -> Iterator[str]:
+def _mute(judge: BoardManager, ordeal: Ordeal) -> Iterator[str]:
     """Boards that are not free, or do not measure, when all is over and each was looked after."""
     work = given(1)[0]
-    for board in rack.boards:
+    for board in judge.boards:
         mend(board)
         restore(board)
-    with Store() as store, BoardManager(rack, rack.boards, store, retries=0) as manager:
-        asked = [(b, manager.submit(work.job("", b.type.name), on=b.id)) for b in rack.boards]
-        for board, future in asked:
-            try:
-                answered = future.result(_ROLL_CALL_S).board == board.id
-            except (FarmError, TimeoutError) as error:
-                answered = False
-                Log(Path(ordeal.log)).add(Struck("mute", 0, board=board.id, job=str(error)))
-            if not answered:
-                yield board.id
+    asked = [(b, judge.submit(work.job("", b.type.name), on=b.id)) for b in judge.boards]
+    for board, future in asked:
+        try:
+            answered = future.result(_ROLL_CALL_S).board == board.id
+        except (FarmError, TimeoutError) as error:
+            answered = False
+            why = str(error) or f"no answer in {_ROLL_CALL_S:.0f} s"
+            Log(Path(ordeal.log)).add(Struck("mute", 0, board=board.id, job=why))
+        if not answered:
+            yield board.id
