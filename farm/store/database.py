@@ -75,7 +75,8 @@ class Database:
         """What `act` returns in a `writing` transaction; durable when this returns.
 
         A server that restarts in the middle is waited for: `act` is called again if nothing of
-        its first call was kept, and only then. FarmError when it is not back in SERVER_S of farm.store.patience.
+        its first call was kept, and only then. FarmError when it is not back in
+        `farm.store.patience.SERVER_S`.
         """
         with clear_errors(self.place):
             return patiently(lambda: self._write_once(act))
