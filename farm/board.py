@@ -84,7 +84,11 @@ def normal_uid(probe: str) -> str:
 
     pyOCD prints a J-Link as 960177309 where USB says 000960177309, and tools differ in case.
     """
-    uid = probe.partition(":")[2] or probe
+    return plain_uid(probe.partition(":")[2] or probe)
+
+
+def plain_uid(uid: str) -> str:
+    """The same for a number without a kind, which may itself have colons."""
     return uid.lower().lstrip("0") or "0"
 
 

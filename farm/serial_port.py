@@ -28,9 +28,14 @@ def find_port(board: Board) -> str:
     """The device path of the board's console; BenchError when there is none or more than one."""
     if board.virtual:
         return _virtual_port(board)
+    return port_of(board, () if board.serial.by == "path" else list_ports.comports())
+
+
+def port_of(board: Board, ports: Sequence[PortInfo]) -> str:
+    """The same for a real board, of these ports."""
     if board.serial.by == "path":
         return _existing(board, board.serial.value)
-    return choose_port(board, list_ports.comports())
+    return choose_port(board, ports)
 
 
 def choose_port(board: Board, ports: Sequence[PortInfo]) -> str:
@@ -117,5 +122,8 @@ def _matches(board: Board, port: PortInfo) -> bool:
 
 def _beside_probe(board: Board, ports: Sequence[PortInfo]) -> list[PortInfo]:
     """Ports without a serial number of their own, on the USB device of the board's probe."""
-    own = probes_of(board.probe, find_probes(ports)) if board.serial.by == "probe" else []
-    return [port for probe in own for port in probe.ports]
+    nameless = [port for port in ports if port.location and not port.serial_number]
+    if board.serial.by != "probe" or not nameless:
+        return []
+    own = probes_of(board.probe, find_probes(ports))
+    return [port for probe in own for port in probe.ports if port in nameless]

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from farm.board import normal_uid
+from farm.board import plain_uid
 
 SYSFS = Path("/sys/bus/usb/devices")
 _ST, _SEGGER = 0x0483, 0x1366
-_STLINK_PIDS = (0x3744, 0x3748, 0x374A, 0x374B, 0x374D, 0x374E, 0x374F, 0x3752, 0x3753, 0x3754)
+_STLINK_PIDS = (
+    0x3744, 0x3748, 0x374A, 0x374B, 0x374D, 0x374E, 0x374F, 0x3752, 0x3753, 0x3754, 0x3755, 0x3757,
+)  # fmt: skip
+_RAW_STLINK_CHARACTERS = 12
 _CMSIS_DAP_IDS = ((0x0D28, 0x0204), (0x2E8A, 0x000C), (0x1FC9, 0x0143), (0x03EB, 0x2111))
 
 
@@ -58,9 +61,15 @@ def find_probes(ports: Sequence[PortInfo], sysfs: Path = SYSFS) -> list[UsbProbe
         device = device_of(port.location)
         kind = probe_kind(port.vid, port.pid, port.product or "")
         if kind and device not in devices:
-            uid = usb_uid(port.serial_number or "")
+            uid = usb_uid(kind, port.serial_number or "")
             devices[device] = UsbProbe(kind, uid, port.product or "", device)
     return [_with_ports(devices[at], ports) for at in sorted(devices)]
+
+
+def probes_of(probe: str, found: Sequence[UsbProbe]) -> list[UsbProbe]:
+    """Those that are the probe which boards.yaml names so, kind:uid; more than one are twins."""
+    kind, _, uid = probe.partition(":")
+    return [each for each in found if each.kind == kind and is_uid(each.uid, uid)]
 
 
 def device_of(location: str | None) -> str:
@@ -77,8 +86,13 @@ def interface_of(port: PortInfo) -> int | None:
 
 def same_uid(port: PortInfo, uid: str) -> bool:
     """Whether the port's serial number is that uid, however each tool spells it."""
-    serial = usb_uid(port.serial_number or "")
-    return bool(serial) and normal_uid(serial) == normal_uid(uid)
+    kind = probe_kind(port.vid, port.pid, port.product or "")
+    return is_uid(usb_uid(kind, port.serial_number or ""), uid)
+
+
+def is_uid(found: str, uid: str) -> bool:
+    """Whether a number that was found is that uid; the number '' is nobody's."""
+    return bool(found) and plain_uid(found) == plain_uid(uid)
 
 
 def probe_kind(vid: int | None, pid: int | None, product: str) -> str:
@@ -92,10 +106,15 @@ def probe_kind(vid: int | None, pid: int | None, product: str) -> str:
     return ""
 
 
-def usb_uid(serial: str) -> str:
-    """The id that pyOCD gives a USB serial: old ST-Links have 12 raw bytes, shown as hex."""
-    plain = serial.isascii() and serial.isalnum()
-    return serial if plain or not serial else serial.encode("latin-1", "replace").hex().upper()
+def usb_uid(kind: str, serial: str) -> str:
+    """The id that pyOCD gives a USB serial: 12 characters of an ST-Link are raw bytes, as hex.
+
+    pyOCD does so with every such number (pyocd/probe/stlink/usb.py), letters and digits too, and
+    with those of no other kind.
+    """
+    if kind != "stlink" or len(serial) != _RAW_STLINK_CHARACTERS:
+        return serial
+    return serial.encode("utf-16-le")[::2].hex().upper()
 
 
 def _with_ports(probe: UsbProbe, ports: Sequence[PortInfo]) -> UsbProbe:
@@ -111,13 +130,14 @@ def _from_sysfs(sysfs: Path) -> list[UsbProbe]:
         words = [_word(device / name) for name in ("idVendor", "idProduct", "product", "serial")]
         vendor, product_id, product, serial = words
         if kind := probe_kind(_hex(vendor), _hex(product_id), product):
-            found.append(UsbProbe(kind, usb_uid(serial), product, device.name))
+            found.append(UsbProbe(kind, usb_uid(kind, serial), product, device.name))
     return found
 
 
 def _word(path: Path) -> str:
+    """As the device has it: a serial number of raw bytes may begin or end with blanks."""
     try:
-        return path.read_text(errors="replace").strip()[:128]
+        return path.read_bytes().decode("utf-8", "replace").removesuffix("\n")[:128]
     except OSError:
         return ""
 

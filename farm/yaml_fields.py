@@ -16,6 +16,7 @@ from farm.errors import InventoryError
 
 MAX_FILE_BYTES = 256 * 1024
 MAX_DEPTH = 12
+MAX_TEXT = 256
 _TAG = "tag:yaml.org,2002:"
 _TRUE = ("true", "yes", "on")
 _KINDS = {
@@ -59,7 +60,8 @@ def _load(path: Path) -> yaml.Node | None:
         _refuse_tricks(path, text)
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise InventoryError(f"{path}{_mark(error)}: not valid YAML: {_problem(error)}") from error
+        mark = _mark(error, text)
+        raise InventoryError(f"{path}{mark}: not valid YAML: {_problem(error)}") from error
 
 
 class Fields:
@@ -115,6 +117,12 @@ class Fields:
         if not re.fullmatch(r"[0-9]{1,18}", value) or not low <= int(value) <= high:
             self.fail(f"{key} is {value}; it must be a whole number from {low} to {high}", node)
         return int(value)
+
+    def word(self, key: str) -> str:
+        """Return the text or number of `key` as it is written."""
+        node = self._node(key, required=True)
+        assert node is not None
+        return self._scalar(key, node, ("int", "float", "str"))
 
     def mapping(
         self, key: str, allowed: Sequence[str], *, required: bool = True
@@ -187,8 +195,10 @@ class Fields:
             quote = quote if "str" in kinds else ""
             self.fail(f"{key} must be {wanted}, not {_kind(node)}{quote}", node)
         value = str(node.value)
-        if len(value) > 256 or not value.isprintable():
-            self.fail(f"{key} must be at most 256 printable characters", node)
+        if len(value) > MAX_TEXT:
+            self.fail(f"{key} has {len(value)} characters; at most {MAX_TEXT} are allowed", node)
+        if odd := next((each for each in value if not each.isprintable()), ""):
+            self.fail(f"{key} has the character {odd!r}, which cannot be printed", node)
         return value
 
 
@@ -208,7 +218,8 @@ def _read_bounded(path: Path) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InventoryError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InventoryError(f"{path}:{line}: not UTF-8 text (byte {error.start})") from error
 
 
 def _refuse_tricks(path: Path, text: str) -> None:
@@ -231,7 +242,9 @@ def _refuse_tricks(path: Path, text: str) -> None:
             raise InventoryError(f"{path}:{line}: a second document; one file holds one rack")
 
 
-def _mark(error: yaml.YAMLError) -> str:
+def _mark(error: yaml.YAMLError, text: str) -> str:
+    if isinstance(error, yaml.reader.ReaderError):  # it has no line, but counts characters
+        return f":{text.count(chr(10), 0, int(error.position)) + 1}"
     mark = getattr(error, "problem_mark", None)
     return f":{mark.line + 1}" if mark is not None else ""
 

@@ -4,10 +4,15 @@ A hardware map is the list of boards that Zephyr's twister keeps (its documentat
 map"): `id` or `probe_id` name the probe, `platform` the board, `runner` the program that flashes.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from farm.board import Board, BoardType, SerialSpec
+from farm.board_fields import ID, PROBE
+from farm.board_line import board_line
 from farm.inventory import Rack
+from farm.rack_claims import Claims
 from farm.yaml_fields import Fields, load_items
 
 KEYS = (
@@ -15,75 +20,129 @@ KEYS = (
     "runner_params", "fixtures", "flash_timeout", "flash_with_test", "flash_before", "notes",
     "pre_script", "post_script", "post_flash_script", "script_param", "hooks",
 )  # fmt: skip
+USED = ("connected", "id", "platform", "product", "runner", "serial", "probe_id", "fixtures")
 KINDS = (("st-link", "stlink"), ("stlink", "stlink"), ("j-link", "jlink"), ("jlink", "jlink"))
 """A part of the product's name in small letters, and the kind of probe; else CMSIS-DAP."""
 UNKNOWN_TYPE = "TYPE"
+_LONGEST = 99_999  # number behind a name
+_BY_ID = "/dev/serial/by-id/"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """One proposed line for the list `boards:`, and what a person should look at."""
+    """One proposed line for the list `boards:`, '' for none, and what a person should look at."""
 
     line: str
     doubts: tuple[str, ...]
 
 
+@dataclass
+class _Entries:
+    """Of the map so far, beside those of the rack."""
+
+    rack: Rack | None
+    claims: Claims = field(default_factory=Claims)
+
+    def __post_init__(self) -> None:
+        for board in self.rack.boards if self.rack else ():
+            self.claims.add(board)
+
+
 def read_map(path: Path, rack: Rack | None) -> list[Imported]:
     """The boards of a hardware map as entries; types are those of `rack` with the same name.
 
-    Raises InventoryError with file and line for a map that makes no sense.
+    What the rack or the map has already is left out, with a doubt. Raises InventoryError with
+    file and line for a map that makes no sense.
     """
+    entries = _Entries(rack)
     rows = load_items(path, KEYS, "entry")
-    return [_imported(fields, n, rack) for n, fields in enumerate(rows, 1)]
+    return [_imported(fields, n, entries) for n, fields in enumerate(rows, 1)]
 
 
-def _imported(fields: Fields, number: int, rack: Rack | None) -> Imported:
-    uid = fields.text("probe_id" if "probe_id" in fields else "id", pattern=r"[A-Za-z0-9._:-]+",
-                      hint="a probe's serial number, in quotes")  # fmt: skip
-    platform = _platform(fields)
-    product = fields.text("product", "")
-    kind = next((k for part, k in KINDS if part in product.lower()), "cmsisdap")
-    runner = fields.text("runner", "")
-    state = "active" if fields.flag("connected", default=True) else "maintenance"
-    board_type = _type_of(platform, rack)
-    tags = {f"fixture.{name}": "yes" for name in fields.texts("fixtures", most=32)}
-    doubts = []
+def _imported(fields: Fields, number: int, entries: _Entries) -> Imported:
+    platform = fields.first_text("platform")
+    slug = _slug(platform)
+    if not re.fullmatch(ID, f"{slug}-{_LONGEST}"):
+        fields.fail(f"platform is {platform!r}; it must be the name of a Zephyr board", "platform")
+    board_type = _type_of(slug, entries.rack)
+    tags, doubts = _tags(fields)
     if board_type == UNKNOWN_TYPE:
         doubts.append(f"no type is called {platform!r}; write one, or another for {UNKNOWN_TYPE}")
+    runner = fields.text("runner", "")
     if runner not in ("", "pyocd"):
         doubts.append(f"twister flashes it with {runner}, here it is pyOCD; try it")
-    line = _line(f"{_slug(platform)}-{number:02}", board_type, f"{kind}:{uid}", _serial(fields),
-                 tags, state)  # fmt: skip
+    doubts += _unused(fields)
+    connected = fields.flag("connected", default=True)
+    board = Board(
+        f"{slug}-{number:02}",
+        BoardType(board_type, "", ""),
+        _probe(fields),
+        _serial(fields),
+        tags,
+        "active" if connected else "maintenance",
+    )
+    line = _entered(board, slug, number, entries, doubts)
     return Imported(line, tuple(f"entry {number}: {doubt}" for doubt in doubts))
 
 
-def _platform(fields: Fields) -> str:
-    """The first of the platforms, which may be one name or a list of them."""
-    return fields.first_text("platform")
+def _entered(board: Board, slug: str, number: int, entries: _Entries, doubts: list[str]) -> str:
+    """The line of a board whose id is free, or nothing when its probe or console is taken."""
+    while (clash := entries.claims.add(board)) and clash.key == "id":
+        number += 1
+        board = replace(board, id=f"{slug}-{number:02}")
+    if clash:
+        doubts.append(f"left out: {clash.problem}")
+        return ""
+    return _line(board)
 
 
-def _type_of(platform: str, rack: Rack | None) -> str:
+def _probe(fields: Fields) -> str:
+    key = "probe_id" if "probe_id" in fields else "id"
+    uid, product = fields.text(key), fields.text("product", "").lower()
+    kind = next((k for part, k in KINDS if part in product), "cmsisdap")
+    if not re.fullmatch(PROBE, f"{kind}:{uid}"):
+        fields.fail(f"{key} is {uid!r}; it must be a probe's serial number, in quotes", key)
+    return f"{kind}:{uid}"
+
+
+def _tags(fields: Fields) -> tuple[dict[str, str], list[str]]:
+    """One tag a fixture, and doubts about those that no tag can name."""
+    names = fields.texts("fixtures", most=32)
+    tags = {f"fixture.{name}": "yes" for name in names if re.fullmatch(ID, f"fixture.{name}")}
+    odd = [name for name in names if f"fixture.{name}" not in tags]
+    return tags, [f"fixture {name!r} cannot be the name of a tag; left out" for name in odd]
+
+
+def _type_of(slug: str, rack: Rack | None) -> str:
     """The type of that name: nucleo_f767zi/stm32f767xx is nucleo-f767zi."""
-    wanted = _slug(platform)
-    return wanted if rack is not None and wanted in rack.types else UNKNOWN_TYPE
+    return slug if rack is not None and slug in rack.types else UNKNOWN_TYPE
 
 
 def _slug(platform: str) -> str:
-    return platform.partition("/")[0].replace("_", "-").lower()
+    """Without the revision and the part behind the board's name."""
+    return re.split("[/@]", platform)[0].replace("_", "-").lower()
 
 
-def _serial(fields: Fields) -> str:
+def _serial(fields: Fields) -> SerialSpec:
     """Ports by number change at replugging: the probe's own console is surer than those."""
     port = fields.text("serial", "")
-    if port.startswith("/dev/serial/by-id/"):
-        return f'{{by: path, path: "{port}"}}'
-    return "{by: probe}"
+    return SerialSpec("path", port) if port.startswith(_BY_ID) else SerialSpec()
 
 
-def _line(
-    name: str, board_type: str, probe: str, serial: str, tags: dict[str, str], state: str
-) -> str:
-    line = f'  - {{id: {name}, type: {board_type}, probe: "{probe}", serial: {serial}'
-    if tags:
-        line += f", tags: {{{', '.join(f'{key}: {value!r}' for key, value in tags.items())}}}"
-    return line + (f", state: {state}}}" if state != "active" else "}")
+def _unused(fields: Fields) -> list[str]:
+    port = fields.text("serial", "")
+    doubts = [
+        f"serial {port} changes when boards are replugged; the probe's own console is named instead"
+    ]
+    keys = [key for key in KEYS if key in fields and key not in USED]
+    doubts = doubts if port and not port.startswith(_BY_ID) else []
+    return doubts + ([f"{', '.join(keys)}: not used here, left out"] if keys else [])
+
+
+def _line(board: Board) -> str:
+    spec = {"by": board.serial.by} | ({"path": board.serial.value} if board.serial.value else {})
+    state = "" if board.state == "active" else board.state
+    return board_line(
+        {"id": board.id, "type": board.type.name, "probe": board.probe, "serial": spec,
+         "tags": board.tags, "state": state}
+    )  # fmt: skip

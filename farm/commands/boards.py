@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from serial.tools import list_ports
+
 from farm import targets
 from farm.errors import InventoryError
 from farm.inventory import Board, Rack, load_rack, select, warnings
@@ -14,6 +16,7 @@ from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.output import at, note, print_json, print_line, print_table, span
 from farm.overview import BoardNow, overview
+from farm.rack_checks import consoles_apart, packs_there, programs_missing
 from farm.store import Store
 from farm.virtual.parts import part_names
 
@@ -39,9 +42,11 @@ def check(args: Namespace) -> int:
     rack = load_rack(args.boards_file)
     for board_type in rack.types.values():
         load_mcu(board_type.mcu)
+    packs_there(rack)
     for board in rack.boards:
         _check_virtual(board)
-    doubts = [*warnings(rack), *_unknown_targets(rack)]
+    consoles_apart(rack.boards, list_ports.comports())
+    doubts = [*warnings(rack), *_unknown_targets(rack), *programs_missing(rack)]
     for doubt in doubts:
         note(f"warning: {doubt}")
     if args.json:

@@ -22,7 +22,8 @@ def import_map(args: Namespace) -> int:
         return 0
     print_line("# for the list `boards:` of boards.yaml")
     for each in found:
-        print_line(each.line)
+        if each.line:
+            print_line(each.line)
     return 0
 
 

@@ -1,15 +1,18 @@
 """`tinyrack boards scan`: find debug probes and consoles without opening any, propose entries."""
 
+import re
 from argparse import Namespace
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from serial.tools import list_ports
 
-from farm.board import Board, normal_uid
+from farm.board import Board, normal_uid, plain_uid
+from farm.board_fields import PROBE
+from farm.board_line import board_line
 from farm.inventory import load_rack, rack_path
 from farm.output import note, print_json, print_line, print_table
+from farm.rack_checks import consoles_apart
 from farm.usb import UsbProbe, find_probes, interface_of, same_uid
 
 
@@ -18,54 +21,87 @@ def scan(args: Namespace) -> int:
     known: tuple[Board, ...] = ()
     if args.boards_file is not None or rack_path().is_file():
         known = load_rack(args.boards_file).boards
-    found = find_probes(list_ports.comports())
-    for doubt in doubts(found):
+    ports = list_ports.comports()
+    consoles_apart(known, ports)
+    found = find_probes(ports)
+    wondered = doubts(found, known)
+    for doubt in wondered:
         note(f"warning: {doubt}")
     if args.json:
-        print_json({"results": [_row(probe, known) for probe in found], "warnings": doubts(found)})
+        rows = [_row(probe, found, known) for probe in found]
+        print_json({"results": rows, "warnings": wondered})
         return 0
     if not found:
         print_line("no debug probe is plugged in (virtual boards need none)")
         return 0
     columns = ("probe", "product", "USB location", "console", "board")
     print_table("", columns, [_cells(probe, known) for probe in found])
-    new = [probe for probe in found if probe.uid and not _board_of(probe, known)]
+    new = [line for probe in found if (line := proposal(probe, found, known))]
     if new:
-        print_line("# for the list `boards:` of boards.yaml; fill in NAME and TYPE")
-    for probe in new:
-        print_line(entry(probe))
+        print_line("# for the list `boards:` of boards.yaml; fill in what is in capitals")
+    for line in new:
+        print_line(line)
     return 0
 
 
 def entry(probe: UsbProbe) -> str:
-    """A line for the `boards:` list; the name and the type are for the user to fill in."""
-    return f'  - {{id: NAME, type: TYPE, probe: "{probe.probe}", serial: {_serial(probe)}}}'
+    """A line for the `boards:` list; name, type and a console that is not there are to fill in."""
+    return board_line(
+        {"id": "NAME", "type": "TYPE", "probe": probe.probe, "serial": _serial(probe)}
+    )
 
 
-def doubts(found: Sequence[UsbProbe]) -> list[str]:
-    """What keeps a probe from being named exactly."""
-    nameless = [
-        f"the {probe.kind} probe at {probe.location} has no serial number, so that nothing tells "
-        "it from another one; give it one with its vendor's tool"
-        for probe in found
-        if not probe.uid
-    ]
-    counts = Counter(normal_uid(probe.uid) for probe in found if probe.uid)
-    twice = [
-        f"{count} probes have the serial number {uid}; keep only one of them plugged in"
-        for uid, count in counts.items()
-        if count > 1
-    ]
-    return nameless + twice
+def proposal(probe: UsbProbe, found: Sequence[UsbProbe], known: Sequence[Board]) -> str:
+    """The entry of a probe that the file lacks, '' for one that cannot be named exactly."""
+    ready = re.fullmatch(PROBE, probe.probe) and len(_twins(probe, found)) == 1
+    return entry(probe) if ready and not _board_of(probe, known) else ""
 
 
-def _serial(probe: UsbProbe) -> str:
+def doubts(found: Sequence[UsbProbe], known: Sequence[Board] = ()) -> list[str]:
+    """What keeps a probe from being named exactly, or from being used."""
+    return [doubt for probe in found for doubt in _doubts(probe, found, known)]
+
+
+def _doubts(probe: UsbProbe, found: Sequence[UsbProbe], known: Sequence[Board]) -> Iterator[str]:
+    where = f"the {probe.kind} probe at {probe.location}"
+    twins = _twins(probe, found)
+    if not probe.uid:
+        yield (
+            f"{where} has no serial number, so that nothing tells it from another one; give it "
+            "one with its vendor's tool"
+        )
+    elif not re.fullmatch(PROBE, probe.probe):
+        yield f"{where} has the serial number {probe.uid!r}, which boards.yaml cannot name"
+    elif probe is not twins[0]:
+        return
+    elif twins[1:]:
+        yield (
+            f"{len(twins)} probes have the serial number {probe.uid}, at USB "
+            f"{' and '.join(each.location for each in twins)}; keep only one of them plugged in, "
+            "or give one another number with its vendor's tool"
+        )
+    elif not probe.ports and not _board_of(probe, known):
+        yield (
+            f"{where} has no console of its own; put the USB socket of the board's adapter for "
+            "WHERE, or use another kind of `serial:`"
+        )
+
+
+def _twins(probe: UsbProbe, found: Sequence[UsbProbe]) -> list[UsbProbe]:
+    """All probes of that number, the probe itself among them; of several kinds, too."""
+    return [each for each in found if plain_uid(each.uid) == plain_uid(probe.uid)]
+
+
+def _serial(probe: UsbProbe) -> dict[str, str | int]:
     """The first console is that of the target on ST-Link, J-Link and DAPLink boards."""
-    if probe.ports and not same_uid(probe.ports[0], probe.uid):  # paired by their USB device
-        return f'{{by: location, at: "{probe.ports[0].location}"}}'
-    if len(probe.ports) > 1:
-        return f"{{by: probe, interface: {interface_of(probe.ports[0])}}}"
-    return "{by: probe}"
+    if not probe.ports:
+        return {"by": "location", "at": "WHERE"}
+    if not same_uid(probe.ports[0], probe.uid):  # paired by their USB device
+        return {"by": "location", "at": probe.ports[0].location or "WHERE"}
+    interface = interface_of(probe.ports[0])
+    if len(probe.ports) > 1 and interface is not None:
+        return {"by": "probe", "interface": interface}
+    return {"by": "probe"}
 
 
 def _board_of(probe: UsbProbe, known: Sequence[Board]) -> str:
@@ -81,7 +117,7 @@ def _cells(probe: UsbProbe, known: Sequence[Board]) -> tuple[object, ...]:
     return name, probe.product, probe.location, ports or None, _board_of(probe, known) or "new"
 
 
-def _row(probe: UsbProbe, known: Sequence[Board]) -> dict[str, Any]:
+def _row(probe: UsbProbe, found: Sequence[UsbProbe], known: Sequence[Board]) -> dict[str, Any]:
     ports = [port.device for port in probe.ports]
     return {
         "probe": probe.probe,
@@ -89,5 +125,5 @@ def _row(probe: UsbProbe, known: Sequence[Board]) -> dict[str, Any]:
         "location": probe.location,
         "ports": ports,
         "board": _board_of(probe, known),
-        "entry": entry(probe) if probe.uid else "",
+        "entry": proposal(probe, found, known),
     }
