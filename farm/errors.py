@@ -31,7 +31,8 @@ class BenchError(FarmError):
     exit_code = 70
 
     def __init__(self, message: str, board: str = "") -> None:
-        super().__init__(message if not board or board in message else f"{board}: {message}")
+        named = not board or message.startswith(f"{board}: ")
+        super().__init__(message if named else f"{board}: {message}")
         self.board = board
 
 

@@ -5,10 +5,13 @@ from importlib.resources import files
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from farm.board import SWD_HZ, SerialSpec
 from farm.errors import InventoryError
-from farm.inventory import load_rack
+from farm.inventory import load_rack, mcu_names
 from farm.labgrid_file import exporter_file
 from farm.zephyr_map import read_map
 
@@ -53,6 +56,10 @@ WRONG = [
     '{id: a, type: m7, probe: "stlink:A", state: broken}',
     '{id: a, type: m7, probe: "stlink:A", tags: {type: x}}',
     '{id: a, type: m7, probe: "stlink:A", tags: {x: {y: 1}}}',
+    '{id: a, type: m7, probe: "stlink:A", tags: {x: "1,2"}}',
+    '{id: a, type: m7, probe: "virtual:A b"}',
+    '{id: a, type: m7, probe: "stlink:A", serial: {by: location, at: garbage}}',
+    '{id: a, type: m7, probe: "stlink:A", serial: {by: path, path: "socket://h:1"}}',
 ]
 
 
@@ -105,6 +112,13 @@ def test_a_hardware_map_becomes_entries_that_load(write_rack, tmp_path):
         ("- {id: 683, platform: x}", "put it in quotes"),
         ("- {id: a, platform: x, colour: y}", "unknown key 'colour'"),
         ("- {id: 'a; rm', platform: x}", "serial number"),
+        ("- {id: 'a:b:c', platform: x}", "serial number"),
+        ("- {id: -x, platform: x}", "serial number"),
+        (f"- {{id: {'a' * 200}, platform: x}}", "serial number"),
+        ("- {id: a, platform: ''}", "platform is ''; it must be the name"),
+        ("- {id: a, platform: é}", "name of a Zephyr board"),
+        ("- {id: a, platform: x y}", "name of a Zephyr board"),
+        (f"- {{id: a, platform: {'x' * 61}}}", "name of a Zephyr board"),
         ("- {id: a, connected: 3, platform: x}", "connected must be true or false"),
     ],
 )
@@ -114,6 +128,86 @@ def test_a_wrong_hardware_map_is_refused_by_line(tmp_path, text, words):
     with pytest.raises(InventoryError, match=words) as caught:
         read_map(path, None)
     assert "map.yml:1:" in str(caught.value)
+
+
+def imported(tmp_path, rack, *rows: dict):
+    """What becomes of a map with these entries."""
+    hardware_map = tmp_path / "map.yml"
+    hardware_map.write_text(yaml.safe_dump(list(rows)), encoding="utf-8")
+    return read_map(hardware_map, rack)
+
+
+INJECTION = '/dev/serial/by-id/x"}, power: {switch_on: [x], switch_off: [sh, -c, id]}, tags: {a: "'
+SCRAP = st.text(max_size=12) | st.text("\"'{}[]:,#&*!|> \\-yes0129a/@.", max_size=12)
+ENTRY = st.fixed_dictionaries(
+    {"id": st.integers(0, 99).flatmap(lambda n: SCRAP if n < 15 else st.just(f"0{n}aB")),
+     "platform": st.sampled_from(["no", "frdm", "nrf52840dk/x", "b@1/c", "7", "", "a b", "é/x"])},
+    optional={"serial": SCRAP.map(lambda s: f"/dev/serial/by-id/{s}") | st.just(INJECTION) | SCRAP,
+              "fixtures": st.lists(SCRAP | st.sampled_from(["temp", ": } {"]), max_size=2),
+              "product": SCRAP | st.sampled_from(["J-Link", "STM32 STLink"]),
+              "connected": st.booleans(), "baud": st.integers()},
+)  # fmt: skip
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(rows=st.lists(ENTRY, max_size=3))
+@example(rows=[{"id": "A", "platform": "x", "serial": INJECTION}])
+def test_whatever_a_map_says_it_is_refused_or_its_entries_load_as_meant(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("any")
+    lines, refused = (), ""
+    try:
+        lines = [each.line for each in imported(folder, None, *rows)]
+    except InventoryError as error:
+        refused = str(error)
+    if refused:
+        assert "map.yml:" in refused
+        return
+    kept = [(row, line) for row, line in zip(rows, lines, strict=True) if line]
+    path = folder / "boards.yaml"
+    types = "version: 1\ntypes: {TYPE: {mcu: stm32f767zi, target: stm32f767zi}}\nboards:"
+    rest = "\n".join(line for _, line in kept) or " []"
+    path.write_text(f"{types}\n{rest}\n" if kept else types + rest, encoding="utf-8")
+    boards = load_rack(path).boards
+    assert len(boards) == len(kept)
+    for board, (row, _) in zip(boards, kept, strict=True):
+        assert board.probe_uid == row["id"]
+        by_id = str(row.get("serial", "")).startswith("/dev/serial/by-id/")
+        assert board.serial == (SerialSpec("path", row["serial"]) if by_id else SerialSpec())
+        assert set(board.tags) <= {f"fixture.{name}" for name in row.get("fixtures", ())}
+        assert set(board.tags.values()) <= {"yes"}
+        assert (board.state == "active") == row.get("connected", True)
+        assert (board.power, board.swd_hz, board.connect_mode) == (None, SWD_HZ, "under-reset")
+
+
+def test_a_console_path_cannot_bring_a_power_switch_with_it(tmp_path):
+    (found,) = imported(tmp_path, None, {"id": "A", "platform": "x", "serial": INJECTION})
+    (entry,) = yaml.safe_load(found.line)
+    assert entry["serial"] == {"by": "path", "path": INJECTION}
+    assert "power" not in entry
+
+
+def test_what_the_map_or_the_rack_has_already_is_left_out_with_a_word(write_rack, tmp_path):
+    row = '  - {id: x-01, type: m7, probe: "cmsisdap:B"}\n'
+    rows = [{"id": uid, "platform": "x"} for uid in ("000683", "683", "b", "C")]
+    found = imported(tmp_path, load_rack(write_rack(ROOT_TEXT + row)), *rows)
+    assert [bool(each.line) for each in found] == [True, False, False, True]
+    assert "id: x-02" in found[0].line  # x-01 is in the rack
+    assert "probe 'cmsisdap:683' is also the probe of x-02" in found[1].doubts[-1]
+    assert "probe 'cmsisdap:b' is also the probe of x-01" in found[2].doubts[-1]
+
+
+def test_what_an_entry_says_and_nothing_here_uses_is_told(tmp_path):
+    row = {"id": "A", "platform": "x", "serial": "/dev/ttyUSB0", "baud": 9600, "fixtures": ["a:b"]}
+    (found,) = imported(tmp_path, None, row | {"serial_pty": "p"})
+    said = " ".join(found.doubts)
+    assert "serial /dev/ttyUSB0 changes" in said
+    assert "serial_pty, baud: not used here" in said
+    assert "fixture 'a:b' cannot be the name of a tag" in said
+
+
+def test_the_schema_offers_the_microcontrollers_that_there_are(schema):
+    types = schema.schema["properties"]["types"]["additionalProperties"]["properties"]
+    assert types["mcu"]["enum"] == list(mcu_names())
 
 
 def test_a_labgrid_exporter_gets_the_real_boards(write_rack):

@@ -26,6 +26,7 @@ def test_a_bench_error_names_its_board_once():
     assert str(errors.BenchError("probe gone", "f412-01")) == "f412-01: probe gone"
     assert str(errors.BenchError("f412-01: probe gone", "f412-01")) == "f412-01: probe gone"
     assert errors.BenchError("x", "b").board == "b"
+    assert str(errors.BenchError("none by location", "loc")) == "loc: none by location"
 
 
 def test_an_image_error_tells_too_big_from_broken():

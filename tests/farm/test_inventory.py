@@ -93,6 +93,18 @@ def board_line(text: str) -> str:
         ("id: all, type: m4, probe: 'virtual:A'", ["'all'"]),
         ("id: a b, type: m4, probe: 'virtual:A'", ["id is 'a b'"]),
         ("id: a, type: m4, probe: 'usb:1'", ["virtual, stlink, cmsisdap, jlink"]),
+        ("id: a, type: m4, probe: 'stlnk:1'", ["did you mean 'stlink'"]),
+        ('id: "a\\e[1m", type: m4', ["id has the character '\\x1b', which cannot be printed"]),
+        (f"id: {'a' * 300}, type: m4", ["id has 300 characters; at most 256"]),
+        ("id: a, type: m4, probe: 'virtual:A', tags: {x: 'a,b'}", ["no selector can name"]),
+        (
+            "id: a, type: m4, probe: 'stlink:A', serial: {by: location, at: garbage}",
+            ["a USB socket such as 1-1.4:1.2"],
+        ),
+        (
+            "id: a, type: m4, probe: 'stlink:A', serial: {by: path, path: 'socket://h:1'}",
+            ["the whole path of a device"],
+        ),
         ("id: a, type: m4, probe: 'stlink:../x'", ["probe is"]),
         ("id: a, type: m4, probe: [1]", ["probe must be text, not a list"]),
         ("id: a, type: m4, probe: 'virtual:A', state: broken", ["active, maintenance, retired"]),
@@ -120,6 +132,7 @@ def test_a_wrong_entry_is_named_by_line_and_key(refuses, text, words):
     ("second", "words"),
     [
         ("id: b, type: m4, probe: 'virtual:B'", "id 'b' stands twice"),
+        ("id: B, type: m4, probe: 'virtual:B'", "but for small and capital letters"),
         ("id: e, type: m4, probe: 'jlink:960'", "is also the probe of c"),
         ("id: e, type: m4, probe: 'stlink:0667ff'", "is also the probe of b"),
     ],
@@ -139,6 +152,10 @@ def test_one_console_for_two_boards_is_refused(refuses):
         ("", 1, "empty"),
         ("[]", 1, "must be a mapping, not a list"),
         ("version: 2\ntypes: {}\nboards: []", 1, "reads version 1"),
+        ('version: "2"\ntypes: {}\nboards: []', 1, "version 2 is of a newer tinyrack"),
+        ("version: 1.1\ntypes: {}\nboards: []", 1, "version 1.1 is of a newer tinyrack"),
+        ('version: "1"\ntypes: {}\nboards: []', 1, "must be a whole number, not text"),
+        ("version: 1\n\n\0", 3, "unacceptable character #x0000"),
         ("version: one\ntypes: {}\nboards: []", 1, "must be a whole number"),
         ("version: 1\ntypes: {}\nboards: {}", 3, "must be a list"),
         ("version: 1\ntypes: {m: {mcu: stm32, target: x}}\nboards: []", 2, "allowed: stm32f412zg"),
@@ -164,8 +181,8 @@ def test_a_huge_file_is_refused_unread(write_rack):
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "boards.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InventoryError, match="not UTF-8"):
+    (tmp_path / "boards.yaml").write_bytes(b"version: 1\n\xff\xfe\x00")
+    with pytest.raises(InventoryError, match=r"boards.yaml:2: not UTF-8 text \(byte 11\)"):
         load_rack(tmp_path / "boards.yaml")
 
 
@@ -246,6 +263,13 @@ def test_defaults_hold_where_a_board_says_nothing_else(write_rack):
     assert first.tags == {"lab": "x", "rack": "A"}
     assert (second.swd_hz, second.connect_mode) == (2_000_000, "attach")
     assert second.tags == {"lab": "x", "rack": "B"}
+
+
+def test_a_program_with_a_slash_stands_beside_the_file_for_every_process(write_rack):
+    power = "power: {switch_off: [./pdu, ./off], switch_on: [/bin/pdu, 'on']}"
+    path = write_rack(board_line(f"id: a, type: m4, probe: 'stlink:A', {power}"))
+    (board,) = load_rack(path).boards
+    assert board.power == PowerSpec(off=(str(path.parent / "pdu"), "./off"), on=("/bin/pdu", "on"))
 
 
 def test_power_is_a_hub_port_or_two_commands(write_rack):

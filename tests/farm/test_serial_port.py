@@ -8,6 +8,7 @@ from farm import serial_port
 from farm.errors import BenchError, ConsoleError
 from farm.inventory import Board, BoardType, SerialSpec
 from farm.serial_port import choose_port, find_port, open_port
+from farm.usb import UsbProbe
 
 TYPE = BoardType("nucleo-f412zg", "stm32f412zg", "stm32f412xg")
 
@@ -112,3 +113,19 @@ def test_a_console_that_another_program_uses_is_named_so(board, monkeypatch):
         pass
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_port_without_a_number_is_its_probe_s_by_their_usb_device(monkeypatch):
+    ports = [Port("/dev/ttyACM0", None, "1-3:1.1"), Port("/dev/ttyACM1", None, "1-4:1.1")]
+    probe = UsbProbe("cmsisdap", "0240AA", "", "1-4", (ports[1],))
+    monkeypatch.setattr(serial_port, "find_probes", lambda _: [probe])
+    assert choose_port(board(probe="cmsisdap:0240aa"), ports) == "/dev/ttyACM1"
+    with pytest.raises(BenchError, match="found none"):
+        choose_port(board(probe="cmsisdap:0240bb"), ports)
+
+
+def test_a_number_with_colons_is_compared_whole() -> None:
+    ports = [Port("/dev/ttyACM0", "7C:DF:A1", "1-3")]
+    assert choose_port(board(SerialSpec("serial", "7c:df:a1")), ports) == "/dev/ttyACM0"
+    with pytest.raises(BenchError, match="found none"):
+        choose_port(board(SerialSpec("serial", "DF:A1")), ports)
