@@ -132,7 +132,7 @@ _ALSO = {
     "uart-repeat": _LINE,
     "uart-flip": _LINE,
     # It starts anew, unclocked; a debugger that connects just then finds half of a debug port.
-    "brown-out": rf"its clock measures 16\.00|No cores were discovered|{_LINE}",
+    "brown-out": rf"its clock measures (4|16|64)\.00|No cores were discovered|{_LINE}",
     # Ended by a power cycle, in mid-attempt where `mend` comes late: the input goes with it.
     "core-hang": r"clock marks came|it refused \w+: bad input",
     "core-lockup": r"clock marks came|it refused \w+: bad input",

@@ -67,9 +67,13 @@ class Board(Bus, Protocol):
 
 @dataclass(eq=False)
 class Caller:
-    """One connected client; `pid` is what the kernel says of its process."""
+    """One connected client; `pid` is what the kernel says of its process.
+
+    unplugged: its probe was, since its claim; plugged in again, it is another one to the client.
+    """
 
     pid: int
+    unplugged: bool = False
 
 
 @dataclass
@@ -230,19 +234,22 @@ class Service:
         if self.faults:
             self.faults.requested()
         lost = self.probe.take_drop()
-        was_holder = self.holder is caller
         if lost and self.holder:
+            self.holder.unplugged = True
             self.hung_up(self.holder)
-        if not self.probe.present or (lost and was_holder):
+        if not self.probe.present or (caller.unplugged and request.op is not Op.CLAIM):
             return Reply(Status.GONE)
         if request.op is Op.CLAIM:
-            if self.probe.refuses():
-                return Reply(Status.REFUSED, payload=b"the probe cannot be opened")
-            self.holder = caller
-            return Reply()
+            return self._claim(caller)
         if self.holder is not caller:
             return Reply(Status.REFUSED, payload=b"claim the debug port first")
         return self._perform(request)
+
+    def _claim(self, caller: Caller) -> Reply:
+        if self.probe.refuses():
+            return Reply(Status.REFUSED, payload=b"the probe cannot be opened")
+        self.holder, caller.unplugged = caller, False
+        return Reply()
 
     def _perform(self, request: Request) -> Reply:
         if not self.powered and request.op not in _PROBE_ALONE:

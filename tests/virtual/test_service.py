@@ -106,6 +106,16 @@ def test_every_request_has_an_answer_that_fits_a_message(request: Request) -> No
     assert len(reply.encode()) == 12 + len(reply.payload)
 
 
+def test_probe_that_was_unplugged_stays_so_to_whoever_had_it_until_the_next_claim() -> None:
+    service, _, caller = connected()
+    service.probe.unplug(0.0)
+    read = Request(Op.DP_READ, 0)
+    assert [service.answer(read, caller).status for _ in range(2)] == [Status.GONE] * 2
+    assert service.answer(read, Caller(pid=2)).status is Status.REFUSED
+    assert service.answer(Request(Op.CLAIM), caller).status is Status.OK
+    assert service.answer(read, caller).status is Status.OK
+
+
 def test_caller_that_leaves_frees_the_port_and_the_reset_line() -> None:
     service, board, caller = connected()
     service.answer(Request(Op.NRST, value=1), caller)
