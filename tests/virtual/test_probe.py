@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,16 @@ from farm.virtual.probe import VirtualProbe
 FLASH, RAM = 0x0800_0000, 0x2000_0000
 LOOP = FLASH + 0xC
 OPTIONS = {"reset.post_delay": 0.0, "hide_programming_progress": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_state(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The board stays up from test to test, unless one ends it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(own_cache))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+        rack.down()
 
 
 @contextmanager
@@ -42,10 +53,11 @@ def flash(session: Session, image: bytes) -> None:
 
 
 @pytest.fixture(params=["f412", "f767"])
-def board(request: pytest.FixtureRequest) -> Board:
+def board(request: pytest.FixtureRequest) -> Iterator[Board]:
     chosen = request.getfixturevalue(request.param)
     assert isinstance(chosen, Board)
-    return chosen
+    yield chosen
+    rack.down([chosen.probe_uid])
 
 
 def test_pyocd_flashes_runs_stops_and_steps(board: Board, count_firmware: bytes) -> None:
