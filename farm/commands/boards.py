@@ -46,7 +46,7 @@ def check(args: Namespace) -> int:
     for board in rack.boards:
         _check_virtual(board)
     consoles_apart(rack.boards, list_ports.comports())
-    doubts = [*warnings(rack), *_unknown_targets(rack), *programs_missing(rack)]
+    doubts = [*warnings(rack), *unknown_targets(rack), *programs_missing(rack)]
     for doubt in doubts:
         note(f"warning: {doubt}")
     if args.json:
@@ -132,7 +132,7 @@ def _check_virtual(board: Board) -> None:
         )
 
 
-def _unknown_targets(rack: Rack) -> list[str]:
+def unknown_targets(rack: Rack) -> list[str]:
     """Types whose target only a CMSIS-Pack could provide."""
     targets.register()
     built_in = importlib.import_module("pyocd.target").TARGET

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from farm import cli, recovery
+from farm.commands.boards import unknown_targets
 from farm.golden.baseline import KEYS
-from farm.inventory import BOARD_KEYS, load_rack
+from farm.inventory import BOARD_KEYS, load_rack, mcu_names
 from farm.mcus import load_mcu
 from farm.metrics import registry_of
 
@@ -34,6 +35,14 @@ def test_the_rack_of_the_page_loads_and_every_key_is_told_of(write_rack):
     (board,) = load_rack(write_rack(re.sub("^    ", "", text, flags=re.MULTILINE))).boards
     assert (board.tags, board.power.port) == ({"rack": "A", "slot": "3"}, 2)
     assert all(f"`{key}`" in PAGE for key in BOARD_KEYS)
+
+
+def test_every_microcontroller_has_a_row_with_a_target_that_pyocd_has(write_rack):
+    rows = re.findall(r"^\| `(stm32\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert sorted(mcu for mcu, _ in rows) == list(mcu_names())
+    lines = [f"  {mcu}: {{mcu: {mcu}, target: {target}}}" for mcu, target in rows]
+    types = "version: 1\ntypes:\n" + "\n".join(lines) + "\nboards: []\n"
+    assert not unknown_targets(load_rack(write_rack(types)))
 
 
 def test_every_rung_is_in_the_table_with_its_deadline():
