@@ -32,7 +32,7 @@ def test_a_short_ordeal_loses_nothing_doubles_nothing_and_says_only_what_is_true
     for name in ("XDG_STATE_HOME", "TMPDIR"):  # which the ordeal sets for its processes
         monkeypatch.setenv(name, os.environ.get(name, "/tmp"))
     words = ["--jobs", "3", "--boards", "1", "--networks", "1", "--out", str(tmp_path / "kept")]
-    kills = ["--worker-kill", "1000", "--manager-kill", "3", "--most-kills", "1", "--minutes", "9"]
+    kills = ["--worker-kill", "1000", "--manager-kill", "2", "--most-kills", "1", "--minutes", "9"]
     kills += ["--seed", "149"]  # which has the supply dip, and no board fall silent for 40 s
     report = reported([*words, *kills, "--boards-file", str(write_rack(ONE_TYPE))], capsys)
     assert (report["ended"], report["not_reached"]) == (3, 0)
