@@ -109,7 +109,7 @@ def test_board_that_fails_in_mid_run_is_one_sentence_and_measures_again(
     what: Fault, said: str, image: Image
 ) -> None:
     with pytest.raises(BenchError, match=rf"^m4: in stage time: .*{said}"):
-        measure(image, at_stage("time", what), deadline_s=3.0)
+        measure(image, at_stage("time", what), deadline_s=6.0)
     rack.ensure_up(BOARD)
     rack.power(BOARD, "on")
     assert measure(image).status == "ok"
@@ -160,7 +160,7 @@ def test_clock_that_is_off_is_refused_and_one_that_is_nearly_right_is_not(
 def test_console_of_a_board_whose_clock_is_far_off_is_unreadable(image: Image) -> None:
     faults.inject(BOARD, fault("clock-drift", percent=8.0))
     with pytest.raises(BenchError, match=r"in stage banner: .*no answer to HELLO"):
-        measure(image, deadline_s=3.0)
+        measure(image, deadline_s=6.0)
     faults.clear(BOARD)
     assert measure(image).status == "ok"
 

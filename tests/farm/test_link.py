@@ -158,7 +158,7 @@ def test_a_silent_board_is_given_up_at_the_deadline() -> None:
     started_s = time.monotonic()
     with pytest.raises(BenchError, match=r"b7.*no answer to HELLO in 0\.3 s") as caught:
         Link(twin, "b7").banner(0.3)
-    assert 0.25 < time.monotonic() - started_s < 2.0
+    assert 0.25 < time.monotonic() - started_s < 10.0
     assert caught.value.board == "b7"
 
 
@@ -167,7 +167,7 @@ def test_a_request_that_computes_nothing_has_a_deadline_of_its_own() -> None:
     started = time.monotonic()
     with pytest.raises(BenchError, match=r"LOAD in 0\.1 s"):
         Link(twin, exchange_s=0.1).load(b"x")
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 10.0
 
 
 def test_a_late_reply_to_an_earlier_request_is_not_taken() -> None:
