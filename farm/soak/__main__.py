@@ -16,8 +16,8 @@ from typing import Any
 
 from farm.cli import EXIT_INTERRUPTED, number
 from farm.errors import FarmError
-from farm.inventory import load_rack
 from farm.output import note, print_json
+from farm.rack.inventory import load_rack
 from farm.soak.census import Folders
 from farm.soak.racks import write_rack
 from farm.soak.report import line, table
@@ -31,7 +31,7 @@ EXIT_LEAK = 1
 def main(words: list[str] | None = None) -> int:
     """Soak, report, judge; 0 when nothing leaked, 1 when something did, 130 after Ctrl-C."""
     args = _parser().parse_args(words)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # in the background, too
     try:
         with _own_folders() as folders:
             report = _soak(args, folders)

@@ -16,8 +16,8 @@ from typing import Any
 
 from farm.cli import EXIT_INTERRUPTED, number
 from farm.errors import FarmError, InventoryError
-from farm.inventory import Rack, load_rack
 from farm.output import note, print_json
+from farm.rack.inventory import Rack, load_rack
 from farm.soak.audit import account
 from farm.soak.census import Folders
 from farm.soak.ordeal import End, Violence, endure
@@ -33,7 +33,7 @@ EXIT_BROKEN = 1
 def main(words: Sequence[str] | None = None) -> int:
     """Endure, audit, report; 0 when nothing was lost, doubled, wrong, untrue or stuck."""
     args = _parser().parse_args(words)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # in the background, too
     try:
         report = _audited(Path(args.audit)) if args.audit else _endured(args)
     except KeyboardInterrupt:
