@@ -6,8 +6,8 @@ from enum import IntEnum
 
 from farm.errors import BenchError
 from farm.image import Image
-from farm.inventory import Board
 from farm.mcus import Mcu
+from farm.rack.inventory import Board
 
 NONCE_BYTES = 4
 _FACTS = struct.Struct("<4x12I32sI")  # behind the nonce of the request

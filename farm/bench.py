@@ -13,11 +13,11 @@ from farm.banner import Banner, check_banner
 from farm.board_clock import CLOCK_MARKS, check_clock_hz, checked_clock_hz, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image
-from farm.inventory import Board
 from farm.link import EXCHANGE_S, Link, StackDepth
 from farm.mcus import Mcu
 from farm.measure import Measurement, Scalar, latency_ms
 from farm.probe import Flashed, open_probe
+from farm.rack.inventory import Board
 from farm.recipe import RECIPES
 from farm.runs import Runs, Trial, run
 from farm.samples import iqr, median, outliers, spread_percent

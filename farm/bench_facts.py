@@ -9,14 +9,14 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from farm import boot_clock
 from farm.banner import Banner, ClockSource
 from farm.image import Image
-from farm.inventory import Board
+from farm.leases import boot_clock
 from farm.link import Link
 from farm.mcus import Mcu
 from farm.measure import Scalar
 from farm.probe import Flashed
+from farm.rack.inventory import Board
 from farm.runs import Runs, depends_on_data
 from farm.samples import outliers, spread_percent
 from farm.wear import wear_of, worn_warning

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from farm.errors import BenchError, ClockError
-from farm.inventory import Board
 from farm.mcus import Mcu
+from farm.rack.inventory import Board
 
 CLOCK_LIMIT_PERCENT = 2.0
 CLOCK_MARKS = 5

@@ -14,16 +14,16 @@ import platformdirs
 
 from engine import errors as engine_errors
 from farm import errors, wire
-from farm.board import board_to_json
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
-from farm.inventory import Board
 from farm.job import Job, job_to_message
 from farm.measure import Measurement
+from farm.rack.board import board_to_json
+from farm.rack.inventory import Board
 from farm.worker import EXIT_LEASE_LOST
 
 DEFAULT_RUNNER = "farm.runner:run_job"
-DEFAULT_LADDER = "farm.recovery:RUNGS"
-NO_LADDER = "farm.recovery:NO_RUNGS"
+DEFAULT_LADDER = "farm.ladder.recovery:RUNGS"
+NO_LADDER = "farm.ladder.recovery:NO_RUNGS"
 _START_S = 60.0  # a worker imports pyOCD, about 1 s, on a machine that may be very busy
 _LOG_TAIL_BYTES = 2000
 

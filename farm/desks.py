@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from farm import boot_clock
 from farm.errors import FarmError
-from farm.lease_rows import opened, user
-from farm.lock_files import Place
+from farm.leases import boot_clock
+from farm.leases.lease_rows import opened, user
+from farm.leases.lock_files import Place
 
 PERIOD_S = 1.0
 TTL_S = 5.0

@@ -1,6 +1,6 @@
 """BoardManager: jobs in, measurements out, over all boards of the rack at once.
 
-A job is looked up in the store first; else farm.schedule decides which board takes it when. Every
+A job is looked up in the store first; else farm.scheduling decides which board takes it when. Every
 board has a driver thread with a worker process of its own, started when there is work for it. A
 bench failure (probe, console, dead worker, deadline) costs a retry, if possible on another board;
 a wrong output or an image too big is a result. Results are stored before anybody sees them.
@@ -11,24 +11,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from farm.answers import answer
-from farm.away import Away
 from farm.board_worker import DEFAULT_RUNNER
-from farm.care import Care
-from farm.crew import Threads
 from farm.errors import BenchError, BoardsBusyError, ClockError, FarmError
-from farm.fencing import Fence
 from farm.image import image_key
-from farm.inventory import Board, Rack, normal_uid
 from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
+from farm.leases.fencing import Fence
+from farm.leases.waiting import HELD
 from farm.mcus import load_mcu
 from farm.measure import Measurement
-from farm.outcome import Outcome, Teller, complete, expired_error, failure, given_up
-from farm.roles import Crew
-from farm.rota import Rota
+from farm.rack.inventory import Board, Rack, normal_uid
+from farm.scheduling.answers import answer
+from farm.scheduling.away import Away
+from farm.scheduling.care import Care
+from farm.scheduling.crew import Threads
+from farm.scheduling.outcome import Outcome, Teller, complete, expired_error, failure, given_up
+from farm.scheduling.roles import Crew
+from farm.scheduling.rota import Rota
+from farm.scheduling.tickets import Key, Ticket
 from farm.store import Store
-from farm.tickets import Key, Ticket
-from farm.waiting import HELD
 
 __all__ = ["BoardManager", "Event", "Job"]
 
@@ -166,7 +166,7 @@ class BoardManager:
         if self._own_store:
             self.store.close()
 
-    # What drivers call; see farm.roles.Desk.
+    # What drivers call; see farm.scheduling.roles.Desk.
 
     def wants(self, board: Board) -> bool:
         """Whether there is a job that this board may take; if not, it is woken for the next."""

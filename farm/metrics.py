@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from farm.board import Board
 from farm.errors import FarmError
-from farm.inventory import Rack
 from farm.overview import BoardNow, Overview, overview
+from farm.rack.board import Board
+from farm.rack.inventory import Rack
 from farm.store import Store
 
 _LOG = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from farm.board import Board, normal_uid
 from farm.desks import DeskRow, desks
-from farm.lease_rows import Holder
-from farm.lease_view import LeaseView, look
-from farm.lock_files import place_of
+from farm.leases.lease_rows import Holder
+from farm.leases.lease_view import LeaseView, look
+from farm.leases.lock_files import place_of
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.rack.board import Board, normal_uid
 from farm.store import Store
 from farm.store.history import GoldenRun
 from farm.wear import Wear, worn_warning

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from farm import power, probe_facts, probe_search, targets, wear, whole_flash
+from farm import probe_facts, probe_search, targets, wear, whole_flash
 from farm.errors import BenchError, ImageError, InventoryError, ProbeBusyError, ProbeMissingError
-from farm.inventory import Board
+from farm.ladder import power
+from farm.ladder.slow_wires import as_used
 from farm.mcus import Mcu
-from farm.slow_wires import as_used
+from farm.rack.inventory import Board
 from farm.virtual import rack
 from farm.virtual.rpc import BoardBusyError
 
@@ -173,7 +174,7 @@ def check_fits(image: Programmable, mcu: Mcu) -> None:
 def open_probe(board: Board, mcu: Mcu) -> Iterator[Probe]:
     """The board's own probe, never another one's; BenchError when it is absent or in use.
 
-    On a slow debug clock where recovery found that to be needed (farm.slow_wires).
+    On a slow debug clock where recovery found that to be needed (farm.ladder.slow_wires).
     """
     power.switched_on(board)
     board = as_used(board)

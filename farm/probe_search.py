@@ -11,8 +11,8 @@ from typing import Any
 
 from serial.tools import list_ports
 
-from farm.board import Board
 from farm.errors import AwayError
+from farm.rack.board import Board
 from farm.usb import find_probes, is_uid, probes_of
 
 _LACKING: Mapping[str, str] = {

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
-from farm import pytest_hooks, pytest_options, pytest_outcome, pytest_wishes
-from farm.pytest_options import setting_of
-from farm.pytest_tally import Tally
+from farm.plugin import hooks as pytest_hooks
+from farm.plugin import options as pytest_options
+from farm.plugin import outcome as pytest_outcome
+from farm.plugin import wishes as pytest_wishes
+from farm.plugin.options import setting_of
+from farm.plugin.tally import Tally
 
 _MARKERS = (
     "hil: needs boards; skipped when none are selected",
@@ -83,7 +86,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not setting_of(session.config, "boards-dry-run"):
         return None
     write = session.config.get_terminal_writer().line
-    for line in importlib.import_module("farm.pytest_plan").lines(session.config, session.items):
+    for line in importlib.import_module("farm.plugin.plan").lines(session.config, session.items):
         write(line)
     return True
 
@@ -194,12 +197,12 @@ def measure(request: pytest.FixtureRequest, farm: Any) -> Any:
 
 def _boards() -> Any:
     """The part that imports the farm, loaded when a test needs a board."""
-    return importlib.import_module("farm.pytest_boards")
+    return importlib.import_module("farm.plugin.boards")
 
 
 def _choices() -> Any:
     """The part that reads boards.yaml."""
-    return importlib.import_module("farm.pytest_choices")
+    return importlib.import_module("farm.plugin.choices")
 
 
 def _bench(config: pytest.Config) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from farm.bench import measure_on_board
 from farm.errors import ImageError
 from farm.image import build_image
-from farm.inventory import Board
 from farm.job import Job
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.rack.inventory import Board
 from farm.runs import Trial
 from farm.virtual.rack import ensure_up
 

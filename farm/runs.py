@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from farm import samples as judge
 from farm.banner import Banner
 from farm.errors import BenchError
-from farm.inventory import Board
 from farm.link import WORDS_LIMIT, Link, Run, StackDepth
 from farm.mcus import Mcu
+from farm.rack.inventory import Board
 from farm.recipe import RECIPES
 from farm.stages import Stages
 

@@ -10,7 +10,7 @@ import serial
 from serial.tools import list_ports
 
 from farm.errors import BenchError, ConsoleError
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.usb import PortInfo, find_probes, interface_of, probes_of, same_uid
 from farm.virtual import rack
 

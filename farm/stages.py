@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from farm.errors import AwayError, BenchError
-from farm.inventory import Board
+from farm.rack.inventory import Board
 
 
 class Stages:

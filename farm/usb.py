@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from farm.board import plain_uid
+from farm.rack.board import plain_uid
 
 SYSFS = Path("/sys/bus/usb/devices")
 _ST, _SEGGER = 0x0483, 0x1366

@@ -6,9 +6,9 @@ Counted on the host that the board hangs off, beside its leases, from what this 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from farm.board import Board, normal_uid
-from farm.lease_rows import opened
-from farm.lock_files import place_of
+from farm.leases.lease_rows import opened
+from farm.leases.lock_files import place_of
+from farm.rack.board import Board, normal_uid
 
 NEAR_PERCENT = 80.0
 

@@ -21,15 +21,23 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import EngineError
 from farm import log, wire
-from farm.board import board_from_json
 from farm.errors import BoardsBusyError, FarmError, NoBoardError
-from farm.inventory import Board
 from farm.job import Job, job_from_message
-from farm.lease import Lease, Turn, lease, others_wait, refuse_quarantined, renewing, step_out
+from farm.leases.lease import (
+    Lease,
+    Turn,
+    lease,
+    others_wait,
+    refuse_quarantined,
+    renewing,
+    step_out,
+)
 from farm.measure import Measurement, Scalar
+from farm.rack.board import board_from_json
+from farm.rack.inventory import Board
 
 if TYPE_CHECKING:
-    from farm.recovery import Rung  # which few workers need, and which imports much
+    from farm.ladder.recovery import Rung  # which few workers need, and which imports much
 
 _LOG = logging.getLogger(__name__)
 EXIT_LEASE_LOST = 75

@@ -5,7 +5,7 @@ import pytest
 
 from engine.graph import Graph
 from engine.quantize import FloatNet, FloatOp, quantize
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual.rack import ensure_up
 
 

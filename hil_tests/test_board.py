@@ -12,10 +12,10 @@ from engine.emit import emit
 from engine.graph import Graph, Op, Quant, Tensor
 from farm.errors import BenchError
 from farm.image import Image, build_image
-from farm.inventory import Board
 from farm.link import Link
 from farm.mcus import load_mcu
 from farm.probe import Probe, open_probe
+from farm.rack.inventory import Board
 
 pytestmark = [pytest.mark.hil, pytest.mark.board(each="type")]
 

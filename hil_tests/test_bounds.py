@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.graph import Graph
-from farm.inventory import Board
+from farm.rack.inventory import Board
 
 pytestmark = [pytest.mark.hil, pytest.mark.board(each="type")]
 

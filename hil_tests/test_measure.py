@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.graph import Graph, Op, Quant, Tensor
-from farm.inventory import Board
+from farm.rack.inventory import Board
 
 pytestmark = [
     pytest.mark.hil,

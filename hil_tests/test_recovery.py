@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.graph import Graph
-from farm import power
-from farm.inventory import Board
+from farm.ladder import power
+from farm.rack.inventory import Board
 from farm.virtual import faults
 
 pytestmark = [pytest.mark.hil, pytest.mark.board(each="type")]

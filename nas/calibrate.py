@@ -21,11 +21,11 @@ from engine.emit import KERNEL_FOLDER, emit
 from engine.graph import Graph
 from engine.plan import plan as arena_plan
 from farm.image import image_key
-from farm.inventory import Rack
 from farm.job import Job
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.model_file import expected_output, input_bytes, load_input
+from farm.rack.inventory import Rack
 from nas.latency import LatencyError, LatencyModel, fit_model
 from nas.latency_rows import row_from_measurement
 from nas.microbench import (

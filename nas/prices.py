@@ -33,12 +33,12 @@ from farm.benchmark.code_pieces import code_pieces
 from farm.benchmark.measuring import Group, one_group_a_core
 from farm.cli import EXIT_INTERRUPTED, exit_code
 from farm.errors import FarmError
-from farm.inventory import load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.mcus import load_mcu
 from farm.model_file import expected_output, input_bytes, load_input
 from farm.output import note
+from farm.rack.inventory import load_rack, select
 from nas.errors import NasError
 from nas.latency_fit import fit
 from nas.latency_rows import NetworkRow, row_from_measurement

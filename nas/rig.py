@@ -9,10 +9,10 @@ from typing import Protocol
 from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
-from farm.inventory import Rack
 from farm.job import Job
 from farm.measure import Measurement
 from farm.model_file import expected_output, input_bytes, load_input
+from farm.rack.inventory import Rack
 from nas.budget import Measured, Seen, skeleton
 from nas.space import Arch
 

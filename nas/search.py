@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from engine.graph import Graph
-from farm.inventory import Board, Rack, load_rack, select
 from farm.manager import BoardManager
+from farm.rack.inventory import Board, Rack, load_rack, select
 from nas.budget import Budget
 from nas.calibrate import calibrate, firmware_hash, load_calibration
 from nas.candidate import Score

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.graph import Graph
-from farm.inventory import load_rack, select
 from farm.manager import BoardManager
+from farm.rack.inventory import load_rack, select
 from nas.budget import Budget
 from nas.candidate import Cost, Limits, Score
 from nas.config import KIB, SearchConfig

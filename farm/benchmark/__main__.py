@@ -22,9 +22,9 @@ from farm.benchmark.revision import revision, steady
 from farm.benchmark.verdict import LIMIT_PERCENT, Change, accepted, changes, slower_kernels
 from farm.cli import EXIT_INTERRUPTED, exit_code
 from farm.errors import FarmError
-from farm.inventory import load_rack, select
 from farm.manager import BoardManager
 from farm.output import note, print_json, print_line
+from farm.rack.inventory import load_rack, select
 
 ROOT = Path(__file__).parents[2]
 EXIT_WORSE = 1

@@ -13,11 +13,11 @@ from farm.benchmark.flash_split import flash_split
 from farm.benchmark.record import KERNELS, Part, Record
 from farm.errors import BenchError, NoBoardError
 from farm.image import build_image
-from farm.inventory import Board
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.mcus import load_mcu
 from farm.measure import Measurement
+from farm.rack.inventory import Board
 
 REPEATS = 3
 Group = tuple[Board, ...]

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from farm.board import Board
 from farm.errors import FarmError
-from farm.inventory import Rack
 from farm.log import about
 from farm.measure import Scalar
+from farm.rack.board import Board
+from farm.rack.inventory import Rack
 from farm.store import Store
 from farm.store.audit import Who, append
 

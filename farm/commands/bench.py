@@ -14,7 +14,6 @@ from engine.errors import EngineError
 from farm.cli import exit_code
 from farm.commands.bench_kernels import kernel_figures, print_kernels
 from farm.errors import FarmError, InventoryError
-from farm.inventory import Board, Rack, load_rack, select
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
@@ -22,6 +21,7 @@ from farm.model_file import expected_output, input_bytes, load_input
 from farm.network_file import Network as GivenNetwork
 from farm.network_file import load_network, network_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
+from farm.rack.inventory import Board, Rack, load_rack, select
 from farm.store import Store
 
 EXIT_OUT_OF_TOLERANCE = 1

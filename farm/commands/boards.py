@@ -11,12 +11,12 @@ from serial.tools import list_ports
 
 from farm import targets
 from farm.errors import InventoryError
-from farm.inventory import Board, Rack, load_rack, select, warnings
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.output import at, note, print_json, print_line, print_table, span
 from farm.overview import BoardNow, overview
-from farm.rack_checks import consoles_apart, packs_there, programs_missing
+from farm.rack.inventory import Board, Rack, load_rack, select, warnings
+from farm.rack.rack_checks import consoles_apart, packs_there, programs_missing
 from farm.store import Store
 from farm.virtual.parts import part_names
 

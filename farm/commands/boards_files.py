@@ -4,10 +4,10 @@ from argparse import Namespace
 from importlib.resources import files
 from pathlib import Path
 
-from farm.inventory import Rack, load_rack, rack_path
-from farm.labgrid_file import exporter_file
 from farm.output import note, print_json, print_line
-from farm.zephyr_map import read_map
+from farm.rack.inventory import Rack, load_rack, rack_path
+from farm.rack.labgrid_file import exporter_file
+from farm.rack.zephyr_map import read_map
 
 
 def import_map(args: Namespace) -> int:

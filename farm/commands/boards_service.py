@@ -7,15 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.errors import EngineError
-from farm import lease
-from farm.board import Board
 from farm.errors import FarmError
 from farm.golden.baseline import baseline
 from farm.golden.check import run_golden
 from farm.golden.verdict import Verdict, as_run, judge
-from farm.inventory import load_rack
+from farm.ladder.slow_wires import full_speed
+from farm.leases import lease
 from farm.output import note, print_json, print_line
-from farm.slow_wires import full_speed
+from farm.rack.board import Board
+from farm.rack.inventory import load_rack
 from farm.store import Store
 from farm.store.audit import Who
 

@@ -4,16 +4,16 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from farm import lease
-from farm.board import Board
 from farm.commands.boards import as_json, golden_text, held_by, last_text
 from farm.commands.results import GOLDEN_CELLS, RECOVERY_CELLS, Cells
-from farm.inventory import load_rack
-from farm.lock_files import place_of
+from farm.ladder.slow_wires import as_used, slow_until
+from farm.leases import lease
+from farm.leases.lock_files import place_of
 from farm.mcus import load_mcu
 from farm.output import at, print_json, print_table, span
 from farm.overview import BoardNow, overview
-from farm.slow_wires import as_used, slow_until
+from farm.rack.board import Board
+from farm.rack.inventory import load_rack
 from farm.store import Store
 from farm.wear import Wear, wear_of
 

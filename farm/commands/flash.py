@@ -6,12 +6,12 @@ from pathlib import Path
 from farm.commands.audited import audited
 from farm.elf_file import ElfFile, check_runs, load_elf
 from farm.errors import ImageError, InventoryError
-from farm.inventory import Board, load_rack, select
-from farm.lease import lease, renewing
+from farm.leases.lease import lease, renewing
 from farm.mcus import load_mcu
 from farm.measure import Scalar
 from farm.output import note, print_json, print_line
 from farm.probe import Programmable, open_probe
+from farm.rack.inventory import Board, load_rack, select
 from farm.virtual.rack import ensure_up
 from farm.wear import wear_of, worn_warning
 

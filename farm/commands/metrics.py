@@ -8,9 +8,9 @@ from argparse import Namespace
 from prometheus_client import generate_latest, start_http_server
 
 from farm.errors import InventoryError
-from farm.inventory import load_rack, select
 from farm.metrics import registry_of
 from farm.output import note
+from farm.rack.inventory import load_rack, select
 
 
 def run(args: Namespace) -> int:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import serial
 
-from farm.inventory import Board, load_rack, select
-from farm.lease import lease, renewing
+from farm.leases.lease import lease, renewing
 from farm.mcus import load_mcu
 from farm.output import note, print_json
+from farm.rack.inventory import Board, load_rack, select
 from farm.serial_port import open_port
 from farm.virtual.rack import ensure_up
 

@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from farm.commands.audited import audited
 from farm.errors import BoardsBusyError, InventoryError
-from farm.inventory import Board, load_rack, rack_path, select
-from farm.lease import exclusive, holder_of_virtual
+from farm.leases.lease import exclusive, holder_of_virtual
 from farm.output import note, print_json, print_line, print_table
+from farm.rack.inventory import Board, load_rack, rack_path, select
 from farm.virtual import rack, registry
 
 _COLUMNS = ("board", "probe", "core", "process", "console", "cycle table", "faults")

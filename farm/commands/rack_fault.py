@@ -6,8 +6,8 @@ from typing import Any
 
 from farm.commands.audited import audited
 from farm.errors import InventoryError
-from farm.inventory import Board, Rack, load_rack, select
 from farm.output import print_json, print_line
+from farm.rack.inventory import Board, Rack, load_rack, select
 from farm.virtual import faults
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from farm.errors import InventoryError
-from farm.inventory import load_rack, rack_path
 from farm.measure import Scalar
 from farm.output import at, print_json, print_line, print_table
+from farm.rack.inventory import load_rack, rack_path
 from farm.store import Store
 from farm.store.export import write_csv, write_parquet
 from farm.store.history import GoldenRun

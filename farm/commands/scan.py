@@ -7,12 +7,12 @@ from typing import Any
 
 from serial.tools import list_ports
 
-from farm.board import Board, normal_uid, plain_uid
-from farm.board_fields import PROBE
-from farm.board_line import board_line
-from farm.inventory import load_rack, rack_path
 from farm.output import note, print_json, print_line, print_table
-from farm.rack_checks import consoles_apart
+from farm.rack.board import Board, normal_uid, plain_uid
+from farm.rack.board_fields import PROBE
+from farm.rack.board_line import board_line
+from farm.rack.inventory import load_rack, rack_path
+from farm.rack.rack_checks import consoles_apart
 from farm.usb import UsbProbe, find_probes, interface_of, same_uid
 
 

@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from farm.board import Board
-from farm.inventory import load_rack, select
 from farm.output import console, plain, print_json, span
 from farm.overview import WINDOW_S, BoardNow, Overview, overview
+from farm.rack.board import Board
+from farm.rack.inventory import load_rack, select
 from farm.store import Store
 
 COLORS = {

@@ -11,8 +11,8 @@ from farm.cli import EXIT_INTERRUPTED
 from farm.emulation.figures import Row, figures
 from farm.emulation.work import works
 from farm.errors import FarmError
-from farm.inventory import Board, BoardType, load_rack
 from farm.output import note, print_json, print_table
+from farm.rack.inventory import Board, BoardType, load_rack
 from farm.virtual import rack, registry
 
 _COLUMNS = ("type", "step", "client s", "daemon s", "wall s", "what follows")

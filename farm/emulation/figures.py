@@ -17,9 +17,9 @@ from farm.emulation.cost import Cost, cost_of, cpu_s, memory_bytes, wakeups
 from farm.emulation.work import Work
 from farm.errors import BenchError
 from farm.image import build_image
-from farm.inventory import Board
 from farm.mcus import Mcu, load_mcu
 from farm.probe import Probe, open_probe
+from farm.rack.inventory import Board
 from farm.runs import Trial
 from farm.serial_port import open_port
 from farm.virtual import rack

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
-from farm.board import Board, BoardType
 from farm.golden.baseline import SILICON, TABLE, kind
 from farm.golden.check import run_golden
-from farm.inventory import load_rack, rack_path
+from farm.rack.board import Board, BoardType
+from farm.rack.inventory import load_rack, rack_path
 from farm.virtual import rack
 
 _DEADLINE_S = 120.0

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from farm.measure import Measurement
+from farm.rack.yaml_fields import load_items
 from farm.store.history import GoldenRun
-from farm.yaml_fields import load_items
 
 TABLE = Path(__file__).parent / "cycles.yaml"
 KEYS = ("mcu", "timing_model", "image_sha256", "compiler", "cycles")

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from farm.board import Board
 from farm.errors import BenchError
 from farm.golden.baseline import baseline
 from farm.golden.image import golden_job
 from farm.golden.verdict import judge
 from farm.measure import Measurement
+from farm.rack.board import Board
 from farm.runner import run_job
 
 

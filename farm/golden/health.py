@@ -6,11 +6,11 @@ import time
 from datetime import UTC, datetime
 from typing import Literal
 
-from farm.board import Board
 from farm.golden.baseline import baseline
 from farm.golden.verdict import as_run, judge
+from farm.leases.quarantine import quarantine
 from farm.measure import Measurement
-from farm.quarantine import quarantine
+from farm.rack.board import Board
 from farm.store import Store
 from farm.store.history import GoldenRun
 

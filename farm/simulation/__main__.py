@@ -12,8 +12,8 @@ from pathlib import Path
 
 from farm.cli import number
 from farm.errors import FarmError
-from farm.inventory import load_rack
 from farm.output import note, print_json
+from farm.rack.inventory import load_rack
 from farm.simulation.page import page
 from farm.simulation.run import Figures, simulate
 from farm.simulation.verdict import findings

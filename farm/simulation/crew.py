@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from farm.errors import BenchError
-from farm.inventory import Board
-from farm.roles import Desk
+from farm.rack.inventory import Board
+from farm.scheduling.roles import Desk
+from farm.scheduling.tickets import Ticket
 from farm.simulation.work import measurement_of
-from farm.tickets import Ticket
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Tally:
 
 
 class SimulatedCrew:
-    """A farm.roles.Crew whose time passes in `run` and by the CPU time of the manager."""
+    """A Crew of farm.scheduling whose time passes in `run` and by the CPU time of the manager."""
 
     def __init__(self, pace: Pace, seed: int = 1) -> None:
         self.pace, self.tally = pace, Tally()
@@ -88,7 +88,7 @@ class SimulatedCrew:
 
 
 class SimulatedBoard:
-    """Takes one job after the other; a farm.roles.Hand."""
+    """Takes one job after the other; a farm.scheduling.roles.Hand."""
 
     def __init__(self, board: Board, desk: Desk, crew: SimulatedCrew) -> None:
         self._board, self._desk, self._crew = board, desk, crew

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from farm.errors import BenchError
-from farm.inventory import Rack
 from farm.manager import BoardManager
 from farm.measure import Measurement
+from farm.rack.inventory import Rack
 from farm.simulation.crew import Pace, SimulatedCrew
 from farm.simulation.work import orders, simulated_rack
 from farm.store import Store

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cmodel import CModel, Layer
-from farm.inventory import Board, Rack
 from farm.job import Job, Purpose
 from farm.measure import Measurement
+from farm.rack.inventory import Board, Rack
 from farm.virtual.parts import load_part
 
 IMAGES = 40  # networks that are asked for, of each type of board

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from farm.ledger import FINAL, JOB_ID
 from farm.measure import Measurement
+from farm.scheduling.ledger import FINAL, JOB_ID
 from farm.soak.ordeal_work import EXPECTED
 from farm.soak.strikes import WORKER_KILL, Struck, explains
 from farm.soak.verdict import Finding

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from farm.errors import BenchError
-from farm.inventory import Board
 from farm.job import Event, Job
+from farm.rack.inventory import Board
 from farm.virtual import rack
 from farm.virtual.faults import KINDS, Fault, clear, fault, inject
 

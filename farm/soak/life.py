@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
-from farm import ledger
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
-from farm.inventory import load_rack
 from farm.job import Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
+from farm.rack.inventory import load_rack
+from farm.scheduling import ledger
 from farm.soak.ordeal_work import Ordeal, given, jobs
 from farm.soak.strikes import Log, Strikes, mend
 from farm.store import Store

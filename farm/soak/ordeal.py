@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from farm.errors import FarmError
-from farm.inventory import Rack
+from farm.leases.quarantine import quarantine_reason, restore
 from farm.manager import BoardManager
-from farm.quarantine import quarantine_reason, restore
+from farm.rack.inventory import Rack
 from farm.soak.census import Folders, pids
 from farm.soak.life import Ended
 from farm.soak.ordeal_work import Ordeal, expecting, given

@@ -12,9 +12,9 @@ from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
 from engine.emit import emit
 from engine.graph import Graph
-from farm.inventory import Rack
 from farm.job import Job, Purpose
 from farm.model_file import expected_output, input_bytes, load_input
+from farm.rack.inventory import Rack
 
 _INPUTS = 2  # of each network
 _REPEATS = 3

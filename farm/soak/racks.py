@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from farm.inventory import Rack, load_rack
+from farm.rack.inventory import Rack, load_rack
 
 PROBE_PREFIX = "TR-SOAK-"
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from engine.errors import EngineError
 from farm.errors import BenchError, FarmError, NoBoardError
-from farm.inventory import Board, Rack
 from farm.job import Event, Job
 from farm.manager import BoardManager
 from farm.measure import Measurement
+from farm.rack.inventory import Board, Rack
 from farm.soak.census import Folders, Sample, take
 from farm.soak.chaos import DEADLINE_S, RETRIES, Chaos
 from farm.soak.verdict import Work

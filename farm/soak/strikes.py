@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm.errors import BenchError
-from farm.inventory import Board
 from farm.job import Event
+from farm.rack.inventory import Board
 from farm.soak.chaos import CAUSES, TRIALS, Trial
 from farm.virtual import rack
 from farm.virtual.faults import clear, fault, inject

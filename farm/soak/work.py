@@ -9,9 +9,9 @@ from itertools import count
 from engine.benchmarks import kernel_suite
 from engine.cmodel import CModel
 from engine.emit import emit
-from farm.inventory import Board
 from farm.job import Job
 from farm.model_file import expected_output, input_bytes, load_input
+from farm.rack.inventory import Board
 
 MACS_LIMIT = 120_000  # of the kernels that are used: a turn shall be flashing more than waiting
 _REPEATS = 3

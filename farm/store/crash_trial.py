@@ -20,7 +20,7 @@ import numpy as np
 from sqlalchemy import create_engine
 
 from farm.errors import FarmError, FencedError
-from farm.fencing import Fence
+from farm.leases.fencing import Fence
 from farm.store import Store
 from farm.store.errors import clear_errors
 from farm.store.history import GoldenRun

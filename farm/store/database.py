@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, Result, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from farm.database import use_wal
 from farm.errors import FarmError
+from farm.leases.database import use_wal
 from farm.store import schema
 from farm.store.errors import BUSY_TIMEOUT_S, clear_errors
 from farm.store.patience import is_lost, patiently

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, insert, select, update
 
 from farm.errors import FencedError
-from farm.fencing import Fence
+from farm.leases.fencing import Fence
 from farm.measure import utc_now
 from farm.store.tables import FENCES
 

@@ -9,7 +9,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from farm.errors import InventoryError
-from farm.inventory import Rack
+from farm.rack.inventory import Rack
 
 VARIABLE = "TINYRACK_STORE"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}

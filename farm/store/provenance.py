@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from farm.inventory import normal_uid
 from farm.measure import Measurement, Scalar
+from farm.rack.inventory import normal_uid
 
 _LARGEST = 2**63 - 1  # of a database's BIGINT
 Json = Mapping[str, Any]

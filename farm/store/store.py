@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, func, insert, or_, select
 
 from farm.errors import FarmError
-from farm.fencing import Fence
-from farm.inventory import Rack
+from farm.leases.fencing import Fence
 from farm.measure import Measurement, Scalar
+from farm.rack.inventory import Rack
 from farm.store import audit, counts, fences, flags, history, query
 from farm.store.audit import Entry, Verdict, Who
 from farm.store.counts import Measured, Recovered

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from farm.errors import BenchError, InventoryError
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual import rack
 from farm.virtual.faults_table import KINDS, Fault, FaultError, Kind, Parameter, fault, from_json
 from farm.virtual.faults_table import parse as _parse

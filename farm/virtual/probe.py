@@ -19,7 +19,7 @@ from pyocd.core.memory_interface import MemoryInterface
 from pyocd.probe.debug_probe import DebugProbe
 
 from farm import targets
-from farm.lease import holder_of_virtual
+from farm.leases.lease import holder_of_virtual
 from farm.virtual import rack
 from farm.virtual.pipeline import Pending, Pipeline
 from farm.virtual.rpc import (

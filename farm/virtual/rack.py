@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from farm.errors import BenchError, BoardsBusyError, InventoryError
-from farm.inventory import Board
-from farm.lease import exclusive, holder
+from farm.leases.lease import exclusive, holder
+from farm.rack.inventory import Board
 from farm.virtual import registry
 from farm.virtual.rpc import BoardBusyError, BoardGoneError, Client, Op, Reply, Request, RpcError
 

@@ -6,9 +6,9 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from farm.inventory import load_rack, select
 from farm.manager import BoardManager
 from farm.output import print_json, print_line, print_table
+from farm.rack.inventory import load_rack, select
 from nas.calibrate import Calibration, calibrate
 from nas.console import Stages
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from farm.inventory import Board, Rack, load_rack
 from farm.measure import Measurement
+from farm.rack.inventory import Board, Rack, load_rack
 
 ROOT = Path(__file__).parents[2]
 HERE = str(Path(__file__).parent)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from farm.inventory import Board, load_rack
-from farm.lease import lease
+from farm.leases.lease import lease
+from farm.rack.inventory import Board, load_rack
 
 ROOT = Path(__file__).parents[2]
 _ANSWER_S = 60.0

@@ -5,7 +5,7 @@ import time
 import platformdirs
 
 from farm.errors import BenchError
-from farm.recovery import Rung
+from farm.ladder.recovery import Rung
 
 
 def _knock(board, left_s):

@@ -20,11 +20,11 @@ from farm.bench import measure_on_board
 from farm.board_clock import ClockMark, checked_clock_hz, clock_from_marks, spacing_cycles
 from farm.errors import BenchError
 from farm.image import Image, build_image
-from farm.inventory import Board, BoardType
 from farm.link import Link
 from farm.mcus import Mcu, load_mcu
 from farm.measure import Measurement
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType
 from farm.runs import Trial
 from farm.serial_port import open_port
 from farm.virtual import rack

@@ -11,10 +11,10 @@ from farm import probe as farm_probe
 from farm.bench import measure_on_board
 from farm.errors import BenchError
 from farm.image import Image, build_image
-from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.measure import Measurement
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType
 from farm.runs import Trial
 from farm.virtual import faults, rack
 from farm.virtual.faults import Fault, fault

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from farm.board import SWD_HZ, SerialSpec
 from farm.errors import InventoryError
-from farm.inventory import load_rack, mcu_names
-from farm.labgrid_file import exporter_file
-from farm.zephyr_map import read_map
+from farm.rack.board import SWD_HZ, SerialSpec
+from farm.rack.inventory import load_rack, mcu_names
+from farm.rack.labgrid_file import exporter_file
+from farm.rack.zephyr_map import read_map
 
 ROOT_TEXT = """version: 1
 types:

@@ -13,10 +13,11 @@ from test_manager import wait_until
 
 from engine.graph import Graph, Op, Quant, Tensor
 from engine.graph_file import save_graph
-from farm import board_worker, cli, lease, manager
+from farm import board_worker, cli, manager
 from farm.commands import boards_service, monitor
 from farm.errors import ImageError
 from farm.golden.verdict import Verdict
+from farm.leases import lease
 
 
 @pytest.fixture

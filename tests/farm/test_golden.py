@@ -6,8 +6,6 @@ import pytest
 
 from engine import toolchain
 from engine.compilers import DEFAULT
-from farm import lease
-from farm.board import Board, BoardType
 from farm.errors import BenchError
 from farm.golden import baseline as baselines
 from farm.golden import image
@@ -16,7 +14,9 @@ from farm.golden.check import check, run_golden
 from farm.golden.health import Health
 from farm.golden.verdict import as_run, judge
 from farm.image import build_image
+from farm.leases import lease
 from farm.mcus import load_mcu
+from farm.rack.board import Board, BoardType
 from farm.store import Store
 from farm.virtual import rack
 

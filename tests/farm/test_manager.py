@@ -13,8 +13,6 @@ import pytest
 import scripted
 
 from engine.cmodel import CModel, Layer
-from farm import lease as leases
-from farm.crew import Threads
 from farm.errors import (
     BenchError,
     BoardsBusyError,
@@ -23,12 +21,14 @@ from farm.errors import (
     InventoryError,
     NoBoardError,
 )
-from farm.fencing import Fence
-from farm.inventory import load_rack, normal_uid, select
+from farm.leases import lease as leases
+from farm.leases.fencing import Fence
 from farm.manager import BoardManager, Job
+from farm.rack.inventory import load_rack, normal_uid, select
+from farm.scheduling.crew import Threads
 from farm.store import Store
 
-NO_LADDER = "farm.recovery:NO_RUNGS"
+NO_LADDER = "farm.ladder.recovery:NO_RUNGS"
 F412, F767 = "nucleo-f412zg", "nucleo-f767zi"
 
 

@@ -11,9 +11,9 @@ from toy_model import INPUT, OUTPUT, toy
 
 from farm.errors import NoBoardError
 from farm.golden import health
-from farm.inventory import Board, Rack
 from farm.job import Event, Job
 from farm.manager import BoardManager
+from farm.rack.inventory import Board, Rack
 from farm.store.query import Wanted
 from farm.virtual import faults, rack
 from farm.virtual.faults import Fault, fault

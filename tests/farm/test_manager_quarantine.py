@@ -7,10 +7,10 @@ import scripted
 import scripted_ladder
 from test_manager import NO_LADDER, make_job, wait_until
 
-from farm import lease as leases
-from farm.crew import Threads
 from farm.errors import FarmError, NoBoardError
+from farm.leases import lease as leases
 from farm.manager import BoardManager
+from farm.scheduling.crew import Threads
 from farm.store import Store
 
 DEADLINE_S = 30.0

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from farm import cli, recovery
+from farm import cli
 from farm.commands.boards import unknown_targets
 from farm.golden.baseline import KEYS
-from farm.inventory import BOARD_KEYS, load_rack, mcu_names
+from farm.ladder import recovery
 from farm.mcus import load_mcu
 from farm.metrics import registry_of
+from farm.rack.inventory import BOARD_KEYS, load_rack, mcu_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operators.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, re.MULTILINE)

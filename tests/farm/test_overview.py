@@ -19,10 +19,11 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from farm import boot_clock, cli, desks, lease, lock_files, output
+from farm import cli, desks, output
 from farm.commands import metrics, top
 from farm.desks import Publisher
-from farm.lease_rows import opened
+from farm.leases import boot_clock, lease, lock_files
+from farm.leases.lease_rows import opened
 from farm.metrics import registry_of
 from farm.overview import overview
 from farm.store import Store

@@ -7,9 +7,9 @@ from toy_model import toy
 
 from farm.errors import BenchError, ImageError, InventoryError, ProbeBusyError
 from farm.image import build_image, load_segments
-from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import rack
 
 BOARD = Board(

@@ -9,7 +9,7 @@ from pyocd.probe.stlink.usb import STLinkUSBInterface
 
 from farm import probe_search, targets
 from farm.errors import AwayError
-from farm.inventory import Board, BoardType
+from farm.rack.inventory import Board, BoardType
 from farm.usb import UsbProbe
 
 TYPE = BoardType("t", "stm32f412zg", "stm32f412xg")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from farm import lease, pytest_boards, pytest_facts
-from farm.pytest_console import KEPT_BYTES, Recorder
+from farm.leases import lease
+from farm.plugin import boards as pytest_boards
+from farm.plugin import facts as pytest_facts
+from farm.plugin.console import KEPT_BYTES, Recorder
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -18,7 +20,7 @@ PRELOADED = pytest_boards  # pytester forgets modules that it imports; numpy loa
 @pytest.fixture
 def suite(pytester, rack, monkeypatch, scripted_path):
     """Run a suite with the farm's plug-in on the default rack, the scripted runner behind it."""
-    pytester.makeconftest("import farm.pytest_boards as b\nb.DEFAULT_RUNNER = 'scripted:run'\n")
+    pytester.makeconftest("import farm.plugin.boards as b\nb.DEFAULT_RUNNER = 'scripted:run'\n")
 
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others take a second each time
 
@@ -206,7 +208,8 @@ def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, ra
         def test_new(board): assert lease.holder(board).token == tokens[0] + 2
     """
     head = (
-        f"from farm.inventory import load_rack\nBOARD = load_rack({str(rack.path)!r}).boards[0]\n"
+        "from farm.rack.inventory import load_rack\n"
+        f"BOARD = load_rack({str(rack.path)!r}).boards[0]\n"
     )
     argv = ("--boards", board.id, "--boards-order=as-written", *suite.rack)
     suite(head + textwrap.dedent(source), *argv).assert_outcomes(passed=4)
@@ -273,7 +276,7 @@ def test_what_the_manager_tells_is_counted_and_golden_off_checks_no_board(suite)
     outcome.stdout.fnmatch_lines(["*runner: scripted:run", "f412-01 is quarantined: it smokes"])
     outcome.stdout.fnmatch_lines(["*closed*", "board *retries *rungs *", "f412-01 * 1 * 1 *"])
     outcome = suite("def test_farm(farm): pass", "--golden=off", *argv)
-    outcome.stdout.fnmatch_lines(["*runner: <farm.crew.Threads object *"])
+    outcome.stdout.fnmatch_lines(["*runner: <farm.scheduling.crew.Threads object *"])
 
 
 def test_a_failure_shows_what_a_console_said_last_with_every_odd_byte_written_out(board):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from farm.cli import main
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual.faults_table import KINDS
 
 

@@ -6,9 +6,9 @@ import signal
 import pytest
 from toy_model import INPUT, OUTPUT, toy
 
-from farm import lease
-from farm.inventory import select
+from farm.leases import lease
 from farm.manager import BoardManager, Job
+from farm.rack.inventory import select
 from farm.virtual import rack as virtual_rack
 
 F412, F767 = "nucleo-f412zg", "nucleo-f767zi"

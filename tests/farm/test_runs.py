@@ -9,10 +9,10 @@ from itertools import count
 import pytest
 
 from farm.banner import Banner
-from farm.board import Board, BoardType
 from farm.errors import BenchError
 from farm.link import Run, StackDepth
 from farm.mcus import load_mcu
+from farm.rack.board import Board, BoardType
 from farm.runs import MOST_SERIES, Trial, depends_on_data, run
 from farm.samples import WRAP
 from farm.stages import Stages

@@ -6,7 +6,7 @@ import serial
 
 from farm import serial_port
 from farm.errors import BenchError, ConsoleError
-from farm.inventory import Board, BoardType, SerialSpec
+from farm.rack.inventory import Board, BoardType, SerialSpec
 from farm.serial_port import choose_port, find_port, open_port
 from farm.usb import UsbProbe
 

@@ -10,9 +10,9 @@ from farm import targets
 from farm.bench import measure_on_board
 from farm.errors import BenchError
 from farm.image import build_image
-from farm.inventory import Board, BoardType, load_rack
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType, load_rack
 from farm.runs import Trial
 from farm.targets.algorithm import build_blob, flash_algorithm
 from farm.virtual import rack

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyocd.probe.stlink.usb import STLinkUSBInterface
 
-from farm.board import Board
 from farm.commands import scan
 from farm.errors import InventoryError
-from farm.inventory import load_rack
+from farm.rack.board import Board
+from farm.rack.inventory import load_rack
 from farm.usb import UsbProbe, find_probes, usb_uid
 
 HEAD = "version: 1\ntypes: {t: {mcu: stm32f412zg, target: stm32f412xg}}\nboards:\n"

@@ -6,12 +6,12 @@ import pytest
 from toy_model import toy
 
 from farm import cli
-from farm.board import Board, BoardType
 from farm.errors import BenchError
 from farm.image import build_image
-from farm.inventory import load_rack
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.board import Board, BoardType
+from farm.rack.inventory import load_rack
 from farm.virtual import faults, rack
 from farm.virtual.faults import fault
 from farm.wear import Wear, add_erases, wear_of

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_manager import alive, make_job, wait_until
 
-from farm import lease as leases
-from farm import lease_rows, wire
-from farm.board import board_from_json, board_to_json
+from farm import wire
 from farm.board_worker import BoardWorker
 from farm.errors import BenchError, BoardsBusyError, NoBoardError
-from farm.inventory import Board, BoardType, SerialSpec
 from farm.job import job_from_message, job_to_message
+from farm.leases import lease as leases
+from farm.leases import lease_rows
+from farm.rack.board import board_from_json, board_to_json
+from farm.rack.inventory import Board, BoardType, SerialSpec
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from farm.board import Board
 from farm.commands.top import shown
 from farm.desks import DeskRow
-from farm.inventory import load_rack
-from farm.lease_rows import Holder
+from farm.leases.lease_rows import Holder
 from farm.overview import BoardNow, Overview
+from farm.rack.board import Board
+from farm.rack.inventory import load_rack
 from farm.store.history import GoldenRun
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WAYS = ("load", "worksteal", "each", "loadscope", "loadfile", "loadgroup")
 PROCESSES, TESTS, ANSWER_S = 4, 17, 300.0
-CONFTEST = "import farm.pytest_boards as b\nb.DEFAULT_RUNNER = 'scripted:run'\n"
+CONFTEST = "import farm.plugin.boards as b\nb.DEFAULT_RUNNER = 'scripted:run'\n"
 SUITE = '''
 import os
 import time

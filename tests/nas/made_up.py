@@ -4,8 +4,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from farm.inventory import load_rack
 from farm.measure import Measurement
+from farm.rack.inventory import load_rack
 
 RACK_FILE = Path(__file__).parents[2] / "boards.yaml"
 TYPE = "nucleo-f412zg"

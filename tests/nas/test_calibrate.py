@@ -10,9 +10,9 @@ import pytest
 from engine.dispatch import KERNELS
 from engine.graph_file import load_graph, save_graph
 from engine.reference import run
-from farm.inventory import load_rack
 from farm.job import Job
 from farm.measure import Measurement
+from farm.rack.inventory import load_rack
 from nas.calibrate import (
     QUICK,
     calibrate,

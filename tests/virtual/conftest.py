@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.inventory import Board, BoardType
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import rack
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from farm.inventory import Board, BoardType
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import rack, registry
 from farm.virtual.rpc import (
     MAX_PAYLOAD_BYTES,

@@ -11,9 +11,9 @@ import pytest
 
 from farm import probe as farm_probe
 from farm.errors import BenchError, InventoryError
-from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import faults, rack
 from farm.virtual.faults import Fault, active, clear, fault, inject, parse
 

@@ -11,9 +11,9 @@ import pytest
 
 from farm import probe as farm_probe
 from farm.errors import BenchError
-from farm.inventory import Board, BoardType
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import rack
 from farm.virtual.faults import active, clear, fault, inject
 from farm.virtual.parts import load_part

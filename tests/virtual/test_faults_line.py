@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual import rack, registry
 from farm.virtual.faults import Fault, clear, fault, inject
 from farm.virtual.faults_line import Line

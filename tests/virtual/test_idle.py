@@ -6,9 +6,9 @@ import io
 import time
 
 from farm.emulation.cost import wakeups
-from farm.inventory import Board
 from farm.mcus import load_mcu
 from farm.probe import open_probe
+from farm.rack.inventory import Board
 from farm.serial_port import open_port
 from farm.virtual import rack
 

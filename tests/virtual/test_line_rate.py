@@ -8,7 +8,7 @@ import serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual import rack, registry
 from farm.virtual.line_rate import as_received
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from farm.inventory import Board
 from farm.mcus import load_mcu
 from farm.probe import Probe, open_probe
+from farm.rack.inventory import Board
 from farm.virtual import rack
 from farm.virtual.pipeline import Pipeline
 from farm.virtual.rpc import (

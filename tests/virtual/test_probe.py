@@ -16,7 +16,7 @@ from pyocd.core.session import Session
 from pyocd.core.target import Target
 from pyocd.flash.file_programmer import FileProgrammer
 
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual import rack
 from farm.virtual.probe import VirtualProbe
 

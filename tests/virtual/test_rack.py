@@ -14,8 +14,8 @@ import pytest
 from pyocd.core import exceptions
 
 from farm.errors import BenchError, InventoryError
-from farm.inventory import Board
-from farm.lease import lease
+from farm.leases.lease import lease
+from farm.rack.inventory import Board
 from farm.virtual import rack, registry
 from farm.virtual.probe import VirtualProbe
 from farm.virtual.rpc import Client, Op, Request
@@ -50,7 +50,7 @@ def test_daemon_that_is_up_is_left_alone(f412: Board) -> None:
 
 def test_daemon_outlives_the_process_that_started_it(f412: Board) -> None:
     code = (
-        "from farm.inventory import *; from farm.virtual import rack;"
+        "from farm.rack.inventory import *; from farm.virtual import rack;"
         "rack.ensure_up(Board('b', BoardType('n', 'stm32f412zg', 'stm32f412xg'),"
         " 'virtual:TR-T412'))"
     )
@@ -93,7 +93,7 @@ def test_daemon_of_older_sources_is_replaced_only_while_unused(
 def measured_by_another_process(board: Board) -> Iterator[None]:
     """Somebody holds the board and, as in timed inferences, not its debug port."""
     code = (
-        "import sys; from farm.inventory import *; from farm.lease import lease;"
+        "import sys; from farm.rack.inventory import *; from farm.leases.lease import lease;"
         "board = Board('b', BoardType('n', 'stm32f412zg', 'stm32f412xg'), sys.argv[1])\n"
         "with lease(board, 5.0): print('held', flush=True); sys.stdin.read()"
     )

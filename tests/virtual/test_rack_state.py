@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.inventory import Board
+from farm.rack.inventory import Board
 from farm.virtual import rack, registry
 from farm.virtual.rpc import BoardGoneError, Client
 
@@ -106,7 +106,7 @@ def test_killed_daemon_leaves_nothing_behind_once_its_board_is_up_or_down_again(
 
 def test_start_killed_midway_leaves_a_board_that_the_next_one_takes_over(f412: Board) -> None:
     code = (
-        "from farm.inventory import *; from farm.virtual import rack\n"
+        "from farm.rack.inventory import *; from farm.virtual import rack\n"
         "rack.ensure_up(Board('b', BoardType('n', 'stm32f412zg', 'stm32f412xg'),"
         " 'virtual:TR-T412'))"
     )

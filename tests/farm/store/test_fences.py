@@ -3,7 +3,7 @@
 import pytest
 
 from farm.errors import BenchError, FencedError
-from farm.fencing import Fence
+from farm.leases.fencing import Fence
 from farm.store import Store
 
 

@@ -19,7 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from engine import toolchain
 from farm.image import load_segments
-from farm.inventory import Board, BoardType
+from farm.rack.inventory import Board, BoardType
 from farm.virtual import rack
 
 HERE = Path(__file__).parent

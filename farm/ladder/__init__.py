@@ -1,0 +1,1 @@
+"""What is tried, rung by rung, on a board that goes on failing."""

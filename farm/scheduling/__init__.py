@@ -1,0 +1,1 @@
+"""Which board takes which job next, who drives it, and what becomes of the job."""
