@@ -4,7 +4,8 @@ Code is shared: a C function costs its bytes once, however many layers call it. 
 choice is the set of kernel variants that it may use, and the C files that are compiled for size;
 each layer then takes the variant whose own constants and cycles are cheapest. Cycles have a price
 in bytes. Local search finds a set for a price, and the price is raised until the cycles of every
-core keep within the budget. No step is random: the same network gets the same kernels.
+core, as predicted, keep within the budget. No step is random: the same network gets the same
+kernels.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from engine.prices import CORES
 from engine.selection import Selection
 from engine.variants import Menu, Variant, menu
 
-HEADROOM_PERCENT = 1
-"""Of the budget, kept for what predictions are off."""
 CHEAPEST, DEAREST = 1.0, 2e6
 """Bytes that as many cycles as the fastest choice takes may cost: next to nothing, all flash."""
 HALVINGS = 9
@@ -82,7 +81,7 @@ class _Search:
 
     def balanced(self) -> _State:
         """The least flash found within the budget of each core."""
-        most = 1 + (BALANCED_PERCENT - HEADROOM_PERCENT) / 100
+        most = 1 + BALANCED_PERCENT / 100
         low, high, best = CHEAPEST, DEAREST, _State(DEAREST)
         for _ in range(HALVINGS):
             price = (low * high) ** 0.5

@@ -191,7 +191,7 @@ def test_the_search_keeps_its_budget_and_comes_near_the_best_of_all_choices():
         search = _Search(found)
         cost = search.cost(search.balanced())
         assert max(cost.cycles) <= 1.08
-        best = optimum(found, 1.07)
+        best = optimum(found, 1.08)
         assert cost.flash >= best
         off.append(cost.flash / best - 1)
         assert search.cost(_State(1e9)).cycles == (1.0, 1.0)
