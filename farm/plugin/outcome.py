@@ -42,8 +42,9 @@ def note_bench_error(
         vars(report)["when"] = BENCH  # JUnit and the summary know three phases; only call can fail
 
 
-def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """How an error of the bench is counted and shown."""
-    if report.failed and (KIND, BENCH) in report.user_properties:
+def status(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """How an error of the bench is counted and shown; files that cannot be imported are others'."""
+    tested = isinstance(report, pytest.TestReport)
+    if tested and report.failed and (KIND, BENCH) in report.user_properties:
         return "error", "E", "BENCH ERROR"
     return None

@@ -20,4 +20,5 @@ def test_a_full_disk_behind_standard_output_is_one_line_of_error(rack):
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr == "tinyrack: [Errno 28] No space left on device\n"
+    said = "standard output or a file could not be written: the disk is full; make room"
+    assert done.stderr == f"tinyrack: {said}\n"

@@ -56,7 +56,7 @@ def test_boards_required_turns_skips_into_failures(suite):
 
 def test_a_test_holds_its_board_alone(suite, rack):
     source = """
-        from farm import lease
+        from farm.leases import lease
         def test_board(board):
             assert board.id == "f412-01"
             assert lease.holder(board) is not None
@@ -102,7 +102,7 @@ def test_a_held_board_is_passed_over_and_waiting_is_bounded(suite, board):
 def test_a_board_that_is_quarantined_in_mid_session_is_used_no_more(suite):
     source = """
         import pytest
-        from farm import lease
+        from farm.leases import lease
         def test_smokes(board):
             assert board.id == "f412-01"
             lease.quarantine(board, "smokes")
@@ -199,7 +199,7 @@ def test_direct(board): raise BenchError("no answer", board.id)
 def test_a_board_is_kept_from_test_to_test_and_given_back_to_who_waits(suite, rack, board):
     source = """
         import threading
-        from farm import lease
+        from farm.leases import lease
         tokens = []
         def test_first(board): tokens.append(lease.holder(board).token)
         def test_same(board): assert tokens == [lease.holder(board).token]

@@ -115,7 +115,7 @@ def test_power_is_cut_and_given_back_by_the_programs_of_the_lab(outlet):
 
 CUTTER = """
 import json, sys
-from farm import power
+from farm.ladder import power
 from farm.rack.board import board_from_json
 power.OFF_S = 0.5
 power.cycle(board_from_json(json.loads(sys.argv[1])))

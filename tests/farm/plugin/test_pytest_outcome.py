@@ -3,7 +3,7 @@
 import pytest
 
 from farm import errors
-from farm.plugin.outcome import is_of_bench
+from farm.plugin.outcome import is_of_bench, status
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,7 @@ from farm.plugin.outcome import is_of_bench
 )
 def test_the_bench_is_to_blame_for_its_own_errors_alone(error, is_so):
     assert is_of_bench(error) is is_so
+
+
+def test_a_file_that_cannot_be_imported_is_no_error_of_the_bench():
+    assert status(pytest.CollectReport("test_broken.py", "failed", "ImportError", [])) is None
