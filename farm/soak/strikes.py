@@ -137,6 +137,7 @@ _ALSO = {
     "core-hang": r"clock marks came|it refused \w+: bad input",
     "core-lockup": r"clock marks came|it refused \w+: bad input",
     "clock-source": "no answer to",  # the console's rate goes with the clock
+    "daemon-kill": "No cores were discovered",  # it starts anew while a debugger connects
 }
 
 # In the stages that the table has no trials of: what may strike whatever a board is doing.
