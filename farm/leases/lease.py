@@ -102,10 +102,12 @@ def lease(
 ) -> Iterator[Lease]:
     """Hold a board; BoardsBusyError when others hold it for all of `wait_s`.
 
-    turn: a place in line that is kept then; `step_out` gives it up.
+    turn: a place in line that is kept then; `step_out` gives it up. NoBoardError for a quarantined
+    board, also when that happened while this waited for it.
     """
     refuse_quarantined(board)
     with _leased([board], 1, wait_s, priority, purpose, turn) as held:
+        refuse_quarantined(board)
         yield held[0]
 
 
@@ -141,6 +143,8 @@ def lease_any(
     for board in boards:
         refuse_quarantined(board)
     with _leased(boards, count, wait_s, priority, purpose) as held:
+        for each in held:  # it may have waited for long
+            refuse_quarantined(each.board)
         yield held
 
 
@@ -215,7 +219,7 @@ def release(board: Board, wait_s: float = 5.0) -> Holder | None:
     deadline = time.monotonic() + wait_s
     while held is not None and lock_files.is_locked(place, uid):
         if time.monotonic() > deadline:
-            raise BoardsBusyError(f"{board.id}: process {held.pid} does not let go; end it")
+            raise BoardsBusyError(f"{board.id}: {_named(held)} does not let go; end it")
         time.sleep(_MOST_POLL_S)  # the deadline is above
     return held
 

@@ -117,9 +117,9 @@ def is_locked(place: Place, uid: str) -> bool:
     return False
 
 
-def locker(place: Place, uid: str) -> int:
-    """The process that took the probe's lock; 0 when nobody did, or the kernel does not tell."""
-    return next(iter(lockers(place.lock_path(uid), "FLOCK")), 0)
+def who_has(place: Place, uid: str) -> list[int]:
+    """Who took the probe's lock, or asks for it (`is_locked`); none if the kernel tells of none."""
+    return lockers(place.lock_path(uid), "FLOCK", ("WRITE", "READ"))
 
 
 def touch_for_all(path: Path) -> None:

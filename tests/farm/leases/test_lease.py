@@ -1,5 +1,7 @@
 """Leases: exclusive between processes, freed by death, fenced against an operator's release."""
 
+import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -215,6 +217,55 @@ def test_who_was_stopped_before_it_could_say_that_it_holds_the_board_is_ended(bo
         pass
     with leases.lease(board, 5.0):
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def test_who_was_stopped_while_it_asked_whether_somebody_has_the_board_is_ended(board, monkeypatch):
+    monkeypatch.setattr(lease_rows, "TTL_S", 0.3)
+    place = lock_files.place_of(board)
+    child = os.fork()
+    if not child:
+        with lock_files.opened_lock(place, "tr-f412-01") as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+    os.waitpid(child, os.WUNTRACED)
+    try:
+        with leases.lease(board, 5.0):
+            assert os.waitpid(child, os.WNOHANG) == (child, signal.SIGKILL)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_holder_that_could_not_renew_for_long_and_can_again_is_left_alone(board, other):
+    with lease_rows.opened(lock_files.place_of(board)) as rows, rows.changing() as db:
+        db.execute("UPDATE leases SET expires_s = 0")
+    with pytest.raises(BoardsBusyError, match=f"by process {other.pid}"), leases.lease(board, 0.0):
+        pass
+    assert (other.poll(), leases.holder(board).expired) == (None, False)
+
+
+def test_a_process_of_an_old_row_is_not_ended_for_who_has_the_board_now(board, monkeypatch):
+    bystander = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setattr(lease_rows, "TTL_S", -1.0)
+    with lease_rows.opened(lock_files.place_of(board)) as rows:
+        rows.name("tr-f412-01", board.id, bystander.pid)
+    try:
+        with leases.exclusive(board, 1.0), pytest.raises(BoardsBusyError), leases.lease(board, 0.0):
+            pass
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_board_that_is_put_out_of_service_is_refused_to_those_who_wait_for_it(board, waits):
+    with leases.lease(board, 0.1):
+        waiting = waits(board, 0)
+        leases.quarantine(board, "smokes")
+    with pytest.raises(NoBoardError, match=r"quarantined \(smokes\)"):
+        waiting.result(10.0)
+    assert leases.holder(board) is None
 
 
 def test_a_step_of_the_wall_clock_ends_no_lease(board, other, monkeypatch):

@@ -11,7 +11,7 @@ from farm.errors import FarmError
 from farm.leases import kernel_locks, lock_files
 from farm.leases.lease import lease
 from farm.leases.lease_rows import Rows, opened
-from farm.leases.lock_files import Place, locker, opened_lock, touch_for_all, try_lock
+from farm.leases.lock_files import Place, opened_lock, touch_for_all, try_lock, who_has
 
 LOOK = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT uid FROM leases'))"
 
@@ -84,9 +84,9 @@ def test_a_link_that_somebody_planted_is_refused_and_not_followed(place, tmp_pat
 
 def test_the_kernel_names_who_took_a_lock(place, monkeypatch):
     with opened_lock(place, "a") as descriptor:
-        assert locker(place, "a") == 0
+        assert who_has(place, "a") == []
         assert try_lock(place, "a", descriptor)
-        assert locker(place, "a") == os.getpid()
+        assert who_has(place, "a") == [os.getpid()]
         monkeypatch.setattr(kernel_locks, "_LIST", place.folder / "none")
-        assert locker(place, "a") == 0
-    assert locker(place, "b") == 0
+        assert who_has(place, "a") == []
+    assert who_has(place, "b") == []
