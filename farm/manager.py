@@ -9,11 +9,11 @@ a wrong output or an image too big is a result. Results are stored before anybod
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 
 from farm.board_worker import DEFAULT_RUNNER
 from farm.errors import BenchError, BoardsBusyError, ClockError, FarmError
-from farm.image import image_key
 from farm.job import MOST_PRIORITY, PRIORITIES, Event, Job, Purpose
 from farm.leases.fencing import Fence
 from farm.leases.waiting import HELD
@@ -27,14 +27,14 @@ from farm.scheduling.crew import Threads
 from farm.scheduling.outcome import Outcome, Teller, complete, expired_error, failure, given_up
 from farm.scheduling.roles import Crew
 from farm.scheduling.rota import Rota
-from farm.scheduling.tickets import Key, Ticket
+from farm.scheduling.tickets import Share, Ticket, key_of
 from farm.store import Store
 
 __all__ = ["BoardManager", "Event", "Job"]
 
 _CLOSE_S = 0.8
 _MOST_PUT_BACK = 3
-_Share = tuple[Key, Purpose, int]  # what two jobs must have in common to be one measurement
+_LOOKS = 3  # into the store for one job, while results come in
 
 
 class BoardManager:
@@ -70,11 +70,12 @@ class BoardManager:
         self._lock = threading.RLock()
         self._rota = Rota(self.boards, self._crew, self)
         self._schedule = self._rota.schedule
-        self._tickets: dict[_Share, Ticket] = {}
+        self._tickets: dict[Share, Ticket] = {}
         self._open: set[Ticket] = set()
         self._working: dict[str, Ticket] = {}
         self._tokens: dict[str, int] = {}
         self._away = Away()
+        self._results = 0  # so far
         self._closed = False
 
     def __enter__(self) -> "BoardManager":
@@ -105,9 +106,9 @@ class BoardManager:
         `priority` (-99 to 99; or waiting.HELD, for a board that this process holds and lends to
         the job) counts within the purpose (the job's own by default; golden before
         final before calibration before search); submitters take turns. After `deadline_s`
-        seconds no attempt is begun. The future raises BenchError, BoardsBusyError or ImageError;
-        a wrong output or an image too big is a status. NoBoardError at once when no board could
-        ever do it.
+        seconds no attempt is begun; one that is has its whole time. The future raises BenchError,
+        BoardsBusyError or ImageError; a wrong output or an image too big is a status. NoBoardError
+        at once when no board could ever do it.
         """
         if abs(priority) > MOST_PRIORITY and priority != HELD:
             raise ValueError(f"{job.name}: priority is {priority}, not -99 to 99")
@@ -117,7 +118,7 @@ class BoardManager:
         ticket = Ticket(
             job=job,
             group=group,
-            key=self._key(job),
+            key=key_of(job, load_mcu(self.rack.types[job.board_type].mcu)),
             only=on,
             priority=PRIORITIES[job.purpose] + priority,
             submitter=submitter,
@@ -126,12 +127,15 @@ class BoardManager:
         if deadline_s is not None:
             ticket.expires_s = self._crew.now_s() + deadline_s
         board = self._rota.board[group.seats[0].board]
-        known = answer(self.store, ticket, board, again=again or bool(on))
-        if known is None:
-            return self._queue(ticket, share=not (again or on))
-        future = ticket.join(job.name)
-        self._teller.tell(job.name, future, known)
-        return future
+        share, queued, looks = not (again or on), None, _LOOKS
+        while queued is None:
+            looks, seen = looks - 1, self._results
+            if (known := answer(self.store, ticket, board, again=not share)) is not None:
+                queued = ticket.join(job.name)
+                self._teller.tell(job.name, queued, known)
+            else:
+                queued = self._queue(ticket, seen if looks else None, share=share)
+        return queued
 
     def waiting(self) -> int:
         """How many jobs wait for a board."""
@@ -155,12 +159,12 @@ class BoardManager:
             self.care.close()
             hands = list(self._rota.hands.values())
             self._teller.close()
-        self._crew.close()
         for hand in hands:
             hand.stop()
         deadline_s = self._crew.now_s() + _CLOSE_S
         for hand in hands:
             hand.end(max(0.0, deadline_s - self._crew.now_s()))
+        self._crew.close()  # behind the boards: it may wait for a database
         for ticket in tuple(self._open):
             self._resolve(ticket, FarmError(f"{ticket.job.name}: the board manager was closed"))
         if self._own_store:
@@ -201,8 +205,9 @@ class BoardManager:
         return ticket
 
     def deadline_s(self, ticket: Ticket) -> float:
-        """How long an attempt may take from now."""
-        return min(self._job_deadline_s, max(1.0, ticket.expires_s - self._crew.now_s()))
+        """How long an attempt may take: as long for all, or short ones would blame their boards."""
+        del ticket
+        return self._job_deadline_s
 
     def stage(self, ticket: Ticket, board: Board, stage: str) -> None:
         """Tell the progress of a job."""
@@ -220,8 +225,7 @@ class BoardManager:
             news = self._away.note(board.id, error)
             late = self._schedule.late(board.id, self._wait_s, self._away.patience_s)
             ended = [(ticket, self._away.error(ticket)) for ticket in late]
-        for ticket, why in ended:
-            self._resolve(ticket, why)
+        self._resolve_all(ended)
         if isinstance(error, BoardsBusyError):
             return
         self.care.doubt(board)
@@ -240,7 +244,8 @@ class BoardManager:
         if ticket.put_back > _MOST_PUT_BACK or self._closed:
             self.bench_failed(ticket, board, error)
         else:
-            self._queue_again(ticket, board)
+            self._done_with(board)
+            self._begin(ticket)
 
     def set_aside(self, board: Board, why: str) -> None:
         """Use a board no more; what it was at, and jobs that no other board can do, fail."""
@@ -250,10 +255,11 @@ class BoardManager:
             if self._closed:
                 return
             stranded = self._rota.remove(board, why)
+        ended: list[tuple[Ticket, Outcome]] = []
         if lost is not None:
-            self._resolve(lost, BenchError(f"{lost.job.name}: {why}", board.id))
-        for ticket in stranded:
-            self._resolve(ticket, self._rota.none_left(ticket))
+            ended.append((lost, BenchError(f"{lost.job.name}: {why}", board.id)))
+        ended += [(ticket, self._rota.none_left(ticket)) for ticket in stranded]
+        self._resolve_all(ended)
         self._teller.emit(Event("aside", "", board.id, why))
 
     def measured(self, ticket: Ticket, board: Board, m: Measurement) -> None:
@@ -275,20 +281,21 @@ class BoardManager:
             return
         # The board keeps the job until all that may fail is done: a job of nobody would be lost.
         now_s = self._crew.now_s()
-        last = len(ticket.failures) >= self._retries or now_s >= ticket.expires_s
+        final = len(ticket.failures) >= self._retries
         if isinstance(error, ClockError):
             self.care.doubt(board)  # what it measured before may have to be flagged
         token = self._tokens.get(board.id, 0)
-        row = failure(ticket, board, str(error), now_s - ticket.taken_s, token, final=last)
+        row = failure(ticket, board, str(error), now_s - ticket.taken_s, token, final=final)
         self.store.add(row)  # of whatever lease: it says nothing about the network
         ticket.failures.append(str(error))
         ticket.failed_on.add(board.id)
-        if last:
+        if final or now_s >= ticket.expires_s:
             self._done_with(board)
             self._resolve(ticket, given_up(ticket.job, error, len(ticket.failures), board.id))
             return
         self._teller.emit(Event("retried", ticket.job.name, board.id, str(error)))
-        self._queue_again(ticket, board)
+        self._done_with(board)
+        self._begin(ticket)
 
     def refused(self, ticket: Ticket, board: Board, error: Exception) -> None:
         """End a job that can never work; nothing when this board no longer has it."""
@@ -300,12 +307,19 @@ class BoardManager:
 
     # Inner works.
 
-    def _queue(self, ticket: Ticket, *, share: bool) -> "Future[Measurement]":
-        """Queue a ticket, or join one for the same measurement that is on its way."""
+    def _queue(
+        self, ticket: Ticket, seen: int | None, *, share: bool
+    ) -> "Future[Measurement] | None":
+        """Queue a ticket, or join one for the same measurement that is on its way.
+
+        None when there are other results than those `seen`: it may be among them.
+        """
         with self._lock:
             if self._closed:
                 raise FarmError("the board manager is closed")
-            known = self._tickets.get(_share(ticket)) if share else None
+            if seen not in (None, self._results):
+                return None
+            known = self._tickets.get(ticket.share) if share else None
             if known is not None:
                 self._hurry(known, ticket)
                 return known.join(ticket.job.name)
@@ -313,17 +327,23 @@ class BoardManager:
             if not ticket.group.in_service:
                 raise self._rota.none_left(ticket)
             future = ticket.join(ticket.job.name)
-            self._tickets[_share(ticket)] = ticket
+            self._tickets[ticket.share] = ticket
             self._open.add(ticket)
-        self._teller.emit(Event("queued", ticket.job.name))
-        with self._lock:
-            self._put(ticket)
+        try:
+            self._teller.emit(Event("queued", ticket.job.name))
+        finally:  # whatever the display does: others may have joined the ticket by now
+            self._begin(ticket)
         return future
 
-    def _queue_again(self, ticket: Ticket, board: Board) -> None:
-        self._done_with(board)
+    def _begin(self, ticket: Ticket) -> None:
+        """Let boards take a ticket, or end it if the last of them was set aside meanwhile."""
         with self._lock:
-            self._put(ticket)
+            if self._closed:  # which ends it
+                return
+            if ticket.group.in_service:
+                self._put(ticket)
+                return
+        self._resolve(ticket, self._rota.none_left(ticket))
 
     def _put(self, ticket: Ticket) -> None:
         self._rota.put(ticket)
@@ -352,8 +372,7 @@ class BoardManager:
             expired, woken = self._schedule.ring()
             self._rota.wake(woken)
             self._set_alarm()
-        for ticket in expired:
-            self._resolve(ticket, expired_error(ticket))
+        self._resolve_all([(ticket, expired_error(ticket)) for ticket in expired])
 
     def _done_with(self, board: Board) -> None:
         with self._lock:
@@ -362,21 +381,18 @@ class BoardManager:
 
     def _forget(self, ticket: Ticket) -> None:
         self._open.discard(ticket)
-        if self._tickets.get(_share(ticket)) is ticket:
-            del self._tickets[_share(ticket)]
+        if self._tickets.get(ticket.share) is ticket:
+            del self._tickets[ticket.share]
+
+    def _resolve_all(self, ended: Sequence[tuple[Ticket, Outcome]]) -> None:
+        with ExitStack() as all_end:  # also when a progress display fails at the first
+            for ticket, outcome in reversed(ended):
+                all_end.callback(self._resolve, ticket, outcome)
 
     def _resolve(self, ticket: Ticket, outcome: Outcome) -> None:
         with self._lock:
             if ticket not in self._open:
                 return
             self._forget(ticket)
+            self._results += 1
         self._teller.tell_all(ticket, outcome)
-
-    def _key(self, job: Job) -> Key:
-        mcu = load_mcu(self.rack.types[job.board_type].mcu)
-        key = image_key(job.model, mcu, job.board_type, job.compiler)
-        return key, job.board_type, job.input_sha256, job.expected_sha256
-
-
-def _share(ticket: Ticket) -> _Share:
-    return ticket.key, ticket.job.purpose, id(ticket.group)

@@ -20,7 +20,7 @@ def answer(store: Store, ticket: Ticket, board: Board, *, again: bool) -> Outcom
         if past.given_up:
             last = past.failures[-1]
             return given_up(job, last.message, len(past.failures), last.board)
-        ticket.failures += [m.message for m in past.failures]
+        ticket.failures = [m.message for m in past.failures]
     if again:
         return None
     of_these = [seat.board for seat in ticket.group.seats] if job.tags else []

@@ -42,9 +42,7 @@ class Threads:
         """Call `act` soon after that time."""
         with self._changed:
             self._due = at_s, act
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-                self._thread.start()
+            self._keep_time()
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -55,9 +53,20 @@ class Threads:
         if self._publisher is not None:
             self._publisher.stop()
 
+    def _keep_time(self) -> None:
+        """See to it that there is a thread while something is timed."""
+        if self._due is not None and self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+            self._thread.start()
+
     def _run(self) -> None:
-        while (act := self._next()) is not None:
-            act()
+        try:
+            while (act := self._next()) is not None:
+                act()
+        finally:  # an act that fails ends this thread, and not the next alarm
+            with self._changed:
+                self._thread = None
+                self._keep_time()
 
     def _next(self) -> Callable[[], None] | None:
         """What is due, when it is; None when closed."""

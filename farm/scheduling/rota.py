@@ -36,9 +36,10 @@ class Rota:
         """The boards that can do a job; NoBoardError when none was selected."""
         kind = (job.board_type, frozenset(job.tags.items()), on)
         if kind not in self._groups:
-            self._groups[kind] = self.schedule.group(board.id for board in self._able(job, on))
-            for seat in self._groups[kind].seats:
+            group = self.schedule.group(board.id for board in self._able(job, on))
+            for seat in group.seats:
                 self._check_in(self.board[seat.board])
+            self._groups[kind] = group  # only now: who did not check in is never woken
         return self._groups[kind]
 
     def put(self, ticket: Ticket) -> None:
