@@ -23,8 +23,8 @@ Finding = Literal["good", "again", "bad"]
 class Health:
     """Of the boards of one manager; safe for threads.
 
-    A board is due when its last good golden run is older than half an hour or 100 measurements
-    ago. A wrong run flags what it measured since its last good one, and is repeated; two in a row
+    A board is due when its last golden run was wrong, half an hour ago or 100 measurements ago,
+    whoever ran it. A wrong run flags what it measured since its last good one, and is repeated; two in a row
     quarantine it.
     """
 
@@ -40,9 +40,8 @@ class Health:
         """Whether the board needs a golden run before its next job."""
         with self._lock:
             if board.id not in self._good_s:
-                self._good_s[board.id] = time.monotonic() - _age_s(
-                    self._store.last_good_golden(board.id)
-                )
+                last = self._store.last_golden(board.id)
+                self._good_s[board.id] = time.monotonic() - _age_s(last)
             old = time.monotonic() - self._good_s[board.id] > MOST_AGE_S
             return old or self._measured.get(board.id, 0) >= MOST_MEASUREMENTS
 
@@ -69,15 +68,17 @@ class Health:
         return self._follow(board, run)
 
     def _follow(self, board: Board, run: GoldenRun) -> tuple[Finding, str]:
-        self._store.add_golden_run(run)
         with self._lock:
-            self._failures[board.id] = 0 if run.ok else self._failures.get(board.id, 0) + 1
-            failures = self._failures[board.id]
+            failures = self._failures[board.id] = (
+                0 if run.ok else self._failures.get(board.id, 0) + 1
+            )
+        if failures == 1:  # what came later was not measured
+            self._flagged[board.id] = self._store.flag_since_golden(board.id, run.detail)
+        self._store.add_golden_run(run)  # behind the flags: who ends in between runs it again
+        with self._lock:
             if run.ok:
                 self._good_s[board.id], self._measured[board.id] = time.monotonic(), 0
                 return "good", run.detail
-        if failures == 1:  # what came later was not measured
-            self._flagged[board.id] = self._store.flag_since_golden(board.id, run.detail)
         flagged = f"{self._flagged.get(board.id, 0)} measurements flagged"
         if failures < MOST_FAILURES:
             return "again", f"{run.detail} ({flagged})"
@@ -89,8 +90,8 @@ class Health:
 
 
 def _age_s(run: GoldenRun | None) -> float:
-    """How long ago a stored run was; for ever where the clock makes no sense of it."""
-    if run is None:
-        return float("inf")
+    """How long ago a stored run was; for ever if it was wrong, or the clock makes no sense of it."""
+    if run is None or not run.ok:
+        return math.inf
     age_s = (datetime.now(UTC) - datetime.fromisoformat(run.utc)).total_seconds()
-    return age_s if age_s >= 0 else float("inf")
+    return age_s if age_s >= 0 else math.inf

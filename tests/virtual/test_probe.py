@@ -22,7 +22,12 @@ from farm.virtual.probe import VirtualProbe
 
 FLASH, RAM = 0x0800_0000, 0x2000_0000
 LOOP = FLASH + 0xC
-OPTIONS = {"reset.post_delay": 0.0, "hide_programming_progress": True}
+# A core left running between tests costs a host core until the next one: its firmware never sleeps.
+OPTIONS = {
+    "reset.post_delay": 0.0,
+    "hide_programming_progress": True,
+    "resume_on_disconnect": False,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
