@@ -23,8 +23,8 @@ Finding = Literal["good", "again", "bad"]
 class Health:
     """Of the boards of one manager; safe for threads.
 
-    A board is due when its last golden run was wrong, half an hour ago or 100 measurements ago,
-    whoever ran it. A wrong run flags what it measured since its last good one, and is repeated; two in a row
+    A board is due when its last golden run was wrong, half an hour ago or 100 measurements ago. A
+    wrong run flags what it measured since its last good one, and is repeated; two in a row
     quarantine it.
     """
 
@@ -57,8 +57,11 @@ class Health:
 
     def found(self, board: Board, m: Measurement) -> tuple[Finding, str]:
         """Store a golden run; whether the board may go on, must run again, or is quarantined."""
-        earlier = [run for run in self._store.golden_runs() if run.board_type == m.board_type]
-        return self._follow(board, as_run(m, judge(m, baseline(m, earlier))))
+        known = baseline(m, ())
+        if known is None:  # else there is no need to read every run that there ever was
+            earlier = [run for run in self._store.golden_runs() if run.board_type == m.board_type]
+            known = baseline(m, earlier)
+        return self._follow(board, as_run(m, judge(m, known)))
 
     def off(self, board: Board, why: str, token: int | None) -> tuple[Finding, str]:
         """The same of a run that came to nothing, because the board's clock is wrong."""
@@ -68,29 +71,30 @@ class Health:
         return self._follow(board, run)
 
     def _follow(self, board: Board, run: GoldenRun) -> tuple[Finding, str]:
-        with self._lock:
-            failures = self._failures[board.id] = (
-                0 if run.ok else self._failures.get(board.id, 0) + 1
-            )
-        if failures == 1:  # what came later was not measured
+        if not run.ok and board.id not in self._flagged:  # what comes later is not measured
             self._flagged[board.id] = self._store.flag_since_golden(board.id, run.detail)
         self._store.add_golden_run(run)  # behind the flags: who ends in between runs it again
-        with self._lock:
-            if run.ok:
+        if run.ok:
+            with self._lock:
                 self._good_s[board.id], self._measured[board.id] = time.monotonic(), 0
-                return "good", run.detail
-        flagged = f"{self._flagged.get(board.id, 0)} measurements flagged"
+            self._begin_anew(board)
+            return "good", run.detail
+        failures = self._failures[board.id] = self._failures.get(board.id, 0) + 1
+        flagged = f"{self._flagged[board.id]} measurements flagged"
         if failures < MOST_FAILURES:
             return "again", f"{run.detail} ({flagged})"
         why = f"{run.detail} ({failures} times in a row; {flagged})"
         quarantine(board, why)
-        with self._lock:
-            self._failures[board.id] = 0  # it begins anew when a person has restored the board
+        self._begin_anew(board)  # when a person has restored it
         return "bad", why
+
+    def _begin_anew(self, board: Board) -> None:
+        self._failures.pop(board.id, None)
+        self._flagged.pop(board.id, None)
 
 
 def _age_s(run: GoldenRun | None) -> float:
-    """How long ago a stored run was; for ever if it was wrong, or the clock makes no sense of it."""
+    """How long ago a stored run was; for ever if it was wrong, or lies in the future."""
     if run is None or not run.ok:
         return math.inf
     age_s = (datetime.now(UTC) - datetime.fromisoformat(run.utc)).total_seconds()

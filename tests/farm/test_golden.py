@@ -6,7 +6,7 @@ import pytest
 
 from engine import toolchain
 from engine.compilers import DEFAULT
-from farm.errors import BenchError
+from farm.errors import BenchError, FarmError
 from farm.golden import baseline as baselines
 from farm.golden import image
 from farm.golden.baseline import SILICON, Baseline, baseline, table
@@ -117,6 +117,29 @@ def test_two_wrong_runs_in_a_row_quarantine_and_flag_what_was_measured(run, stor
     assert lease.quarantine_reason(F412) == why
     assert store.row(row).flags
     assert known is None or known.cycles == run.cycles
+
+
+def test_a_board_whose_last_run_was_wrong_is_due_also_for_the_next_manager(run, store):
+    first = Health(store)
+    assert [first.found(F412, m)[0] for m in (run, wrong(run))] == ["good", "again"]
+    assert Health(store).is_due(F412)
+
+
+def test_what_could_not_be_flagged_at_the_first_wrong_run_is_flagged_at_the_next(
+    run, store, monkeypatch
+):
+    def locked(*_) -> int:
+        raise FarmError("the store is locked")
+
+    health = Health(store)
+    assert health.found(F412, run)[0] == "good"
+    row = store.add(dataclasses.replace(run, name="measured since"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "flag_since_golden", locked)
+        with pytest.raises(FarmError, match="locked"):
+            health.found(F412, wrong(run))
+    assert health.found(F412, wrong(run))[0] == "again"
+    assert store.row(row).flags
 
 
 def test_one_wrong_run_is_forgiven_by_a_right_one(run, store):
