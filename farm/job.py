@@ -23,7 +23,8 @@ class Job:
     the outputs that the reference computes for them, each behind the one before it. `compiler`
     is a name of `engine.compilers`.
     Only boards with all of the `tags` do the job. `id`, if given, is the job's own for ever: a
-    job with that id is measured once, and its attempts count, whoever hands it in again.
+    job with that id is measured once (again if that was flagged), and its attempts count, whoever
+    hands it in again.
     `further`: more inputs with their outputs, all of which must be right, to see whether the
     cycles depend on the data.
     """

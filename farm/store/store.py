@@ -223,8 +223,10 @@ class Store:
         return self._newest(asked)
 
     def of_job(self, job_id: str) -> list[Measurement]:
-        """Every row of the job with that id (provenance `job_id`), oldest first."""
-        return self._all(_BODIES.where(_ROWS.job_id == job_id))
+        """Every row of the job with that id (provenance `job_id`), oldest first, but no flagged
+        result: as everywhere, it answers nothing."""
+        answers = or_(_ROWS.status == "bench_failure", ~_FLAGGED)
+        return self._all(_BODIES.where(_ROWS.job_id == job_id, answers))
 
     def last(self, board: str) -> Measurement | None:
         """The newest row of one board, whatever its status, or None."""

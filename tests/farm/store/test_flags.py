@@ -39,6 +39,16 @@ def test_a_flagged_result_is_measured_again(store, measurement):
     assert store.find(*key(measurement())).cycles == 80
 
 
+def test_a_flagged_result_is_no_result_of_its_job_and_its_failures_stay(store, measurement):
+    of_job = {"provenance": {"job_id": "mine"}}
+    failed = {"status": "bench_failure", "output_ok": False, "samples": (), "cycles": 0}
+    store.add(measurement(**of_job, **failed, cold_cycles=0))
+    store.add(measurement(**of_job))
+    assert [m.status for m in store.of_job("mine")] == ["bench_failure", "ok"]
+    store.flag_since_golden("f412-01", "drift")
+    assert [m.status for m in store.of_job("mine")] == ["bench_failure"]
+
+
 def test_only_what_came_behind_the_last_good_golden_run_is_flagged(store, measurement):
     store.add(measurement())
     store.add_golden_run(golden(ok=True))
