@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import EngineError
 from farm import log, wire
-from farm.errors import BoardsBusyError, FarmError, NoBoardError
+from farm.errors import AwayError, BoardsBusyError, FarmError, NoBoardError
 from farm.job import Job, job_from_message
 from farm.leases.lease import (
     Lease,
@@ -105,6 +105,13 @@ class _Worker:
         self._lease.check()
         return self._lease
 
+    def _held_again(self) -> Lease:
+        """The lease that was held, or a new one if it was let go of meanwhile; AwayError."""
+        try:
+            return self._acquire(_IDLE_S)
+        except FarmError as error:  # taken, released or quarantined: no fault of job or board
+            raise AwayError(str(error), self._board.id) from error
+
     def let_go(self) -> None:
         """Give the board back to the others, or its place in line."""
         self._held.close()
@@ -115,7 +122,7 @@ class _Worker:
     def measure(self, header: dict[str, Any], blob: bytes) -> None:
         """Run one job and send its measurement or its error."""
         with self._errors():
-            held = self._acquire(_IDLE_S)
+            held = self._held_again()
             job = job_from_message(header["job"], blob)
             self._job = job.name
             with log.about(board=self._board.id, lease=held.token, job=job.name):
@@ -127,7 +134,7 @@ class _Worker:
     def recover(self, rung: int, deadline_s: float) -> None:
         """Climb one rung of the ladder and say what was done, or why it could not be."""
         with self._errors():
-            held = self._acquire(_IDLE_S)
+            held = self._held_again()
             step = cast("Sequence[Rung]", _load(self._ladder))[rung]
             held.tell(f"recovery: {step.name}")
             with log.about(board=self._board.id, lease=held.token):
@@ -140,10 +147,9 @@ class _Worker:
         try:
             yield
         except (FarmError, EngineError) as error:
-            # A board that was let go of and then taken is no fault of the job: it is tried again.
-            again = isinstance(error, BoardsBusyError)
-            kind = "BenchError" if again else type(error).__name__
-            self._say("error", kind=kind, message=str(error))
+            # No kind of its own: what keeps leases and wear cannot be used, which says nothing.
+            kind = AwayError if type(error) is FarmError else type(error)
+            self._say("error", kind=kind.__name__, message=str(error))
         except OSError as error:  # of this host, as a full disk; what boards raise is BenchError
             self._say("error", kind="BenchError", message=f"on its host: {error}")
 

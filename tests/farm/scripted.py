@@ -11,7 +11,7 @@ import time
 
 import platformdirs
 
-from farm.errors import BenchError, ImageError, NoBoardError, ProbeMissingError
+from farm.errors import BenchError, FarmError, ImageError, NoBoardError, ProbeMissingError
 from farm.measure import Measurement
 from farm.virtual.parts import load_part
 
@@ -47,6 +47,8 @@ def run(board, job, deadline_s, on_stage):
         raise BenchError("probe gone", board.id)
     if what == "missing" or (what == "missingonce" and first):
         raise ProbeMissingError("no probe is connected", board.id)
+    if what == "locked" or (what == "lockedonce" and first):
+        raise FarmError("the lease database is locked")
     if what == "toolchain":
         raise ImageError("compiler failed")
     if what == "gone":

@@ -12,7 +12,7 @@ from test_manager import alive, make_job, wait_until
 
 from farm import wire
 from farm.board_worker import BoardWorker
-from farm.errors import BenchError, BoardsBusyError, NoBoardError
+from farm.errors import AwayError, BenchError, BoardsBusyError, NoBoardError
 from farm.job import job_from_message, job_to_message
 from farm.leases import lease as leases
 from farm.leases import lease_rows
@@ -146,6 +146,15 @@ def test_the_end_of_the_pipe_ends_the_worker(worker):
     worker.hold(5.0)
     worker._stdin.close()
     wait_until(lambda: not alive(worker.pid), 2.0)
+
+
+def test_a_board_that_somebody_took_before_the_job_is_away_and_not_failing(worker, board):
+    with leases.lease(board, 1.0), pytest.raises(AwayError, match="f412-01 is held by process"):
+        worker.measure(make_job("ok"), 10.0, quiet)
+    leases.quarantine(board, "smokes")
+    with pytest.raises(AwayError, match="smokes"):
+        worker.measure(make_job("ok"), 10.0, quiet)
+    assert scripted.runs() == []
 
 
 def test_a_job_without_a_hold_takes_the_lease_itself(worker):

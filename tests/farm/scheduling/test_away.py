@@ -51,6 +51,11 @@ def test_a_probe_that_comes_back_costs_its_job_no_attempt(manage):
     assert m.provenance["attempt"] == 1
 
 
+def test_a_lease_database_that_fails_in_mid_job_costs_it_no_attempt(manage):
+    m = manage("f412-01", retries=0).submit(make_job("lockedonce")).result(DEADLINE_S)
+    assert m.provenance["attempt"] == 1
+
+
 def test_the_job_of_a_board_without_its_probe_goes_to_another(manage):
     m = manage("type=nucleo-f412zg", retries=0).submit(make_job("missingonce")).result(DEADLINE_S)
     (first, again) = scripted.runs()
