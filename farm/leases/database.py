@@ -88,10 +88,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # when its disk is full, SQLite has ended it already
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
@@ -107,9 +108,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
     if version == schema.version:
         return
     with transaction(connection):
-        for statement in schema.steps_from(_version(connection)):  # others may have been faster
+        version = _version(connection)  # others may have been faster, and newer
+        for statement in schema.steps_from(version):
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {schema.version}")
+        connection.execute(f"PRAGMA user_version = {max(version, schema.version)}")
     if os.name == "posix" and path.stat().st_uid == os.getuid():
         path.chmod(schema.mode)
 

@@ -27,6 +27,22 @@ def _open_each(folder: Path) -> int:
     return _FILES
 
 
+def test_a_full_disk_is_told_as_such(tmp_path):
+    path = tmp_path / "a.db"
+    connection = open_database(path, _SCHEMA)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with (
+        pytest.raises(FarmError, match=r"disk is full; check disk and rights"),
+        clear_errors(path, "a test's database"),
+        transaction(connection),
+    ):
+        connection.execute("INSERT INTO things VALUES (?)", ("x" * 100_000,))
+    with transaction(connection):
+        connection.execute("INSERT INTO things VALUES ('x')")
+    connection.close()
+
+
 def test_who_keeps_a_database_locked_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.db"
     open_database(path, _SCHEMA).close()
