@@ -1,6 +1,7 @@
 """The manager's end of one worker process: start it, give it jobs, kill it."""
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -25,7 +26,9 @@ DEFAULT_RUNNER = "farm.runner:run_job"
 DEFAULT_LADDER = "farm.ladder.recovery:RUNGS"
 NO_LADDER = "farm.ladder.recovery:NO_RUNGS"
 _START_S = 60.0  # a worker imports pyOCD, about 1 s, on a machine that may be very busy
+_END_S = 5.0  # of a killed worker
 _LOG_TAIL_BYTES = 2000
+_LOG = logging.getLogger(__name__)
 
 
 class BoardWorker:
@@ -106,7 +109,10 @@ class BoardWorker:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()  # SIGKILL was sent: it cannot refuse
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:  # inside a call of the kernel, as of a USB that hangs
+            _LOG.error("its worker, process %d, does not end; replug the probe", self.pid)
 
     def close(self) -> None:
         """Kill the worker and close its pipes; only by the thread that uses it."""
@@ -167,7 +173,9 @@ def _private_folder(board: Board) -> Path:
     return folder
 
 
-def _ended(code: int) -> str:
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "not quite: it hangs in the kernel"
     return f"by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
