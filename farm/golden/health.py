@@ -8,10 +8,11 @@ from typing import Literal
 
 from farm.golden.baseline import baseline
 from farm.golden.verdict import as_run, judge
-from farm.leases.quarantine import quarantine
+from farm.leases.quarantine import quarantine, quarantine_reason
 from farm.measure import Measurement
 from farm.rack.board import Board
 from farm.store import Store
+from farm.store.audit import Who
 from farm.store.history import GoldenRun
 
 MOST_AGE_S = 1800.0
@@ -84,13 +85,20 @@ class Health:
         if failures < MOST_FAILURES:
             return "again", f"{run.detail} ({flagged})"
         why = f"{run.detail} ({failures} times in a row; {flagged})"
-        quarantine(board, why)
+        put_out_of_service(self._store, board, why, run.lease_token)
         self._begin_anew(board)  # when a person has restored it
         return "bad", why
 
     def _begin_anew(self, board: Board) -> None:
         self._failures.pop(board.id, None)
         self._flagged.pop(board.id, None)
+
+
+def put_out_of_service(store: Store, board: Board, why: str, token: int | None = None) -> None:
+    """Quarantine a board and say so in the audit; one that a person took out keeps that reason."""
+    if quarantine_reason(board) is None:
+        quarantine(board, why)
+    store.audit(Who.me(), "quarantine", board.id, token=token, result=why)
 
 
 def _age_s(run: GoldenRun | None) -> float:

@@ -1,9 +1,10 @@
 """Care: golden runs and recoveries of the boards of one manager, stored and told."""
 
 import logging
+from collections.abc import Mapping
 
 from farm.errors import ClockError, FarmError
-from farm.golden.health import Finding, Health
+from farm.golden.health import Finding, Health, put_out_of_service
 from farm.golden.image import golden_job
 from farm.job import Event, Job
 from farm.measure import Measurement
@@ -13,6 +14,11 @@ from farm.store import Store
 from farm.store.history import recovery
 
 _LOG = logging.getLogger(__name__)
+_LEVELS: Mapping[Finding, int] = {
+    "good": logging.INFO,
+    "again": logging.WARNING,
+    "bad": logging.ERROR,
+}
 
 
 class Care:
@@ -55,6 +61,10 @@ class Care:
         assert self._health is not None
         return self._told(board, *self._health.off(board, str(error), token))
 
+    def quarantine(self, board: Board, why: str) -> None:
+        """Put a board out of service that no rung helped, until a person puts it back."""
+        put_out_of_service(self._store, board, why)
+
     def recovered(
         self, board: Board, rung: str, seconds: float, outcome: str, token: int | None
     ) -> None:
@@ -68,6 +78,6 @@ class Care:
         self._teller.emit(Event("recovered", "", board.id, f"{rung}, {seconds:.1f} s: {outcome}"))
 
     def _told(self, board: Board, finding: Finding, why: str) -> tuple[Finding, str]:
-        _LOG.info("golden run: %s%s", finding, f": {why}" if why else "")
+        _LOG.log(_LEVELS[finding], "golden run: %s%s", finding, f": {why}" if why else "")
         self._teller.emit(Event("golden", "", board.id, f"{finding}: {why}"))
         return finding, why

@@ -23,7 +23,7 @@ from farm.errors import (
     ProbeMissingError,
 )
 from farm.golden.health import Finding
-from farm.leases.lease import quarantine, quarantine_reason
+from farm.leases.lease import quarantine_reason
 from farm.log import about
 from farm.rack.inventory import Board
 from farm.scheduling.away import Absence
@@ -230,7 +230,7 @@ class Driver(threading.Thread):
         """Quarantine a board that no rung helped; one without a ladder is set aside."""
         if rungs:
             try:
-                quarantine(self.board, why)
+                self._desk.care.quarantine(self.board, why)
             except FarmError as error:  # its next failure tries it again
                 return self._away(error)
             _LOG.error("quarantined: %s", why)

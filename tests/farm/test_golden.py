@@ -115,6 +115,7 @@ def test_two_wrong_runs_in_a_row_quarantine_and_flag_what_was_measured(run, stor
     finding, why = health.found(F412, bad)
     assert (finding, "1 measurements flagged" in why) == ("bad", True)
     assert lease.quarantine_reason(F412) == why
+    assert (store.entries()[-1].action, store.entries()[-1].result) == ("quarantine", why)
     assert store.row(row).flags
     assert known is None or known.cycles == run.cycles
 
@@ -153,6 +154,13 @@ def test_a_restored_board_may_be_wrong_once_again(run, store):
     assert [health.found(F412, bad)[0] for _ in range(2)] == ["again", "bad"]
     assert lease.restore(F412)
     assert health.found(F412, bad)[0] == "again"
+
+
+def test_a_board_that_a_person_took_out_meanwhile_keeps_that_reason(run, store):
+    health = Health(store)
+    lease.quarantine(F412, "with ann")
+    assert [health.found(F412, wrong(run))[0] for _ in range(2)] == ["again", "bad"]
+    assert lease.quarantine_reason(F412) == "with ann"
 
 
 def test_a_check_of_a_board_out_of_order_is_a_bench_failure(run, monkeypatch):

@@ -53,6 +53,7 @@ def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(
         rows = manager.store.recoveries("f412-01")
         assert [(row.rung, row.outcome) for row in rows] == [("knock", "done"), ("kick", "failed")]
         assert "probe gone" in leases.quarantine_reason(board)
+        assert manager.store.entries("f412-01")[-1].action == "quarantine"
         assert [e.kind for e in events if not e.job] == ["recovered", "recovered", "aside"]
         leases.restore(board)
         time.sleep(1.1)  # how often it is asked
