@@ -186,9 +186,9 @@ class Driver(threading.Thread):
                 return self._count_failure(failure)
         except (FarmError, EngineError) as refusal:
             error = refusal
+            return True  # which says nothing about the board
         finally:
             self._desk.refused(ticket, self.board, error)
-        self._back()
         self._failures_in_a_row = 0
         return True
 
@@ -201,6 +201,7 @@ class Driver(threading.Thread):
                 self._desk.deadline_s(ticket),
                 lambda stage: self._desk.stage(ticket, self.board, stage),
             )
+            self._back()  # before anybody sees the result
             self._desk.measured(ticket, self.board, m)
             _LOG.info("attempt %d: %s, %d cycles", len(ticket.failures) + 1, m.status, m.cycles)
         except AwayError as failure:
@@ -239,15 +240,16 @@ class Driver(threading.Thread):
         return False
 
     def _climb(self, rung: "Rung", number: int, why: Exception) -> bool:
-        """Try a rung; whether it helped is for the next job to show. False if others hold it."""
-        started_s, token = time.monotonic(), None
+        """Try a rung; whether it helped is for the next job to show. False if it was not begun."""
+        started_s = time.monotonic()
         try:
             worker = self._held_worker(_RECOVER_HOLD_S)
-            token = worker.token
-            outcome = f"done: {worker.recover(number, rung.deadline_s)}; after: {why}"
-        except (BoardsBusyError, NoBoardError) as error:  # closing, taken or quarantined meanwhile
+        except (FarmError, OSError) as error:  # closing, taken, quarantined, no worker
             _LOG.info("recovery by %s was not begun: %s", rung.name, error)
             return False
+        token = worker.token
+        try:
+            outcome = f"done: {worker.recover(number, rung.deadline_s)}; after: {why}"
         except (FarmError, OSError) as error:
             outcome = f"failed: {error}; after: {why}"
             self._drop_worker()
@@ -267,7 +269,11 @@ class Driver(threading.Thread):
             if self._worker is None:
                 self._worker = BoardWorker(self.board, self._runner, self._ladder)
             worker = self._worker
-        token = worker.hold(wait_s, self._desk.urgency(self.board))
+        try:
+            token = worker.hold(wait_s, self._desk.urgency(self.board))
+        except BenchError as error:  # it ended or hangs, and has not touched the board yet
+            self._drop_worker()
+            raise AwayError(str(error), self.board.id) from error
         self._desk.holds(self.board, token)
         return worker
 

@@ -60,6 +60,15 @@ def test_a_failing_board_climbs_the_ladder_and_is_quarantined_behind_its_end(
         assert manager.measure([make_job("ok")])[0].status == "ok"
 
 
+def test_a_job_that_no_board_could_do_sets_no_board_back_to_the_ground(rack, board, scripted_path):
+    crew = Threads("scripted:run", "scripted_ladder:LADDER")
+    with BoardManager(rack, [board], retries=0, runner=crew) as manager:
+        for name in ("bench-1", "toolchain", "bench-2", "toolchain-2"):
+            with pytest.raises(FarmError):
+                manager.submit(make_job(name)).result(DEADLINE_S)
+        assert [row.rung for row in manager.store.recoveries("f412-01")] == ["knock", "kick"]
+
+
 def test_nothing_is_stored_of_a_rung_that_the_end_of_its_manager_cut_off(
     rack, board, scripted_path
 ):

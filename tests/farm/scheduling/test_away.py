@@ -6,7 +6,7 @@ from test_manager import make_job
 
 from farm import board_worker
 from farm.board_worker import BoardWorker
-from farm.errors import BoardsBusyError, FarmError, InventoryError, ProbeMissingError
+from farm.errors import AwayError, BoardsBusyError, FarmError, InventoryError, ProbeMissingError
 from farm.leases import lease
 from farm.manager import BoardManager
 from farm.rack.inventory import select
@@ -54,6 +54,17 @@ def test_a_probe_that_comes_back_costs_its_job_no_attempt(manage):
 def test_a_lease_database_that_fails_in_mid_job_costs_it_no_attempt(manage):
     m = manage("f412-01", retries=0).submit(make_job("lockedonce")).result(DEADLINE_S)
     assert m.provenance["attempt"] == 1
+
+
+def test_workers_that_cannot_even_start_put_no_board_out_of_service(rack, board, monkeypatch):
+    monkeypatch.setattr("farm.scheduling.away.AWAY_S", 0.0)
+    crew = Threads("no_such_module:run", "scripted_ladder:LADDER")
+    with (
+        BoardManager(rack, [board], runner=crew) as manager,
+        pytest.raises(AwayError, match=r"ended \(exit code 1\); .*no_such_module"),
+    ):
+        manager.submit(make_job("ok")).result(DEADLINE_S)
+    assert lease.quarantine_reason(board) is None
 
 
 def test_the_job_of_a_board_without_its_probe_goes_to_another(manage):
