@@ -45,7 +45,7 @@ def _hangs(rows: Rows, uid: str, found: tuple[int, int, str]) -> bool:
     deadline_s = boot_clock.now_s() + _AGAIN_S
     while not boot_clock.is_stopped(found[0]) and boot_clock.now_s() < deadline_s:
         time.sleep(_POLL_S)  # the deadline is above
-        if rows.hung(uid) != found:
+        if rows.hung(uid) != found or not boot_clock.is_alive(*found[:2]):
             return False
     return True
 

@@ -11,6 +11,8 @@ from farm.rack.inventory import Board
 from farm.scheduling.driver import Driver
 from farm.scheduling.roles import Desk, Hand
 
+_LONGEST_WAIT_S = 3600.0  # Python refuses waits of centuries, and deadlines may be that far away
+
 
 class Threads:
     """A thread for each board, and one for the time that starts when something is timed."""
@@ -76,7 +78,8 @@ class Threads:
                 if self._due and left_s is not None and left_s <= 0:
                     (_, act), self._due = self._due, None
                     return act
-                self._changed.wait(left_s)  # ends with the next call_at or with close
+                # Ends with the next call_at or with close, too.
+                self._changed.wait(None if left_s is None else min(left_s, _LONGEST_WAIT_S))
         return None
 
 

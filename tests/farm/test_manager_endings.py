@@ -4,7 +4,7 @@ import threading
 
 import pytest
 import scripted
-from test_manager import NO_LADDER, make_job
+from test_manager import NO_LADDER, make_job, wait_until
 
 from farm import manager as managers
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
@@ -60,6 +60,7 @@ def test_a_display_that_fails_at_one_late_job_keeps_no_other_waiting(manage, mon
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     manager = manage(explode)
     manager.submit(make_job("hang"))
+    wait_until(scripted.runs)
     for names in (("ok-1", "ok-2"), ("ok-3",)):
         for late in [manager.submit(make_job(name), deadline_s=0.1) for name in names]:
             with pytest.raises(BoardsBusyError, match="before its deadline"):
@@ -93,6 +94,18 @@ def test_a_job_whose_result_comes_between_look_and_queue_is_not_measured_again(m
     monkeypatch.setattr(managers, "answer", answer)
     assert manager.submit(make_job("ok")).result(DEADLINE_S).source == "stored"
     assert len(scripted.runs()) == 1
+
+
+def test_a_deadline_in_a_thousand_years_ends_no_alarm(manage, monkeypatch):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    manager = manage()
+    manager.submit(make_job("hang"))
+    wait_until(scripted.runs)
+    patient = manager.submit(make_job("ok"), deadline_s=3e10)
+    with pytest.raises(BoardsBusyError, match="before its deadline"):
+        manager.submit(make_job("ok-2"), deadline_s=0.1).result(DEADLINE_S)
+    assert (patient.done(), failed) == (False, [])
 
 
 def test_a_deadline_cuts_no_attempt_short_and_takes_none_from_a_job_with_an_id(manage):
