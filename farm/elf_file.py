@@ -17,6 +17,7 @@ from farm.mcus import Mcu, Memory
 from farm.probe import check_fits
 
 MAX_ELF_BYTES = 64 << 20
+_MOST_SEGMENTS = 256
 # Addenda to the ABI of the Arm architecture, 3.3.5: Tag_CPU_arch v7, v6-M, v6S-M and v7E-M;
 # Tag_FP_arch up to VFPv4-D16 is what an M4 has, an M7 also FP for Armv8 in its two forms.
 _ARCHITECTURES = (10, 11, 12, 13)
@@ -53,8 +54,8 @@ def load_elf(path: Path) -> ElfFile:
     """Read an ELF file; InventoryError when it is none, or larger than MAX_ELF_BYTES."""
     data = _read(path)
     try:
+        elf = _opened(data)
         parts = tuple(load_segments(data))
-        elf = ELFFile(io.BytesIO(data))
         found = (str(elf["e_machine"]), _attributes(elf), _variables(elf), build_id(elf))
     except ImageError as error:
         raise InventoryError(f"{path}: {error}") from error
@@ -62,6 +63,8 @@ def load_elf(path: Path) -> ElfFile:
         raise InventoryError(f"{path}: a damaged ELF file: {error}; build it again") from error
     if not parts:
         raise InventoryError(f"{path}: nothing in it is to be programmed; was it linked?")
+    if at := next((b for (a, held), (b, _) in pairwise(parts) if a + len(held) > b), None):
+        raise InventoryError(f"{path}: two parts of it lie at {at:#x}; correct its linker script")
     return ElfFile(path.name, hashlib.sha256(data).hexdigest(), parts, *found)
 
 
@@ -117,6 +120,29 @@ def _joined(memories: Iterable[Memory]) -> list[Memory]:
     starts = [0] + [at for at, (a, b) in enumerate(pairwise(ordered), 1) if a.end != b.base]
     groups = [ordered[a:b] for a, b in pairwise([*starts, len(ordered)])]
     return [Memory(g[0].name, g[0].base, g[-1].end - g[0].base) for g in groups if g]
+
+
+def _opened(data: bytes) -> ELFFile:
+    """The ELF, once its tables and segments are known to be in the file: else they may be endless.
+
+    ImageError for what is no ELF at all.
+    """
+    try:
+        elf = ELFFile(io.BytesIO(data))
+    except (ELFError, ValueError) as error:
+        raise ImageError(f"not an ELF file that can be flashed: {error}") from error
+    if elf["e_phnum"] > _MOST_SEGMENTS:
+        raise ELFError(f"it has {elf['e_phnum']} segments, over {_MOST_SEGMENTS}")
+    for table, count in (("ph", elf["e_phnum"]), ("sh", elf.num_sections())):
+        entry_bytes = getattr(elf.structs, f"Elf_{table.capitalize()}dr").sizeof()
+        ends = elf[f"e_{table}off"] + count * entry_bytes
+        if count and (elf[f"e_{table}entsize"] != entry_bytes or ends > len(data)):
+            raise ELFError("its tables are not all in the file")
+    loaded = [(s["p_offset"], s["p_filesz"]) for s in elf.iter_segments("PT_LOAD")]
+    held_bytes = sum(size for _, size in loaded)
+    if held_bytes > len(data) or any(at + size > len(data) for at, size in loaded):
+        raise ELFError("its segments are not all in the file")
+    return elf
 
 
 def _attributes(elf: ELFFile) -> dict[str, object]:

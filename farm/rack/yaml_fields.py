@@ -19,6 +19,7 @@ MAX_DEPTH = 12
 MAX_TEXT = 256
 _TAG = "tag:yaml.org,2002:"
 _TRUE = ("true", "yes", "on")
+_NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-f]{8}", re.IGNORECASE)
 _KINDS = {
     "str": "text",
     "int": "a whole number",
@@ -62,6 +63,12 @@ def _load(path: Path) -> yaml.Node | None:
     except yaml.YAMLError as error:
         mark = _mark(error, text)
         raise InventoryError(f"{path}{mark}: not valid YAML: {_problem(error)}") from error
+    except (ValueError, OverflowError) as error:  # of PyYAML itself, at such an escape
+        found = _NO_CHARACTER.search(text)
+        line = text.count("\n", 0, found.start() if found else 0) + 1
+        raise InventoryError(
+            f"{path}:{line}: not valid YAML: an escape is beyond Unicode, which ends at U0010FFFF"
+        ) from error
 
 
 class Fields:

@@ -81,6 +81,27 @@ def test_an_m7s_elf_is_refused_by_its_name_even_if_it_uses_no_fpu(read):
         check_runs(replace(read(elf()), attributes=noted), M4)
 
 
+def test_a_file_that_lacks_bytes_of_its_own_is_refused(read):
+    with pytest.raises(InventoryError, match="its segments are not all in the file; build it"):
+        read(elf()[:-4])
+    with pytest.raises(InventoryError, match="its tables are not all in the file; build it"):
+        read(elf()[:60])
+
+
+def test_parts_that_lie_on_one_another_are_refused(read):
+    twice = bytearray(elf())
+    twice[84:116] = struct.pack("<8I", 1, 120, FLASH + 4, FLASH + 4, 8, 8, 5, 4)
+    with pytest.raises(InventoryError, match="two parts of it lie at 0x8000004"):
+        read(bytes(twice))
+
+
+def test_a_table_of_four_billion_sections_is_not_begun(read):
+    data = bytearray(elf() + struct.pack("<10I", 0, 0, 0, 0, 0, 2**32 - 1, 0, 0, 0, 0))
+    data[32:36] = struct.pack("<I", len(elf()))  # e_shnum 0: the first section has their number
+    with pytest.raises(InventoryError, match="its tables are not all in the file"):
+        read(bytes(data))
+
+
 def linked(data, core: str) -> bytes:
     script = f"ENTRY(f) SECTIONS {{ . = {FLASH:#x}; .text : {{ KEEP(*(.text*)) }} }}"
     return toolchain.link_elf([data], script, "f", core)

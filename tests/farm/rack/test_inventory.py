@@ -177,6 +177,8 @@ def test_one_console_for_two_boards_is_refused(refuses):
         ("version: 1\nboards: [\n", 3, "not valid YAML"),
         ("version: 1\nboards: " + "[" * 20 + "]" * 20, 2, "deeper than 12"),
         ("a: &a [x]\nb: *a", 1, "anchors"),
+        ('version: 1\nstore: "\\Uffffffff"', 2, "an escape is beyond Unicode"),
+        ('version: 1\n\nstore: "\\U00110000"', 3, "an escape is beyond Unicode"),
     ],
 )
 def test_a_wrong_file_is_named_by_line(refuses, text, line, words):
