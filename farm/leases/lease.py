@@ -73,6 +73,7 @@ class Lease:
     token: int
     lost: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     _doing: list[str] = field(default_factory=list, compare=False, repr=False)
+    _file: tuple[int, int] = field(default=(0, 0), compare=False, repr=False)  # of its lock
 
     def tell(self, doing: str) -> None:
         """Let whoever looks at the rack know what the board is at; shown with the next renewal."""
@@ -84,9 +85,15 @@ class Lease:
         return Fence(normal_uid(self.board.probe), self.token)
 
     def check(self) -> None:
-        """Raise BenchError when the board was taken from this holder; renew otherwise."""
-        with opened(place_of(self.board)) as rows:
-            mine = rows.renew(self.fence.uid, self.token, " ".join(self._doing))
+        """Raise BenchError when the board was taken from this holder; renew otherwise.
+
+        FarmError when the database cannot be used now: the lock still holds.
+        """
+        place, uid = place_of(self.board), self.fence.uid
+        if lock_files.touch(place, uid) != self._file:  # then another process can lock another one
+            raise BenchError("the file of its lock was deleted; start again", self.board.id)
+        with opened(place) as rows:
+            mine = rows.renew(uid, self.token, " ".join(self._doing))
         if not mine:
             raise BenchError("the lease was released by an operator; start again", self.board.id)
 
@@ -308,7 +315,8 @@ def _try(stack: ExitStack, line: _Line, requests: Sequence[Request], me: int) ->
 def _granted(rows: Rows, board: Board, purpose: str, held: list[Lease]) -> Iterator[Lease]:
     """The row of a board whose lock is held; the lease is in `held` until its end."""
     uid, mine = normal_uid(board.probe), os.getpid()
-    new = Lease(board, rows.grant(uid, board.id, purpose))
+    file = lock_files.touch(place_of(board), uid)
+    new = Lease(board, rows.grant(uid, board.id, purpose), _file=file)
     held.append(new)
     try:
         yield new

@@ -107,6 +107,21 @@ def try_lock(place: Place, uid: str, descriptor: int) -> bool:
     return os.path.samestat(on_disk, os.fstat(descriptor))
 
 
+def touch(place: Place, uid: str) -> tuple[int, int]:
+    """Mark the lock's file as used, and say which file it is; (0, 0) when it is gone.
+
+    FarmError when it cannot be seen.
+    """
+    path = place.lock_path(uid)
+    with _clear_errors(path):
+        try:
+            os.utime(path, follow_symlinks=False)
+            about = path.lstat()
+        except FileNotFoundError:
+            return 0, 0
+    return about.st_dev, about.st_ino
+
+
 def is_locked(place: Place, uid: str) -> bool:
     """Ask with a shared lock, which two askers can have at once; it is gone in microseconds."""
     with opened_lock(place, uid) as descriptor:

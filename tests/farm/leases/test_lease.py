@@ -336,6 +336,20 @@ def test_a_lock_file_that_was_deleted_is_made_again_and_not_shared(board):
     assert held
 
 
+def test_who_has_a_lock_whose_file_is_deleted_has_lost_the_board(board, monkeypatch):
+    monkeypatch.setattr(leases, "RENEW_S", 0.02)
+    path = lock_files.place_of(board).lock_path("tr-f412-01")
+    with leases.lease(board, 0.1) as held:
+        os.utime(path, (0, 0))
+        held.check()
+        assert path.stat().st_mtime > 0
+        path.unlink()
+        with leases.lease(board, 0.1):
+            assert held.lost.wait(5.0)
+            with pytest.raises(BenchError, match="the file of its lock was deleted"):
+                held.check()
+
+
 def test_crowds_of_processes_never_hold_a_board_twice(tmp_path):
     found = lease_contest.contest(tmp_path, processes=4, acquisitions=120)
     assert found.granted == 120
