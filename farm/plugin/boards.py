@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from engine.emit import emit
 from engine.graph import Graph
 from farm.board_worker import DEFAULT_RUNNER
-from farm.errors import NoBoardError
+from farm.errors import InventoryError, NoBoardError
 from farm.job import Event
 from farm.leases.lease import refuse_quarantined
 from farm.manager import BoardManager, Job
 from farm.measure import Measurement
 from farm.model_file import Inputs, expected_output, input_bytes, load_input
 from farm.plugin import facts as pytest_facts
-from farm.plugin.choices import selection
+from farm.plugin.choices import meant, selection
 from farm.plugin.console import Recorder, recorded
 from farm.plugin.keeper import LENT_PRIORITY, Keeper
 from farm.plugin.options import setting_of
 from farm.plugin.tally import Tally
 from farm.plugin.wishes import Wish
-from farm.rack.inventory import Board, Rack, select
+from farm.rack.inventory import Board, Rack
 from farm.scheduling.crew import Threads
 
 
@@ -38,6 +38,7 @@ class Use:
     boards: tuple[Board, ...] = ()
     properties: list[tuple[str, object]] = field(default_factory=list)
     consoles: list[Recorder] = field(default_factory=list)
+    counted: set[str] = field(default_factory=set)
 
 
 class Bench:
@@ -73,10 +74,9 @@ class Bench:
         """The boards in service that a wish can have; skips or fails the test for too few."""
         rack, boards = self.selection()
         try:
-            wanted = {board.id for board in select(rack, wish.selector or "all")}
+            matching = meant(rack, boards, wish)
         except NoBoardError as error:
             self.give_up(str(error))
-        matching = [board for board in boards if board.id in wanted]
         able = [board for board in matching if _in_service(board)]
         if len(able) < wish.count:
             among = (
@@ -86,6 +86,7 @@ class Bench:
             self.give_up(
                 f"the test needs {wish.count} boards matching {among}; {len(matching)} there{out}"
             )
+        _refuse_mixed(able)
         return able
 
     def give_up(self, reason: str) -> NoReturn:
@@ -178,8 +179,8 @@ class Bench:
     ) -> Measurement:
         """One Measurement of a network, now: see the fixture `measure`."""
         farm = self.farm()
-        if not on and board_type is None and self.used.boards:
-            on = self.used.boards[0].id
+        if not on:
+            on = self._own(board_type)
         given = {graph.input: x.astype(np.int8)} if isinstance(x, np.ndarray) else x
         inputs = load_input(graph, None, 0) if given is None else given
         io = (input_bytes(graph, inputs), expected_output(graph, inputs))
@@ -194,13 +195,20 @@ class Bench:
         self._count(m, held=held)
         return m
 
+    def _own(self, board_type: str | None) -> str:
+        """A board that the test holds, of that type if one is asked for: no other is waited for."""
+        own = (b.id for b in self.used.boards if board_type in (None, b.type.name))
+        return next(own, "")
+
     def _count(self, m: Measurement, *, held: bool) -> None:
         self.used.properties += pytest_facts.of_measurement(m)
         counts = self._tally.of(m.board)
         counts.measurements += 1
         counts.cycles += sum(m.samples)
         if not held:
-            counts.tests += all(board.id != m.board for board in self.used.boards)
+            known = self.used.counted.union(board.id for board in self.used.boards)
+            counts.tests += m.board not in known
+            self.used.counted.add(m.board)
             counts.seconds += float(m.provenance.get("job_s", 0.0))
 
     def _note(self, event: Event) -> None:
@@ -216,13 +224,29 @@ class Bench:
 
     def sections(self) -> list[tuple[str, str]]:
         """What to show with the failure of the test that runs now."""
-        used = self.used
-        return list(pytest_facts.sections(used.boards, used.properties, self._farm, used.consoles))
+        used, keeper = self.used, self._keeper
+        own = keeper is not None and keeper.serves
+        return list(
+            pytest_facts.sections(
+                used.boards, used.properties, self._farm, used.consoles, listening=own
+            )
+        )
 
 
 def _type_of(farm: BoardManager, board_id: str) -> str:
     boards = [board for board in farm.boards if board_id in ("", board.id)]
     return (boards or farm.boards)[0].type.name
+
+
+def _refuse_mixed(boards: Sequence[Board]) -> None:
+    """A test that would be on silicon or not, by which board is free, says nothing."""
+    kinds = [[b.id for b in boards if b.virtual is virtual] for virtual in (False, True)]
+    if all(kinds):
+        real, virtual = map(", ".join, kinds)
+        raise InventoryError(
+            f"the test could have a real board ({real}) or a virtual one ({virtual}); name one "
+            "kind by --boards or by its marker"
+        )
 
 
 def _in_service(board: Board) -> bool:

@@ -1,5 +1,8 @@
 """Which boards --boards selects, and which tests the markers make of them; no board is touched."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from farm.errors import InventoryError, NoBoardError
@@ -30,14 +33,24 @@ def check_rack(config: pytest.Config) -> None:
         return  # the tests are skipped
 
 
+def meant(rack: Rack, boards: Sequence[Board], wish: Wish) -> list[Board]:
+    """The boards, out of those that --boards selects, that a wish means; NoBoardError for none.
+
+    One in maintenance is selected by its id alone, and then as good as the others.
+    """
+    selected = {board.id for board in boards}
+    every = (replace(b, state="active") if b.id in selected else b for b in rack.boards)
+    ids = {b.id for b in select(replace(rack, boards=tuple(every)), wish.selector or "all")}
+    return [board for board in boards if board.id in ids]
+
+
 def choices(config: pytest.Config, wish: Wish) -> list[str]:
     """The ids of the tests that `each` makes of one; one that is skipped, without boards."""
     try:
-        rack, boards = selection(config)
-        wanted = {board.id for board in select(rack, wish.selector or "all")}
+        boards = meant(*selection(config), wish)
     except NoBoardError:
         return [NO_BOARDS]
-    names = [b.type.name if wish.each == "type" else b.id for b in boards if b.id in wanted]
+    names = [board.type.name if wish.each == "type" else board.id for board in boards]
     return list(dict.fromkeys(names)) or [NO_BOARDS]
 
 

@@ -49,14 +49,21 @@ def sections(
     properties: Sequence[tuple[str, object]],
     farm: BoardManager | None,
     consoles: Sequence[Recorder],
+    *,
+    listening: bool,
 ) -> Iterator[tuple[str, str]]:
-    """(title, text) to show with a failure."""
+    """(title, text) to show with a failure.
+
+    listening: whether the boards are still the test's, so that their consoles may be opened.
+    """
     if properties:
         yield "board facts", "\n".join(f"{key} = {value}" for key, value in properties)
     for board in boards:
         if farm is not None and (rungs := _rungs(farm, board)):
             yield f"last recovery of {board.id}", "\n".join(rungs)
         recorded = [console.tail for console in consoles if console.board.id == board.id]
+        if not recorded and not listening:
+            continue
         tail = recorded[-1] if recorded else _listen(board)
         how = "so far" if recorded else "now"
         yield f"UART tail of {board.id}, {how}", _shown(tail) or "(silence)"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from farm.errors import BoardsBusyError, FarmError
+from farm.errors import BenchError, BoardsBusyError, FarmError
 from farm.leases.lease import Lease, lease_any, waiters
 from farm.leases.waiting import HELD
 from farm.rack.inventory import Board
@@ -42,16 +42,22 @@ class Keeper:
         """Wait until the boards are held; raises BoardsBusyError or NoBoardError."""
         self._thread.start()
         with self._changed:
-            while not self._leases and self._error is None:
+            while not self._leases and self._error is None and self._thread.is_alive():
                 self._changed.wait(_REST_S)  # ends with the lease's own deadline
-        if self._error is not None:
-            raise self._error
+        if not self._leases:
+            raise self._error or BenchError("what holds boards for tests has ended; see above why")
         return self
 
     @property
     def alive(self) -> bool:
         """Whether the boards are still this process's; False when they were given back or lost."""
         return self._thread.is_alive() and not any(held.lost.is_set() for held in self._leases)
+
+    @property
+    def serves(self) -> bool:
+        """Whether a test uses the boards now, and they are still this process's."""
+        with self._changed:
+            return self._in_use and not self._over and self.alive
 
     def check(self) -> None:
         """Raise BenchError when an operator has released one of the boards."""

@@ -6,9 +6,8 @@ import pytest
 
 from farm.errors import NoBoardError
 from farm.leases.quarantine import quarantine_reason
-from farm.plugin.choices import NO_BOARDS, of_choice, selection
+from farm.plugin.choices import NO_BOARDS, meant, of_choice, selection
 from farm.plugin.wishes import Wish, wish_of
-from farm.rack.inventory import select
 
 _USES = ("boards", "farm", "measure")
 
@@ -29,10 +28,10 @@ def _who(config: pytest.Config, item: pytest.Item) -> str:
         if "boards" not in names:
             return "through the farm: any of " + ", ".join(board.id for board in boards)
         wish = _wish(item)
-        wanted = {board.id for board in select(rack, wish.selector or "all")}
+        matching = meant(rack, boards, wish)
     except NoBoardError as error:
         return f"skipped: {error}"
-    able = [b.id for b in boards if b.id in wanted and quarantine_reason(b) is None]
+    able = [board.id for board in matching if quarantine_reason(board) is None]
     if len(able) < wish.count:
         return f"skipped: {wish.count} boards needed, {len(able)} in service"
     others = f" (or {', '.join(able[wish.count :])})" if len(able) > wish.count else ""

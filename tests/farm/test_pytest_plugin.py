@@ -3,14 +3,17 @@
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from farm.errors import BenchError, InventoryError
 from farm.leases import lease
 from farm.plugin import boards as pytest_boards
 from farm.plugin import facts as pytest_facts
 from farm.plugin.console import KEPT_BYTES, Recorder
+from farm.plugin.keeper import Keeper
 
 pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
@@ -266,6 +269,25 @@ def pytest_farm_board_quarantined(board_id, why): print(board_id, "is", why)
 """
 
 
+def test_a_type_that_the_test_holds_is_measured_on_its_own_board(suite):
+    source = f"""{NETWORK}
+def test_own(board, measure):
+    assert measure(network("a"), board_type=board.type.name).board == board.id
+"""
+    outcome = suite(source, "--boards", "f412-01", "--board-timeout", "9", *suite.rack)
+    outcome.assert_outcomes(passed=1)
+
+
+def test_a_test_that_measures_twice_without_a_board_of_its_own_counts_once(suite):
+    source = f"""{NETWORK}
+def test_two(measure):
+    assert measure(network("a")).board == measure(network("b")).board == "f412-01"
+"""
+    outcome = suite(source, "--boards", "f412-01", *suite.rack)
+    outcome.assert_outcomes(passed=1)
+    outcome.stdout.fnmatch_lines(["f412-01 *1 *2 *"])
+
+
 def test_what_the_manager_tells_is_counted_and_golden_off_checks_no_board(suite):
     with Path("conftest.py").open("a") as conftest:
         conftest.write(
@@ -288,8 +310,60 @@ def test_a_failure_shows_what_a_console_said_last_with_every_odd_byte_written_ou
 
     heard = Recorder(board, Port())
     heard.read(KEPT_BYTES)
-    facts, tail = pytest_facts.sections([board], [("cycles", 7)], None, [heard])
+    facts, tail = pytest_facts.sections([board], [("cycles", 7)], None, [heard], listening=False)
     assert facts == ("board facts", "cycles = 7")
     assert tail[0] == "UART tail of f412-01, so far"
     assert "lost" not in tail[1]
     assert tail[1].endswith("..ok\n\\x1b[\\xff")
+
+
+def test_a_board_in_maintenance_that_is_selected_by_its_id_is_tested(suite, rack, write_rack):
+    path = write_rack(rack.path.read_text().replace('F412-01"}', 'F412-01", state: maintenance}'))
+    source = """
+        import pytest
+        def test_any(board): assert board.id == "f412-01"
+        @pytest.mark.board("type=nucleo-f412zg")
+        def test_type(board): assert board.id == "f412-01"
+        @pytest.mark.board(each="type")
+        def test_each(board): assert board.id == "f412-01"
+    """
+    outcome = suite(source, "--boards", "f412-01", f"--boards-file={path}")
+    outcome.assert_outcomes(passed=3)
+
+
+def test_a_test_that_could_have_a_real_or_a_virtual_board_is_refused(rack, board):
+    real = replace(board, id="lab-1", probe="stlink:066DFF")
+    with pytest.raises(
+        InventoryError, match=r"a real board \(lab-1\) or a virtual one \(f412-01\)"
+    ):
+        pytest_boards._refuse_mixed([board, real])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_boards_that_cannot_be_asked_for_are_not_waited_for(board):
+    with pytest.raises(BenchError, match="has ended"):
+        Keeper([board], 2, 60.0).ready()
+
+
+def test_each_of_a_parameter_is_a_usage_error(suite):
+    source = """
+        import pytest
+        @pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.board(each=True))])
+        def test_it(board, x): pass
+    """
+    outcome = suite(source, "--boards", "virtual", *suite.rack)
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["*each= is for a test's marker, not a parameter's*"])
+
+
+def test_a_board_that_was_taken_away_is_not_listened_to(suite):
+    source = """
+        from farm.leases import lease
+        def test_it(board):
+            with lease.opened(lease.place_of(board)) as rows:
+                rows.revoke(lease.normal_uid(board.probe))
+    """
+    outcome = suite(source, "--boards", "f412-01", *suite.rack)
+    outcome.assert_outcomes(passed=1, errors=1)
+    outcome.stdout.fnmatch_lines(["*released by an operator*"])
+    outcome.stdout.no_fnmatch_line("*UART tail*")
