@@ -26,6 +26,7 @@ from farm.soak.racks import write_rack
 from farm.soak.strikes import Log, by_kind
 from farm.soak.verdict import Finding
 from farm.store import Store
+from farm.store.query import Wanted
 
 EXIT_BROKEN = 1
 
@@ -106,7 +107,8 @@ def _report(ordeal: Ordeal, rack: Rack, end: End) -> dict[str, Any]:
     lives = max([end.lives, *(each.life for each in struck)])
     wanted = [job.id for job in jobs(rack, given(ordeal.networks), ordeal.jobs)]
     with Store() as store:
-        found = account(store.all(), wanted, struck, ordeal.retries)
+        flagged = {str(row.columns["job_id"]) for row in store.rows(Wanted(flagged=True))}
+        found = account(store.all(), wanted, struck, ordeal.retries, flagged)
         recoveries = len(store.recoveries())
         store.verify()  # FarmError when the audit's chain is broken
     findings = found.findings(finished=end.finished)

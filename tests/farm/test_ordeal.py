@@ -113,6 +113,14 @@ def test_an_audit_sees_what_is_lost_doubled_wrong_too_often_or_untrue(rows):
     assert values([expected, lost, failed(lost, lost.message, final=1)], [kill]) == [0] * 5
 
 
+def test_a_job_whose_result_was_flagged_may_be_measured_again(rows):
+    expected, done = rows
+    lost = failed(done, "its worker, process 7, ended (by SIGKILL); it left no message")
+    found = account([expected, lost, done, done], ["job-0"], [Struck(WORKER_KILL, 1, pid=7)], 0,
+                    {"job-0"})  # fmt: skip
+    assert [finding.value for finding in found.findings(finished=True)] == [0] * 5
+
+
 def test_failures_are_counted_by_what_they_say(rows):
     said = [
         f"bench: in stage verify: its flash at 0x0{n} holds 0xf; flash it again" for n in (1, 2)
