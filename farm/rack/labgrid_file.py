@@ -33,24 +33,35 @@ def exporter_file(rack: Rack) -> tuple[str, list[str]]:
 
 def _resources(board: Board) -> dict[str, Resource]:
     found: dict[str, Resource] = {
-        "USBDebugger": {"match": {"ID_SERIAL_SHORT": board.probe_uid}},
+        "USBDebugger": {"match": {"ID_SERIAL_SHORT": _usb_serial(board)}},
         **_console(board),
     }
     if board.power is not None and board.power.hub:
         found["USBPowerPort"] = {
-            "match": {"sys_name": board.power.hub},
+            "match": {"sys_name": _hub_interface(board.power.hub)},
             "index": board.power.port,
         }
     return found
+
+
+def _hub_interface(hub: str) -> str:
+    """What the hub's driver is bound to, in sysfs: 1-1.4:1.0, and 1-0:1.0 of the root hub 1."""
+    return f"{hub}{'' if '-' in hub else '-0'}:1.0"
+
+
+def _usb_serial(board: Board) -> str:
+    """The probe's number as USB has it, which labgrid takes to the letter: a J-Link's 12 digits."""
+    uid = board.probe_uid
+    return f"{uid:0>12}" if board.probe.startswith("jlink:") and uid.isdecimal() else uid
 
 
 def _console(board: Board) -> dict[str, Resource]:
     spec, speed = board.serial, load_mcu(board.type.mcu).uart.baud
     if spec.by == "path":
         return {"RawSerialPort": {"port": spec.value, "speed": speed}}
-    match = {"ID_PATH": f"*-usb-0:{spec.value.partition('-')[2]}"}
+    match = {"@sys_name": spec.value}  # as sysfs calls the interface; labgrid knows no wildcards
     if spec.by != "location":
-        match = {"@ID_SERIAL_SHORT": spec.value or board.probe_uid}
+        match = {"@ID_SERIAL_SHORT": spec.value or _usb_serial(board)}
     if spec.interface is not None:
-        match["ID_USB_INTERFACE_NUM"] = f"{spec.interface:02}"
+        match["ID_USB_INTERFACE_NUM"] = f"{spec.interface:02x}"
     return {"USBSerialPort": {"match": match, "speed": speed}}

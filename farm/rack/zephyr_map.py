@@ -21,8 +21,11 @@ KEYS = (
     "pre_script", "post_script", "post_flash_script", "script_param", "hooks",
 )  # fmt: skip
 USED = ("connected", "id", "platform", "product", "runner", "serial", "probe_id", "fixtures")
-KINDS = (("st-link", "stlink"), ("stlink", "stlink"), ("j-link", "jlink"), ("jlink", "jlink"))
-"""A part of the product's name in small letters, and the kind of probe; else CMSIS-DAP."""
+KINDS = (
+    ("st-link", "stlink"), ("stlink", "stlink"), ("j-link", "jlink"), ("jlink", "jlink"),
+    ("cmsis-dap", "cmsisdap"), ("daplink", "cmsisdap"),
+)  # fmt: skip
+"""A part of the product's name in small letters, and the kind of probe."""
 UNKNOWN_TYPE = "TYPE"
 _LONGEST = 99_999  # number behind a name
 _BY_ID = "/dev/serial/by-id/"
@@ -71,7 +74,7 @@ def _imported(fields: Fields, number: int, entries: _Entries) -> Imported:
     runner = fields.text("runner", "")
     if runner not in ("", "pyocd"):
         doubts.append(f"twister flashes it with {runner}, here it is pyOCD; try it")
-    doubts += _unused(fields)
+    doubts += [*_kind_doubts(fields), *_unused(fields)]
     connected = fields.flag("connected", default=True)
     board = Board(
         f"{slug}-{number:02}",
@@ -98,11 +101,21 @@ def _entered(board: Board, slug: str, number: int, entries: _Entries, doubts: li
 
 def _probe(fields: Fields) -> str:
     key = "probe_id" if "probe_id" in fields else "id"
-    uid, product = fields.text(key), fields.text("product", "").lower()
-    kind = next((k for part, k in KINDS if part in product), "cmsisdap")
+    uid, kind = fields.text(key), _kind(fields) or "cmsisdap"
     if not re.fullmatch(PROBE, f"{kind}:{uid}"):
         fields.fail(f"{key} is {uid!r}; it must be a probe's serial number, in quotes", key)
     return f"{kind}:{uid}"
+
+
+def _kind(fields: Fields) -> str:
+    """By the product's name, "" where that tells nothing."""
+    product = fields.text("product", "").lower()
+    return next((kind for part, kind in KINDS if part in product), "")
+
+
+def _kind_doubts(fields: Fields) -> list[str]:
+    what = f"its product {fields.text('product', '')!r} is no probe known here; correct cmsisdap:"
+    return [] if _kind(fields) else [f"{what} if it is of another kind"]
 
 
 def _tags(fields: Fields) -> tuple[dict[str, str], list[str]]:

@@ -103,6 +103,12 @@ def test_a_hardware_map_becomes_entries_that_load(write_rack, tmp_path):
     assert (boards[0].serial.by, boards[1].serial.by) == ("path", "probe")
     assert "no type is called 'nrf52840dk/nrf52840'" in found[0].doubts[0]
     assert "twister flashes it with openocd" in found[1].doubts[0]
+    assert not any("no probe known here" in doubt for each in found for doubt in each.doubts)
+
+
+def test_a_probe_whose_kind_the_map_does_not_tell_is_doubted(tmp_path):
+    (found,) = imported(tmp_path, None, {"id": "1", "platform": "frdm", "product": "FT232R"})
+    assert "its product 'FT232R' is no probe known here" in "\n".join(found.doubts)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +226,21 @@ def test_a_labgrid_exporter_gets_the_real_boards(write_rack):
     groups = yaml.safe_load(text)
     assert list(groups) == ["a", "b"]
     assert groups["a"]["USBDebugger"] == {"match": {"ID_SERIAL_SHORT": "0667FF"}}
-    assert groups["a"]["USBPowerPort"]["index"] == 4
+    assert groups["a"]["USBPowerPort"] == {"match": {"sys_name": "1-1:1.0"}, "index": 4}
     match = groups["b"]["USBSerialPort"]["match"]
     assert match == {"@ID_SERIAL_SHORT": "01", "ID_USB_INTERFACE_NUM": "02"}
     assert ["c: virtual" in doubts[0], "b: labgrid" in doubts[1]] == [True, True]
+
+
+def test_labgrid_is_told_names_that_it_can_find_since_it_compares_to_the_letter(write_rack):
+    rows = (
+        '  - {id: a, type: m7, probe: "jlink:960177309", power: {hub: "1", port: 4}}\n'
+        '  - {id: b, type: m7, probe: "stlink:1", serial: {by: location, at: "2-1.4:1.2"}}\n'
+        '  - {id: c, type: m7, probe: "stlink:2", serial: {by: probe, interface: 10}}\n'
+    )
+    a, b, c = yaml.safe_load(exporter_file(load_rack(write_rack(ROOT_TEXT + rows)))[0]).values()
+    assert a["USBDebugger"]["match"] == {"ID_SERIAL_SHORT": "000960177309"}
+    assert a["USBSerialPort"]["match"] == {"@ID_SERIAL_SHORT": "000960177309"}
+    assert a["USBPowerPort"]["match"] == {"sys_name": "1-0:1.0"}
+    assert b["USBSerialPort"]["match"] == {"@sys_name": "2-1.4:1.2"}
+    assert c["USBSerialPort"]["match"]["ID_USB_INTERFACE_NUM"] == "0a"
