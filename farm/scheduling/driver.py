@@ -74,7 +74,7 @@ class Driver(threading.Thread):
 
     def run(self) -> None:
         """Work until there is nothing more to do; a board that stops says so."""
-        reason = "its driver stopped; see the traceback"
+        reason = "its driver stopped; see the log"
         try:
             while self._wait_for_work():
                 with about(board=self.board.id):
@@ -83,6 +83,8 @@ class Driver(threading.Thread):
                     break
             reason = ""
         finally:
+            if reason:  # nobody may see what a thread prints
+                _LOG.error("%s: its driver stopped", self.board.id, exc_info=True)
             self._drop_worker()
             if reason:
                 self._desk.set_aside(self.board, reason)

@@ -248,7 +248,9 @@ def test_a_failing_progress_display_keeps_no_result(rack, scripted_path, monkeyp
 
 
 @pytest.mark.parametrize("kind", ["started", "stage", "retried"])
-def test_a_failing_progress_display_leaves_no_job_waiting(rack, scripted_path, monkeypatch, kind):
+def test_a_failing_progress_display_leaves_no_job_waiting(
+    rack, scripted_path, monkeypatch, kind, caplog
+):
     def explode(event):
         if event.kind == kind:
             raise ValueError("display")
@@ -260,6 +262,7 @@ def test_a_failing_progress_display_leaves_no_job_waiting(rack, scripted_path, m
         future = manager.submit(make_job("bench"))
         with pytest.raises(FarmError, match="driver"):
             future.result(10)
+    assert "ValueError: display" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ok", "bench"])
