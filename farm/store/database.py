@@ -158,6 +158,7 @@ def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
     use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA case_sensitive_like = ON")  # as PostgreSQL's is
 
 
 def _begin(connection: Connection) -> None:

@@ -18,6 +18,8 @@ from farm.store.tables import MEASUREMENTS
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BATCH = 5000  # rows of a Parquet row group
 _FLAG_SEPARATOR = "; "
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NO_FORMULA = {"compiler_flags"}  # all begin with "-"
 _OWN = {"id", "virtual", "body"}
 COLUMNS = ("id", "kind", "flags", *(c.name for c in MEASUREMENTS.c if c.name not in _OWN), "body")
 """Of an export: `kind` is virtual or silicon, `body` the whole measurement as JSON."""
@@ -30,15 +32,24 @@ def values(row: Row) -> dict[str, Any]:
 
 
 def write_csv(rows: Iterable[Row], path: Path) -> int:
-    """Write them; how many. Empty cells are values that the measurement does not have."""
+    """Write them; how many. Empty cells are values that the measurement does not have.
+
+    Text that a spreadsheet would run as a formula begins with "'": names come from anybody's files.
+    """
     with _replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        # All texts in quotes: csv leaves a lone "\r" without, and readers take it for a line's end.
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         count = 0
         for row in rows:
-            writer.writerow(values(row))
+            writer.writerow({name: _cell(name, v) for name, v in values(row).items()})
             count += 1
     return count
+
+
+def _cell(name: str, value: object) -> object:
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA) and name not in _NO_FORMULA
+    return f"'{value}" if is_formula else value
 
 
 def write_parquet(rows: Iterable[Row], path: Path) -> int:
@@ -87,7 +98,8 @@ def _replacing(path: Path) -> Iterator[Path]:
     A link is followed; a pipe or a device (/dev/stdout) is written to, never replaced.
     InventoryError for a path that cannot be written, FarmError for a disk that is full.
     """
-    with _clear_errors(path), _part(path.resolve(), path) as part:
+    target = Path(os.path.realpath(path))  # resolve() has no sentence for a link to itself
+    with _clear_errors(path), _part(target, path) as part:
         yield part
 
 

@@ -34,11 +34,11 @@ def since_utc(given: str) -> str:
     """An ISO 8601 time in the spelling of the store; without a zone it is UTC."""
     try:
         time = datetime.fromisoformat(given)
-    except ValueError as error:
+        zoned = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InventoryError(
             f"{given!r} is not a time; write it as 2026-11-22 or 2026-11-22T18:00:00+00:00"
         ) from error
-    zoned = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return zoned.isoformat(timespec="seconds")
 
 

@@ -42,8 +42,9 @@ def place_of(where: Path | str | None = None, rack: Rack | None = None) -> Place
 
 
 def _shown(url: URL) -> str:
-    """As it is given: without the driver, and without the password."""
+    """As it is given: without the driver, and without passwords."""
     kind = url.get_backend_name()
+    url = url.set(query={key: "***" if "password" in key else v for key, v in url.query.items()})
     return url.set(drivername=kind).render_as_string(hide_password=True).replace("%2F", "/")
 
 

@@ -35,6 +35,24 @@ def test_csv_has_every_column_of_every_row(store, tmp_path):
     assert json.loads(rows[0]["body"])["samples"] == [100, 100, 101]
 
 
+def test_csv_holds_no_formula_and_no_line_end_without_quotes(store, measurement, tmp_path):
+    facts = {"compiler": "@SUM(1)", "compiler_flags": "-Os", "pid": -7}
+    store.add(measurement(name="=cmd|' /C calc'!A0", provenance=facts))
+    store.add(measurement(name="a\rb"))
+    write_csv(store.rows(Wanted(newest=2)), tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert first["name"] == "'=cmd|' /C calc'!A0"
+    assert (first["compiler"], first["compiler_flags"], first["pid"]) == ("'@SUM(1)", "-Os", "-7")
+    assert second["name"] == "a\rb"
+
+
+def test_an_export_to_a_link_to_itself_takes_its_place(store, tmp_path):
+    (tmp_path / "out.csv").symlink_to(tmp_path / "out.csv")
+    assert write_csv(store.rows(Wanted()), tmp_path / "out.csv") == 3
+    assert not (tmp_path / "out.csv").is_symlink()
+
+
 def test_parquet_has_the_same_with_types(store, tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet", reason="tinyrack[parquet] is not installed")
     monkeypatch.setattr("farm.store.export._BATCH", 2)

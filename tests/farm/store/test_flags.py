@@ -70,5 +70,6 @@ def test_a_measurement_can_be_flagged_twice(store, measurement):
 
 
 def test_a_word_instead_of_a_time_is_a_usage_error(store):
-    with pytest.raises(InventoryError, match=r"'noon' is not a time; write it as 2026-11-22"):
-        store.flag_since("b", "noon", "why")
+    for word in ("noon", "0001-01-01T00:00:00+23:59"):
+        with pytest.raises(InventoryError, match=r"' is not a time; write it as 2026-11-22"):
+            store.flag_since("b", word, "why")

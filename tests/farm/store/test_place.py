@@ -23,3 +23,4 @@ def test_a_server_is_named_without_its_password():
     place = place_of("postgresql://me:secret@host/db")
     assert place.path is None
     assert str(place) == "postgresql://me:***@host/db"
+    assert "secret" not in str(place_of("postgresql://host/db?password=secret&sslpassword=secret"))

@@ -23,6 +23,7 @@ def full(store, measurement):
         (Wanted(status="too_big"), []),
         (Wanted(name="conv_3x3"), [1]),
         (Wanted(name="conv*"), [1, 2]),
+        (Wanted(name="Conv*"), []),
         (Wanted(name="*%*"), [4]),
         (Wanted(since="2026-01-02", until="2026-01-04"), [2, 3]),
         (Wanted(virtual=True), [1, 2, 3]),
