@@ -38,7 +38,8 @@ from farm.manager import BoardManager
 from farm.mcus import load_mcu
 from farm.model_file import expected_output, input_bytes, load_input
 from farm.output import note
-from farm.rack.inventory import load_rack, select
+from farm.rack.inventory import load_rack
+from farm.rack.rack_checks import selected
 from nas.errors import NasError
 from nas.latency_fit import fit
 from nas.latency_rows import NetworkRow, row_from_measurement
@@ -171,7 +172,7 @@ def main(words: list[str] | None = None) -> int:
     args = parser.parse_args(words)
     try:
         rack = load_rack(args.boards_file)
-        groups = one_group_a_core(select(rack, args.boards))
+        groups = one_group_a_core(selected(rack, args.boards))
         boards = [board for group in groups for board in group]
         with BoardManager(rack, boards) as manager:
             written(measured(manager, groups), args.out)

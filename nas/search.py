@@ -14,7 +14,8 @@ import numpy as np
 
 from engine.graph import Graph
 from farm.manager import BoardManager
-from farm.rack.inventory import Board, Rack, load_rack, select
+from farm.rack.inventory import Board, Rack, load_rack
+from farm.rack.rack_checks import selected
 from nas.budget import Budget
 from nas.calibrate import calibrate, firmware_hash, load_calibration
 from nas.candidate import Score
@@ -77,7 +78,7 @@ def search(
         checked_name(name)
     make_deterministic()
     rack = load_rack(config.boards_file)
-    boards = select(rack, config.boards)
+    boards = selected(rack, config.boards)
     board_types = tuple(sorted({board.type.name for board in boards}))
     dataset = load_dataset(config.data, config.data_dir, config.data_limit)
     firmware = {each: firmware_hash(rack, each) for each in board_types}

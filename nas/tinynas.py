@@ -11,7 +11,8 @@ import numpy as np
 
 from engine.graph import Graph
 from farm.manager import BoardManager
-from farm.rack.inventory import load_rack, select
+from farm.rack.inventory import load_rack
+from farm.rack.rack_checks import selected
 from nas.budget import Budget
 from nas.candidate import Cost, Limits, Score
 from nas.config import KIB, SearchConfig
@@ -152,7 +153,7 @@ class TinyNAS:
     @cached_property
     def board_types(self) -> tuple[str, ...]:
         """Types of the selected boards; limits must hold on each."""
-        boards = select(load_rack(self.config.boards_file), self.config.boards)
+        boards = selected(load_rack(self.config.boards_file), self.config.boards)
         return tuple(sorted({board.type.name for board in boards}))
 
     @cached_property
@@ -165,7 +166,7 @@ class TinyNAS:
 
     def _manager(self) -> BoardManager:
         rack = load_rack(self.config.boards_file)
-        return BoardManager(rack, select(rack, self.config.boards))
+        return BoardManager(rack, selected(rack, self.config.boards))
 
     def estimate_memory_usage(self, arch: Arch) -> float:
         """SRAM in KiB: arena, input, output, harness and stack, on the board that takes most."""

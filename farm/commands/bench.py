@@ -21,7 +21,8 @@ from farm.model_file import expected_output, input_bytes, load_input
 from farm.network_file import Network as GivenNetwork
 from farm.network_file import load_network, network_name
 from farm.output import COST_COLUMNS, JobProgress, cost_row, note, print_json, print_table
-from farm.rack.inventory import Board, Rack, load_rack, select
+from farm.rack.inventory import Board, Rack, load_rack
+from farm.rack.rack_checks import selected
 from farm.store import Store
 
 EXIT_OUT_OF_TOLERANCE = 1
@@ -34,7 +35,7 @@ Network = tuple[str, CModel, Pairs]
 def run(args: Namespace) -> int:
     """One row a board type (or a board); 1 when an output is wrong or an image too big."""
     rack = load_rack(args.boards_file)
-    groups = _groups(select(rack, args.boards), each=args.each_board)
+    groups = _groups(selected(rack, args.boards), each=args.each_board)
     networks = _networks(args)
     work = [(group, _job(args, *network, group)) for group in groups for network in networks]
     outcomes = _measure(args, rack, groups, work)

@@ -11,7 +11,8 @@ from farm.mcus import load_mcu
 from farm.measure import Scalar
 from farm.output import note, print_json, print_line
 from farm.probe import Programmable, open_probe
-from farm.rack.inventory import Board, load_rack, select
+from farm.rack.inventory import Board, load_rack
+from farm.rack.rack_checks import selected
 from farm.virtual.rack import ensure_up
 from farm.wear import wear_of, worn_warning
 
@@ -21,7 +22,7 @@ _WAIT_S = 60.0
 def run(args: Namespace) -> int:
     """Flash one board after the other; each is verified before the next begins."""
     rack = load_rack(args.boards_file)
-    boards = select(rack, args.boards)
+    boards = selected(rack, args.boards)
     image = load_elf(Path(args.elf))
     for board in boards:  # all before the first is touched
         _check(image, board)

@@ -11,7 +11,8 @@ import serial
 from farm.leases.lease import lease, renewing
 from farm.mcus import load_mcu
 from farm.output import note, print_json
-from farm.rack.inventory import Board, load_rack, select
+from farm.rack.inventory import Board, load_rack
+from farm.rack.rack_checks import selected
 from farm.serial_port import open_port
 from farm.virtual.rack import ensure_up
 
@@ -20,7 +21,7 @@ _POLL_S = 0.2
 
 def run(args: Namespace) -> int:
     """Print consoles until Ctrl-C or --seconds; bytes that are no text appear as \\xNN."""
-    boards = select(load_rack(args.boards_file), args.boards)
+    boards = selected(load_rack(args.boards_file), args.boards)
     deadline = None if args.seconds is None else time.monotonic() + args.seconds
     received = dict.fromkeys((board.id for board in boards), 0)
     with ExitStack() as stack:

@@ -9,6 +9,7 @@ from farm.errors import InventoryError, NoBoardError
 from farm.plugin.options import setting_of
 from farm.plugin.wishes import Wish
 from farm.rack.inventory import Board, Rack, load_rack, select
+from farm.rack.rack_checks import own_consoles
 
 NO_BOARDS = "no boards"
 
@@ -28,9 +29,11 @@ def selection(config: pytest.Config) -> tuple[Rack, tuple[Board, ...]]:
 def check_rack(config: pytest.Config) -> None:
     """Raise pytest.UsageError for a rack file that is wrong."""
     try:
-        selection(config)
+        own_consoles(*selection(config))
     except NoBoardError:
         return  # the tests are skipped
+    except InventoryError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def meant(rack: Rack, boards: Sequence[Board], wish: Wish) -> list[Board]:

@@ -1,14 +1,33 @@
 """What a rack file says that only this host can contradict: files, programs, consoles."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from serial.tools import list_ports
 
 from farm.errors import BenchError, InventoryError
 from farm.rack.board import Board
-from farm.rack.inventory import Rack
+from farm.rack.inventory import Rack, select
 from farm.serial_port import port_of
 from farm.usb import PortInfo
+
+
+def selected(rack: Rack, selector: str) -> tuple[Board, ...]:
+    """The boards that a selector names, for work: as `select`, and refused as `own_consoles`."""
+    boards = select(rack, selector)
+    own_consoles(rack, boards)
+    return boards
+
+
+def own_consoles(rack: Rack, boards: Sequence[Board]) -> None:
+    """InventoryError when the console of one of these is that of another board of the rack, too.
+
+    As far as they are plugged in now; nothing is looked at for virtual boards.
+    """
+    real = {board.id for board in boards if not board.virtual}
+    if real:
+        consoles_apart(rack.boards, list_ports.comports(), real)
 
 
 def packs_there(rack: Rack) -> None:
@@ -37,8 +56,12 @@ def programs_missing(rack: Rack) -> list[str]:
     ]
 
 
-def consoles_apart(boards: Sequence[Board], ports: Sequence[PortInfo]) -> None:
+def consoles_apart(
+    boards: Sequence[Board], ports: Sequence[PortInfo], of: Collection[str] | None = None
+) -> None:
     """InventoryError for two boards whose consoles, plugged in now, are one device.
+
+    of: ids of boards, one of which it must be about; None: any.
 
     Two ways to find it, such as a path and a USB socket, can only be compared here. A console that
     is not there is no fault of the file.
@@ -49,10 +72,10 @@ def consoles_apart(boards: Sequence[Board], ports: Sequence[PortInfo]) -> None:
             continue
         try:
             device = Path(port_of(board, ports)).resolve()
-        except BenchError:
+        except (BenchError, OSError):
             continue
         owner = owners.setdefault(device, board.id)
-        if owner != board.id:
+        if owner != board.id and (of is None or owner in of or board.id in of):
             raise InventoryError(
                 f"{board.id}: its console {device} is also the console of {owner}; correct "
                 "`serial` of one of them in boards.yaml"

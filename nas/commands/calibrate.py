@@ -8,7 +8,8 @@ from typing import Any
 
 from farm.manager import BoardManager
 from farm.output import print_json, print_line, print_table
-from farm.rack.inventory import load_rack, select
+from farm.rack.inventory import load_rack
+from farm.rack.rack_checks import selected
 from nas.calibrate import Calibration, calibrate
 from nas.console import Stages
 
@@ -21,7 +22,7 @@ COLUMNS = (
 def run(args: Namespace) -> int:
     """One row a board type; the models are kept for later searches."""
     rack = load_rack(args.boards_file)
-    boards = select(rack, args.boards)
+    boards = selected(rack, args.boards)
     board_types = sorted({board.type.name for board in boards})
     with Stages() as stages, BoardManager(rack, boards, wait_s=args.wait) as manager:
         results = [_calibrate(manager, each, args, stages) for each in board_types]

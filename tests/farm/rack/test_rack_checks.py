@@ -4,9 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from farm.cli import main
 from farm.errors import InventoryError
 from farm.rack.inventory import load_rack
-from farm.rack.rack_checks import consoles_apart, packs_there, programs_missing
+from farm.rack.rack_checks import (
+    consoles_apart,
+    packs_there,
+    programs_missing,
+    selected,
+)
 
 HEAD = """version: 1
 types: {t: {mcu: stm32f412zg, target: stm32f412xg, packs: [nope.pack]}}
@@ -45,3 +51,20 @@ def test_two_ways_to_one_console_are_an_error_once_it_is_plugged_in(write_rack, 
     tty.touch()
     with pytest.raises(InventoryError, match=rf"b: its console {tty} is also the console of a;"):
         consoles_apart(boards, [port])
+
+
+def test_work_on_a_board_whose_console_is_another_s_is_refused(write_rack, tmp_path, capsys):
+    tty = tmp_path / "tty"
+    tty.touch()
+    (tmp_path / "link").symlink_to(tty)
+    row = '  - {{id: {0}, type: t, probe: "stlink:{0}", serial: {{by: path, path: {1}/{2}}}}}\n'
+    rows = "".join(
+        row.format(*each) for each in (("a1", tmp_path, "tty"), ("b1", tmp_path, "link"))
+    )
+    rows += row.format("c1", tmp_path, "none") + '  - {id: d1, type: t, probe: "virtual:D"}\n'
+    path = write_rack(HEAD + rows)
+    for alone in ("c1", "d1"):  # of others it says nothing
+        assert [board.id for board in selected(load_rack(path), alone)] == [alone]
+    for each in ("a1", "b1", "all"):
+        assert main(["monitor", "--boards-file", str(path), "--boards", each]) == 2
+    assert capsys.readouterr().err.count("is also the console of a1") == 3
