@@ -142,7 +142,8 @@ class BoardWorker:
         self.kill()
         code = self._process.returncode
         if code == EXIT_LEASE_LOST:
-            raise BenchError("an operator released the board in mid-measurement", self.board.id)
+            why = "an operator released the board, or the file of its lock was deleted"
+            raise BenchError(f"{why}, in mid-measurement", self.board.id)
         who = f"its worker, process {self.pid}, ended ({_ended(code)})"
         raise BenchError(f"{who}; {self._last_words()}", self.board.id)
 

@@ -3,6 +3,7 @@
 The manager locks it; nothing here waits for a board.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from farm.errors import BenchError, FarmError, InventoryError, NoBoardError
@@ -13,6 +14,7 @@ from farm.scheduling.roles import Crew, Desk, Hand
 from farm.scheduling.schedule import Group, Schedule
 from farm.scheduling.tickets import Ticket
 
+_LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 1.0  # how often it is asked whether a quarantine was lifted
 _OUT = "quarantined: "
 _Kind = tuple[str, frozenset[tuple[str, str]], str]  # type, tags, the one board if any
@@ -67,12 +69,17 @@ class Rota:
         if not self.aside or now_s - self._looked_s < _LOOK_AGAIN_S:
             return
         self._looked_s = now_s
-        for board, why in tuple(self.aside.items()):
-            if why.startswith(_OUT) and quarantine_reason(self.board[board]) is None:
-                del self.aside[board]
-                self.schedule.restore_board(board)
-                if self.schedule.has_work(board):
-                    self.wake([board])
+        try:
+            out = [board for board, why in self.aside.items() if why.startswith(_OUT)]
+            back = [board for board in out if quarantine_reason(self.board[board]) is None]
+        except FarmError as error:  # the others can go on
+            _LOG.warning("whether boards were put back into service is not known: %s", error)
+            return
+        for board in back:
+            del self.aside[board]
+            self.schedule.restore_board(board)
+            if self.schedule.has_work(board):
+                self.wake([board])
 
     def none_left(self, ticket: Ticket) -> FarmError:
         """Why no board is left that could do it: a matter of the operator, or of the bench."""

@@ -10,6 +10,7 @@ from farm import manager as managers
 from farm.errors import BenchError, BoardsBusyError, FarmError, NoBoardError
 from farm.job import Event
 from farm.manager import BoardManager
+from farm.rack.inventory import select
 from farm.scheduling import rota
 from farm.scheduling.crew import Threads
 
@@ -79,6 +80,23 @@ def test_a_lease_database_that_failed_at_the_first_job_keeps_no_later_one_waitin
         with pytest.raises(FarmError, match="locked"):
             manager.submit(make_job("ok"))
     assert manager.submit(make_job("ok")).result(DEADLINE_S).status == "ok"
+
+
+def test_a_lease_database_that_fails_keeps_no_board_in_service_from_a_job(
+    rack, scripted_path, monkeypatch, caplog
+):
+    def locked(_board) -> None:
+        raise FarmError("the lease database is locked")
+
+    boards = select(rack, "type=nucleo-f412zg")
+    crew = Threads("scripted:run", NO_LADDER)
+    with BoardManager(rack, boards, runner=crew) as manager:
+        assert manager.submit(make_job("ok")).result(DEADLINE_S).status == "ok"
+        manager.set_aside(boards[0], "quarantined: smokes")
+        monkeypatch.setattr(rota, "_LOOK_AGAIN_S", 0.0)
+        monkeypatch.setattr(rota, "quarantine_reason", locked)
+        assert manager.submit(make_job("ok-2")).result(DEADLINE_S).board == boards[1].id
+    assert "is not known: the lease database is locked" in caplog.text
 
 
 def test_a_job_whose_result_comes_between_look_and_queue_is_not_measured_again(manage, monkeypatch):
