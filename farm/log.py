@@ -44,9 +44,9 @@ def to_file() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > MOST_BYTES:
             path.replace(path.with_suffix(".log.1"))
-        handler: logging.Handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    except OSError:
-        handler = logging.StreamHandler(sys.stderr)  # a full disk ends no measurement
+        handler: logging.Handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError:  # also of opening it, hence at once: a line of the log ends no measurement
+        handler = logging.StreamHandler(sys.stderr)
     _install(handler)
 
 
@@ -56,12 +56,14 @@ def to_stderr() -> None:
 
 
 class _About(logging.Filter):
-    """Puts what a line is about into the record."""
+    """Puts what a line is about into the record, and its text, which a board may have said."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets every record pass."""
         facts = (f" {name}={_word(value)}" for name, value in _ABOUT.get().items())
         record.about = "".join(facts)
+        text = record.getMessage()
+        record.msg, record.args = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text), ()
         return True
 
 
@@ -74,6 +76,7 @@ def _install(handler: logging.Handler) -> None:
     farm.addHandler(handler)
     farm.setLevel(logging.INFO)
     farm.propagate = False
+    logging.raiseExceptions = False  # a line that cannot be written is lost, without a traceback
 
 
 def _word(value: object) -> str:

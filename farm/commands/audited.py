@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.errors import EngineError
 from farm.errors import FarmError
 from farm.log import about
 from farm.measure import Scalar
@@ -24,7 +25,7 @@ def audited(
     try:
         yield
         result = "done"
-    except FarmError as error:
+    except (FarmError, EngineError, OSError) as error:
         result = f"failed: {error}"
         raise
     finally:

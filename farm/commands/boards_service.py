@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.errors import EngineError
-from farm.errors import FarmError
+from farm.errors import BoardsBusyError, FarmError
 from farm.golden.baseline import baseline
 from farm.golden.check import run_golden
 from farm.golden.verdict import Verdict, as_run, judge
@@ -26,8 +26,12 @@ def release(args: Namespace) -> int:
     """Take a board from whoever holds it."""
     found = load_rack(args.boards_file)
     board = found.board(args.board)
-    held = lease.release(board)
     with Store(args.store, rack=found) as store:
+        try:
+            held = lease.release(board)
+        except BoardsBusyError as error:  # its lease is over all the same
+            store.audit(Who.me(), "release", board.id, result=str(error))
+            raise
         store.audit(Who.me(), "release", board.id, result=f"process {held.pid}" if held else "")
     row = {"board": board.id, "released": held is not None, "holder": held and asdict(held)}
     _say(args, row, f"taken from process {held.pid}" if held else "nobody held it")

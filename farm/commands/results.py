@@ -118,8 +118,9 @@ def golden(args: Namespace) -> int:
 
 @contextmanager
 def _open(args: Namespace) -> Iterator[Store]:
-    """The store of --store, the environment or the rack; it needs no rack file to be there."""
-    rack = load_rack(args.boards_file) if rack_path(args.boards_file).is_file() else None
+    """The store of --store, the environment or the rack, whose file must be there only if named."""
+    named = args.boards_file is not None or rack_path().is_file()
+    rack = load_rack(args.boards_file) if named else None
     place = place_of(args.store, rack)
     if args.store and place.path and not place.path.is_file():
         raise InventoryError(f"{place}: no such results database; --store names one that exists")

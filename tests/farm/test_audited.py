@@ -18,7 +18,11 @@ def test_what_worked_is_done(rack, board):
 
 @pytest.mark.parametrize(
     ("error", "result"),
-    [(BenchError("no probe"), "failed: no probe"), (KeyboardInterrupt(), "interrupted")],
+    [
+        (BenchError("no probe"), "failed: no probe"),
+        (OSError("no room"), "failed: no room"),
+        (KeyboardInterrupt(), "interrupted"),
+    ],
 )
 def test_what_did_not_work_says_so(rack, board, error, result):
     with pytest.raises(type(error)), audited(rack, "power", board, switch="off"):

@@ -18,6 +18,7 @@ from farm.commands import boards_service, monitor
 from farm.errors import ImageError
 from farm.golden.verdict import Verdict
 from farm.leases import lease
+from farm.store import Store
 
 
 @pytest.fixture
@@ -137,6 +138,16 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     assert (row["restored"], "% off the" in row["golden"]) == (True, True)
     run("rack", "down")
     assert run("boards", "release", "f412-01")[1] == "f412-01: nobody held it\n"
+
+
+def test_a_release_that_the_holder_ignores_is_in_the_audit_too(run, rack, board, monkeypatch):
+    monkeypatch.setattr(lease.release, "__defaults__", (0.1,))
+    with lease.lease(board):
+        code, _, err = run("boards", "release", "f412-01")
+    assert (code, "does not let go; end it" in err) == (75, True)
+    with Store(rack=rack) as store:
+        (entry,) = store.entries("f412-01")
+    assert (entry.action, "does not let go" in entry.result) == ("release", True)
 
 
 def test_a_board_that_fails_its_golden_run_stays_quarantined_unless_forced(run, board, monkeypatch):

@@ -39,3 +39,17 @@ def test_a_full_file_is_begun_anew(monkeypatch):
     LOGGER.info("the next")
     assert len(lines()) == 1
     assert "the first" in log.log_path().with_suffix(".log.1").read_text(encoding="utf-8")
+
+
+def test_what_a_board_says_begins_no_line_of_its_own():
+    log.to_file()
+    LOGGER.info("its console said %s", "\n2026-11-23 INFO board=f412-01\x1b[2J")
+    (line,) = lines()
+    assert line.endswith(r"said \n2026-11-23 INFO board=f412-01\x1b[2J")
+
+
+def test_a_log_that_cannot_be_opened_ends_no_command(capsys):
+    log.log_path().mkdir(parents=True)
+    log.to_file()
+    LOGGER.info("not lost")
+    assert capsys.readouterr().err.endswith("farm.test_log: not lost\n")

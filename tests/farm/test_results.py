@@ -85,6 +85,7 @@ def test_show_tells_how_one_was_made(run, store):
         (["--since", "noon"], "'noon' is not a time"),
         (["--store", "nowhere.db"], "nowhere.db: no such results database"),
         (["--store", "oracle://x/y"], "cannot be a oracle database"),
+        (["--boards-file", "nope.yaml"], "nope.yaml: no such rack file"),
     ],
 )
 def test_usage_errors_are_one_sentence(run, store, arguments, message):
