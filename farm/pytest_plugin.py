@@ -29,6 +29,7 @@ _MARKERS = (
 )
 _BENCH = pytest.StashKey[Any]()
 _TALLY = pytest.StashKey[Tally]()
+_USAGE = "farm_usage"  # of what a process of xdist gives its controller
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,11 +73,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuse malformed markers and racks; put tests of one board and image after one another."""
-    pytest_wishes.check_all(items)
-    if not setting_of(config, "boards"):
-        return
-    _choices().check_rack(config)
-    if setting_of(config, "boards-order") == "grouped":
+    with_boards = bool(setting_of(config, "boards"))
+    try:
+        pytest_wishes.check_all(items)
+        if with_boards:
+            _choices().check_rack(config)
+        pytest_wishes.check_made(items)
+    except pytest.UsageError as error:
+        getattr(config, "workeroutput", {})[_USAGE] = str(error)  # xdist passes on no such error
+        raise
+    if with_boards and setting_of(config, "boards-order") == "grouped":
         items[:] = pytest_wishes.grouped(items)
 
 
@@ -138,9 +144,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a process of xdist did; one that crashed leaves nothing."""
-    rows = getattr(node, "workeroutput", {}).get("farm_tally", {})
-    node.config.stash[_TALLY].add_json(rows)
+    """Take over what a process of xdist did, or refused; one that crashed leaves nothing."""
+    output = getattr(node, "workeroutput", {})
+    if refused := output.get(_USAGE):
+        raise pytest.UsageError(refused)
+    node.config.stash[_TALLY].add_json(output.get("farm_tally", {}))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

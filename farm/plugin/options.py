@@ -52,7 +52,8 @@ def _one_of(*words: str) -> Callable[[str], str]:
 class Setting:
     """One row: the option without its dashes, its default as text, and how text becomes a value.
 
-    The key of an ini file is farm_NAME, the variable FARM_NAME, both with underscores.
+    The key of an ini file is farm_NAME, the variable FARM_NAME, both with underscores. is_path: in
+    an ini file it begins at that file, as pytest's own paths do.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Setting:
     default: str
     help: str
     metavar: str = ""
+    is_path: bool = False
 
     @property
     def option(self) -> str:
@@ -79,7 +81,7 @@ class Setting:
 
 SETTINGS = (
     Setting("boards", _text, "", "boards to use: ids, type=..., tag=value, virtual, all", "WHICH"),
-    Setting("boards-file", _text, "", "the rack (default: boards.yaml)", "FILE"),
+    Setting("boards-file", _text, "", "the rack (default: boards.yaml)", "FILE", is_path=True),
     Setting("board-timeout", _seconds, "60", "seconds to wait for boards of others (60)", "S"),
     Setting("board-retries", _retries, "2", "further attempts when the bench fails (2)", "N"),
     Setting("boards-required", _switch, "0", "an error instead of a skip when there are no boards"),
@@ -115,7 +117,7 @@ def setting_of(config: pytest.Config, name: str) -> Any:
     places = (
         (setting.option, str(config.getoption(setting.key) or "")),
         (setting.variable, os.environ.get(setting.variable, "")),
-        (setting.key, str(config.getini(setting.key))),
+        (setting.key, _of_ini(config, setting)),
         ("default", setting.default),
     )
     where, value = next((at, text) for at, text in places if text or at == "default")
@@ -123,6 +125,12 @@ def setting_of(config: pytest.Config, name: str) -> Any:
         return setting.read(value)
     except ValueError as error:
         raise pytest.UsageError(f"{where} is {value!r}: {error}; {setting.help}") from error
+
+
+def _of_ini(config: pytest.Config, setting: Setting) -> str:
+    value = str(config.getini(setting.key))
+    folder = config.inipath.parent if config.inipath else config.invocation_params.dir
+    return str(folder / value) if value and setting.is_path else value
 
 
 def check(config: pytest.Config) -> None:

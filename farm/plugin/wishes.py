@@ -77,20 +77,20 @@ def _words(item: pytest.Item) -> tuple[str, ...]:
     return (f"board {chosen or wish.selector} {wish.count}", f"image {wish.image}")
 
 
-def _made(item: pytest.Item) -> bool:
-    """Whether the test is one of those that `each` made of one."""
-    return "boards" in getattr(getattr(item, "callspec", None), "params", {})
-
-
 def check_all(items: Iterable[pytest.Item]) -> None:
     """Refuse malformed markers before anything runs."""
     for item in items:
         for marker in item.iter_markers("board"):
             parse(item.nodeid, marker)
         names = getattr(item, "fixturenames", ())
-        if "boards" in names and wish_of(item).each and not _made(item):
-            raise pytest.UsageError(
-                f"{item.nodeid}: each= is for a test's marker, not a parameter's"
-            )
         if "measure" in names and "boards" not in names and wish_of(item).each:
             raise pytest.UsageError(f"{item.nodeid}: with each=, ask for `board` beside `measure`")
+
+
+def check_made(items: Iterable[pytest.Item]) -> None:
+    """Refuse tests with `each` of which no tests were made: pytest makes them before it sees it."""
+    for item in items:
+        made = "boards" in getattr(getattr(item, "callspec", None), "params", {})
+        if not made and "boards" in getattr(item, "fixturenames", ()) and wish_of(item).each:
+            what = "each= is for a test's marker, not a parameter's"
+            raise pytest.UsageError(f"{item.nodeid}: {what}")

@@ -5,9 +5,11 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from farm import pytest_plugin
 from farm.errors import BenchError, InventoryError
 from farm.leases import lease
 from farm.plugin import boards as pytest_boards
@@ -367,3 +369,35 @@ def test_a_board_that_was_taken_away_is_not_listened_to(suite):
     outcome.assert_outcomes(passed=1, errors=1)
     outcome.stdout.fnmatch_lines(["*released by an operator*"])
     outcome.stdout.no_fnmatch_line("*UART tail*")
+
+
+def test_each_on_a_broken_rack_is_told_as_a_broken_rack(suite, tmp_path):
+    source = """
+        import pytest
+        @pytest.mark.board(each=True)
+        def test_it(board): pass
+    """
+    outcome = suite(source, "--boards", "all", f"--boards-file={tmp_path}/nope.yaml")
+    assert outcome.ret == pytest.ExitCode.USAGE_ERROR
+    outcome.stderr.fnmatch_lines(["*nope.yaml: no such rack file*"])
+
+
+def test_what_a_process_of_xdist_refuses_its_controller_refuses(suite, pytester):
+    pytester.makeconftest("""
+        def pytest_configure(config): config.workeroutput = {}
+        def pytest_unconfigure(config): print("told:", config.workeroutput)
+    """)
+    source = "import pytest\n@pytest.mark.board(nope=1)\ndef test_it(board): pass"
+    suite(source, "--boards", "virtual", *suite.rack).stdout.fnmatch_lines(
+        ["told: *'farm_usage': '*::test_it: use @pytest.mark.board(*"]
+    )
+    with pytest.raises(pytest.UsageError, match=r"^why$"):
+        pytest_plugin.pytest_testnodedown(SimpleNamespace(workeroutput={"farm_usage": "why"}))
+
+
+def test_a_rack_file_named_in_an_ini_file_stands_beside_that(suite, pytester, rack, monkeypatch):
+    (pytester.path / "lab.yaml").write_text(rack.path.read_text())
+    pytester.makeini("[pytest]\nfarm_boards_file = lab.yaml\nfarm_boards = f412-01\n")
+    monkeypatch.chdir(pytester.mkdir("elsewhere"))
+    outcome = suite("def test_it(board): pass", pytester.path)
+    outcome.assert_outcomes(passed=1)
