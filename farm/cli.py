@@ -19,6 +19,7 @@ from farm.output import drop_output, print_error, print_json
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _DEFAULTS = {"json": False, "debug": False, "boards_file": None}
 Run = Callable[[argparse.Namespace], int]
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -286,8 +287,9 @@ def run_cli(
 
 
 def exit_code(error: Exception) -> int:
-    """2 for a file or command that is wrong, 70 for tools that failed, else the error's own."""
-    if isinstance(error, ToolchainError):
+    """2 for a file or command that is wrong, 70 for tools and disks, else the error's own."""
+    no_room = isinstance(error, OSError) and error.errno in _NO_ROOM
+    if no_room or isinstance(error, ToolchainError):
         return 70
     if isinstance(error, EngineError | OSError):
         return 2
@@ -315,7 +317,7 @@ def _parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Nam
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return "standard output or a file could not be written: the disk is full; make room"
     return " ".join(str(error).split("\n")[0].split()) or type(error).__name__
 

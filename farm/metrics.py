@@ -56,10 +56,12 @@ def _of_boards(now: Overview) -> Iterator[Metric]:
         "tinyrack_board_status", "1 for the status that the board has", labels=(*_WHO, "status")
     )
     held = GaugeMetricFamily("tinyrack_lease_age_seconds", "How long it is held", labels=_WHO)
-    waiting = GaugeMetricFamily("tinyrack_board_waiting", "Who waits for it", labels=_WHO)
-    golden = GaugeMetricFamily("tinyrack_golden_ok", "1: its last golden run was", labels=_WHO)
+    waiting = GaugeMetricFamily("tinyrack_board_waiting", "How many wait for it", labels=_WHO)
+    golden = GaugeMetricFamily(
+        "tinyrack_golden_ok", "1: the last golden run was right", labels=_WHO
+    )
     cycles = GaugeMetricFamily("tinyrack_golden_cycles", "Of its last golden run", labels=_WHO)
-    worn = GaugeMetricFamily("tinyrack_flash_worn_ratio", "1: its rated erases", labels=_WHO)
+    worn = GaugeMetricFamily("tinyrack_flash_worn_ratio", "1: all its rated erases", labels=_WHO)
     for each in now.boards:
         who = _who(each)
         for name in STATUSES:

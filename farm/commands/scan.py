@@ -8,12 +8,12 @@ from typing import Any
 from serial.tools import list_ports
 
 from farm.output import note, print_json, print_line, print_table
-from farm.rack.board import Board, normal_uid, plain_uid
+from farm.rack.board import Board, normal_uid
 from farm.rack.board_fields import PROBE
 from farm.rack.board_line import board_line
 from farm.rack.inventory import load_rack, rack_path
 from farm.rack.rack_checks import consoles_apart
-from farm.usb import UsbProbe, find_probes, interface_of, same_uid
+from farm.usb import UsbProbe, find_probes, interface_of, is_uid, same_uid
 
 
 def scan(args: Namespace) -> int:
@@ -89,7 +89,7 @@ def _doubts(probe: UsbProbe, found: Sequence[UsbProbe], known: Sequence[Board]) 
 
 def _twins(probe: UsbProbe, found: Sequence[UsbProbe]) -> list[UsbProbe]:
     """All probes of that number, the probe itself among them; of several kinds, too."""
-    return [each for each in found if plain_uid(each.uid) == plain_uid(probe.uid)]
+    return [each for each in found if is_uid(each.uid, probe.uid)]
 
 
 def _serial(probe: UsbProbe) -> dict[str, str | int]:

@@ -9,7 +9,8 @@ from farm.rack.inventory import Board, normal_uid
 
 def quarantine(board: Board, reason: str) -> None:
     """Put a board out of service until `restore`; running work on it goes on."""
-    values = (normal_uid(board.probe), board.id, " ".join(reason.split()), utc_now())
+    why = " ".join(reason.split()) or "no reason given"
+    values = (normal_uid(board.probe), board.id, why, utc_now())
     with opened(lock_files.place_of(board)) as rows, rows.changing() as db:
         db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)", values)
 

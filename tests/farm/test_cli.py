@@ -134,6 +134,8 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     assert results(run("boards", "quarantine", "f412-01", "--reason", "hot", "--json")[1]) == [
         {"board": "f412-01", "health": "quarantined", "reason": "hot"}
     ]
+    run("boards", "quarantine", "f412-02", "--reason", " ")
+    assert results(run("boards", "--boards", "f412-02", "--json")[1])[0]["health"] == "quarantined"
     (row,) = results(run("boards", "restore", "f412-01", "--json")[1])
     assert (row["restored"], "% off the" in row["golden"]) == (True, True)
     run("rack", "down")

@@ -19,6 +19,6 @@ def test_a_full_disk_behind_standard_output_is_one_line_of_error(rack):
             timeout=60,
             check=False,
         )
-    assert done.returncode == 2
+    assert done.returncode == 70
     said = "standard output or a file could not be written: the disk is full; make room"
     assert done.stderr == f"tinyrack: {said}\n"

@@ -103,6 +103,9 @@ def test_a_probe_that_nothing_names_is_a_doubt_and_no_entry(sysfs):
 
 
 def test_two_probes_of_one_number_are_a_doubt_and_none_of_them_is_proposed():
+    nameless = UsbProbe("cmsisdap", "", "", "1-4")
+    zero = UsbProbe("cmsisdap", "000", "", "1-5", (SimpleNamespace(serial_number="000"),))
+    assert ["has no serial" in doubt for doubt in scan.doubts([zero, nameless])] == [True]
     twins = [UsbProbe("jlink", uid, "", at) for uid, at in (("0012", "1-1"), ("12", "1-2"))]
     (doubt,) = scan.doubts(twins)
     assert "2 probes have the serial number 0012, at USB 1-1 and 1-2; keep only one" in doubt
