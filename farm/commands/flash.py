@@ -6,7 +6,7 @@ from pathlib import Path
 from farm.commands.audited import audited
 from farm.elf_file import ElfFile, check_runs, load_elf
 from farm.errors import ImageError, InventoryError
-from farm.leases.lease import lease, renewing
+from farm.leases.lease import lease, refuse_quarantined, renewing
 from farm.mcus import load_mcu
 from farm.measure import Scalar
 from farm.output import note, print_json, print_line
@@ -26,6 +26,7 @@ def run(args: Namespace) -> int:
     image = load_elf(Path(args.elf))
     for board in boards:  # all before the first is touched
         _check(image, board)
+        refuse_quarantined(board)
     flash_bytes = sum(len(data) for _, data in image.parts)
     rows = []
     for board in boards:

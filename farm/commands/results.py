@@ -62,7 +62,7 @@ GOLDEN_CELLS: Cells = {
 
 def run(args: Namespace) -> int:
     """List the measurements that match, or export them."""
-    exporting = args.csv or args.parquet
+    exporting = not (args.csv is None and args.parquet is None)
     limited = args.limit or (None if exporting or args.json else SHOWN)
     with _open(args) as store:
         found = store.rows(_wanted(args, limited))
@@ -147,7 +147,8 @@ def _wanted(args: Namespace, newest: int | None) -> Wanted:
 def _export(args: Namespace, found: Iterator[Row]) -> int:
     if args.csv and args.parquet:
         raise InventoryError("--csv and --parquet are two exports; run the command twice")
-    write, path = (write_csv, args.csv) if args.csv else (write_parquet, args.parquet)
+    is_csv = args.csv is not None
+    write, path = (write_csv, args.csv) if is_csv else (write_parquet, args.parquet)
     count = write(found, Path(path))
     if args.json:
         print_json({"results": [{"file": path, "rows": count}]})

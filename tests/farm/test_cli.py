@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import scripted
+from test_elf_file import elf
 from test_manager import wait_until
 
 from engine.graph import Graph, Op, Quant, Tensor
@@ -140,6 +141,15 @@ def test_quarantine_restore_and_release_say_what_they_did(run):
     assert (row["restored"], "% off the" in row["golden"]) == (True, True)
     run("rack", "down")
     assert run("boards", "release", "f412-01")[1] == "f412-01: nobody held it\n"
+
+
+def test_no_board_is_flashed_beside_one_that_is_quarantined(run, rack, board, tmp_path):
+    (tmp_path / "my.elf").write_bytes(elf())
+    lease.quarantine(rack.boards[1], "hot")
+    code, out, err = run("flash", str(tmp_path / "my.elf"), "--boards", "type=nucleo-f412zg")
+    assert (code, out, "f412-02 is quarantined (hot)" in err) == (69, "", True)
+    with Store(rack=rack) as store:
+        assert not store.entries(board.id)
 
 
 def test_a_release_that_the_holder_ignores_is_in_the_audit_too(run, rack, board, monkeypatch):

@@ -82,6 +82,7 @@ def test_show_tells_how_one_was_made(run, store):
         (["show", 99], "no measurement 99; `tinyrack results` lists what there is"),
         (["--virtual", "--silicon"], "exclude each other"),
         (["--csv", "a", "--parquet", "b"], "run the command twice"),
+        (["--csv", ""], "cannot be written: Is a directory"),
         (["--since", "noon"], "'noon' is not a time"),
         (["--store", "nowhere.db"], "nowhere.db: no such results database"),
         (["--store", "oracle://x/y"], "cannot be a oracle database"),
