@@ -67,8 +67,9 @@ class Overview:
     @property
     def per_minute(self) -> float:
         """Measurements a minute, of all boards, in the last WINDOW_S."""
-        good = sum(count for b in self.boards for count in b.measured.values())
-        return good * 60.0 / WINDOW_S
+        rows = (row for board in self.boards for row in board.measured.items())
+        measured = sum(count for status, count in rows if status != "bench_failure")
+        return measured * 60.0 / WINDOW_S
 
 
 def overview(boards: Sequence[Board], store: Store, now: datetime | None = None) -> Overview:

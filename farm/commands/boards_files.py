@@ -5,14 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from farm.output import note, print_json, print_line
-from farm.rack.inventory import Rack, load_rack, rack_path
+from farm.rack.inventory import find_rack, load_rack
 from farm.rack.labgrid_file import exporter_file
 from farm.rack.zephyr_map import read_map
 
 
 def import_map(args: Namespace) -> int:
     """Print entries for the boards of a Zephyr hardware map."""
-    found = read_map(Path(args.file), _rack(args))
+    found = read_map(Path(args.file), find_rack(args.boards_file))
     doubts = [doubt for each in found for doubt in each.doubts]
     for doubt in doubts:
         note(f"warning: {doubt}")
@@ -44,10 +44,3 @@ def schema(args: Namespace) -> int:
     del args
     print_line((files("farm") / "boards.schema.json").read_text(encoding="utf-8").rstrip("\n"))
     return 0
-
-
-def _rack(args: Namespace) -> Rack | None:
-    """The rack whose types are offered, if there is one."""
-    if args.boards_file is not None or rack_path().is_file():
-        return load_rack(args.boards_file)
-    return None

@@ -9,7 +9,7 @@ from farm.commands.audited import audited
 from farm.errors import BoardsBusyError, InventoryError
 from farm.leases.lease import exclusive, holder_of_virtual
 from farm.output import note, print_json, print_line, print_table
-from farm.rack.inventory import Board, load_rack, rack_path, select
+from farm.rack.inventory import Board, find_rack, load_rack, rack_path, select
 from farm.virtual import rack, registry
 
 _COLUMNS = ("board", "probe", "core", "process", "console", "cycle table", "faults")
@@ -51,8 +51,8 @@ def _refuse_held(args: Namespace, uids: Sequence[str] | None) -> None:
 def status(args: Namespace) -> int:
     """Show the virtual boards of the rack file, and those that run without being in it."""
     boards: Sequence[Board] = ()
-    if args.boards or args.boards_file is not None or rack_path().is_file():
-        found = load_rack(args.boards_file)
+    found = load_rack(args.boards_file) if args.boards else find_rack(args.boards_file)
+    if found is not None:
         chosen = select(found, args.boards) if args.boards else found.boards
         boards = [board for board in chosen if board.virtual]
     else:

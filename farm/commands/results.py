@@ -11,7 +11,7 @@ from typing import Any
 from farm.errors import InventoryError
 from farm.measure import Scalar
 from farm.output import at, print_json, print_line, print_table
-from farm.rack.inventory import load_rack, rack_path
+from farm.rack.inventory import find_rack
 from farm.store import Store
 from farm.store.export import write_csv, write_parquet
 from farm.store.history import GoldenRun
@@ -119,8 +119,7 @@ def golden(args: Namespace) -> int:
 @contextmanager
 def _open(args: Namespace) -> Iterator[Store]:
     """The store of --store, the environment or the rack, whose file must be there only if named."""
-    named = args.boards_file is not None or rack_path().is_file()
-    rack = load_rack(args.boards_file) if named else None
+    rack = find_rack(args.boards_file)
     place = place_of(args.store, rack)
     if args.store and place.path and not place.path.is_file():
         raise InventoryError(f"{place}: no such results database; --store names one that exists")

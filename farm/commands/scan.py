@@ -11,16 +11,15 @@ from farm.output import note, print_json, print_line, print_table
 from farm.rack.board import Board, normal_uid
 from farm.rack.board_fields import PROBE
 from farm.rack.board_line import board_line
-from farm.rack.inventory import load_rack, rack_path
+from farm.rack.inventory import find_rack
 from farm.rack.rack_checks import consoles_apart
 from farm.usb import UsbProbe, find_probes, interface_of, is_uid, same_uid
 
 
 def scan(args: Namespace) -> int:
     """Show the probes that are plugged in and entries for those not in the rack file."""
-    known: tuple[Board, ...] = ()
-    if args.boards_file is not None or rack_path().is_file():
-        known = load_rack(args.boards_file).boards
+    rack = find_rack(args.boards_file)
+    known = rack.boards if rack else ()
     ports = list_ports.comports()
     consoles_apart(known, ports)
     found = find_probes(ports)

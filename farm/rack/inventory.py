@@ -83,6 +83,12 @@ def load_rack(path: str | Path | None = None) -> Rack:
     return Rack(file, types, tuple(boards), root.text("store", ""))
 
 
+def find_rack(path: str | Path | None = None) -> Rack | None:
+    """Read the rack that is named, as `load_rack` does, else ./boards.yaml, if there is one."""
+    named = path is not None or os.environ.get("TINYRACK_BOARDS")
+    return load_rack(path) if named or rack_path().is_file() else None
+
+
 def _check_version(root: Fields) -> None:
     """Before any key that only a newer tinyrack knows; a newer file may spell it otherwise."""
     said = root.word("version")

@@ -63,9 +63,11 @@ def test_what_happened_lately_is_counted_and_what_is_old_is_not(rack, store, boa
         store.add(m)
         row = Recovery(board=board.id, rung="power cycle", seconds=1.0, outcome="done", utc=utc)
         store.add_recovery(row)
+    store.add(dataclasses.replace(m, status="bench_failure", message="no answer"))
     found = board_now(rack.boards, store, board)
-    assert (found.measured, found.recovered) == ({"ok": 1}, {"power cycle": 1})
-    assert overview(rack.boards, store).per_minute == pytest.approx(0.2)
+    counts = {"ok": 1, "bench_failure": 1}
+    assert (found.measured, found.recovered) == (counts, {"power cycle": 1})
+    assert overview(rack.boards, store).per_minute == pytest.approx(0.2)  # of what was measured
 
 
 def test_a_manager_at_work_is_seen_and_one_that_died_is_not(board, monkeypatch):

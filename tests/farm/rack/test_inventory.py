@@ -10,6 +10,7 @@ from farm.errors import InventoryError, NoBoardError
 from farm.rack.inventory import (
     PowerSpec,
     SerialSpec,
+    find_rack,
     load_rack,
     normal_uid,
     rack_path,
@@ -233,6 +234,14 @@ def test_the_file_is_the_flag_then_the_variable_then_the_folder(monkeypatch):
 def test_a_missing_file_says_which(tmp_path):
     with pytest.raises(InventoryError, match=r"nope\.yaml: no such rack file"):
         load_rack(tmp_path / "nope.yaml")
+
+
+def test_a_rack_may_be_missing_where_none_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_rack() is None
+    monkeypatch.setenv("TINYRACK_BOARDS", "nope.yaml")
+    with pytest.raises(InventoryError, match=r"nope\.yaml: no such rack file"):
+        find_rack()
 
 
 def test_normal_uid_ignores_case_kind_and_leading_zeros():
