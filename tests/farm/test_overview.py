@@ -63,7 +63,8 @@ def test_what_happened_lately_is_counted_and_what_is_old_is_not(rack, store, boa
         store.add(m)
         row = Recovery(board=board.id, rung="power cycle", seconds=1.0, outcome="done", utc=utc)
         store.add_recovery(row)
-    store.add(dataclasses.replace(m, status="bench_failure", message="no answer"))
+    failed = {"status": "bench_failure", "output_ok": False, "samples": (), "cycles": 0}
+    store.add(dataclasses.replace(m, **failed, cold_cycles=0))
     found = board_now(rack.boards, store, board)
     counts = {"ok": 1, "bench_failure": 1}
     assert (found.measured, found.recovered) == (counts, {"power cycle": 1})
