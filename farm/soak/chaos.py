@@ -20,7 +20,9 @@ _BASE = 0x0800_0000  # flash of every part
 _LOST = r"its probe is unplugged|no probe \S+ is connected"
 _DEAD = r"no answer to|no acknowledge|Target not detected|over after the stage|deadline"
 _DIRTY = "flash program page failure"  # an STM32L4 programs only what is erased
-_NOISY = r"no answer to"  # a byte too many in a length, and the board waits for a frame's rest
+# A byte too many in a length, and the board waits for a frame's rest. Each request that is lost
+# costs a quarter of the time that is left.
+_NOISY = r"no answer to|over after the stage"
 _ROTTEN = (
     rf"holds 0x|the core faulted|it refused|its flash has changed|{_DEAD}"  # the later, the more
 )

@@ -134,6 +134,9 @@ def test_a_failure_is_true_only_of_the_fault_that_struck_there():
     assert explains([refused], "in stage connect: the probe cannot be opened")
     assert not explains([refused], "in stage verify: flash holds 0xff")
     assert not explains([replace(refused, kind="probe-slow")], "the probe cannot be opened")
+    late = "in stage cold: its 40.5 s were over after the stage cold, before trace"
+    assert explains([replace(refused, kind="uart-repeat", stage="cold")], late)
+    assert not explains([refused], late)
 
 
 def test_a_log_outlives_a_line_that_a_kill_cut_off(tmp_path):
